@@ -1,0 +1,40 @@
+# `make train` and `make test` do the whole set-up on a fresh machine: a virtual environment, the pinned packages, the run.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint typecheck format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+train: $(READY) ## train the paper's method on the sample photographs; ARGS="key=value …" sets any key
+	$(BIN)/python -m facehall.train experiment=esrgan_vgg16s $(ARGS)
+
+test: $(READY) ## run the tests; ARGS="-k name" chooses some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff: lint and format, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(READY) ## mypy
+	$(BIN)/mypy
+
+format: $(READY) ## ruff: mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and every cache; runs/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again when what it is made from changes.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "facehall needs Python 3.10 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)

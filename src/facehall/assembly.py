@@ -1,0 +1,87 @@
+"""From the config of a training to its objects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+from omegaconf import DictConfig, OmegaConf
+
+from facehall.config import build
+from facehall.data import PatchDataModule
+from facehall.engine import Curriculum, SuperResolution
+from facehall.engine.runtime import set_threads
+from facehall.errors import FacehallError
+from facehall.losses import Objective, TermWeights
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that one training consists of."""
+
+    module: SuperResolution
+    datamodule: PatchDataModule
+    trainer: L.Trainer
+    threads: int
+
+
+def assemble(cfg: DictConfig) -> Training:
+    """Build what a training config describes.
+
+    Raises:
+        FacehallError: a part refuses its settings; the paragraph names the key.
+    """
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    threads = _runtime(cfg)
+    datamodule = build(cfg.patches, "patches", source=build(cfg.data, "data"))
+    curriculum: Curriculum = build(cfg.curriculum, "curriculum")
+    module = SuperResolution(
+        generator=build(cfg.generator, "generator"),
+        objective=_objective(cfg.loss),
+        curriculum=curriculum,
+        protocol=build(cfg.metrics, "metrics"),
+        discriminator=build(cfg.discriminator, "discriminator"),
+        perceptual=build(cfg.perceptual, "perceptual"),
+        generator_optimizer=build(cfg.optimizer.generator, "optimizer.generator"),
+        discriminator_optimizer=build(cfg.optimizer.discriminator, "optimizer.discriminator"),
+        generator_scheduler=build(cfg.scheduler.generator, "scheduler.generator"),
+        discriminator_scheduler=build(cfg.scheduler.discriminator, "scheduler.discriminator"),
+        **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
+    )
+    return Training(module, datamodule, _trainer(cfg, curriculum), threads)
+
+
+def _runtime(cfg: DictConfig) -> int:
+    try:
+        return set_threads(cfg.runtime.threads)
+    except ValueError as error:
+        raise FacehallError(str(error)) from None
+
+
+def _objective(cfg: DictConfig) -> Objective:
+    try:
+        return Objective(
+            pixel=build(cfg.pixel, "loss.pixel"),
+            adversarial=build(cfg.adversarial, "loss.adversarial"),
+            psnr=TermWeights(**cfg.psnr),
+            gan=TermWeights(**cfg.gan),
+        )
+    except ValueError as error:
+        raise FacehallError(str(error)) from None
+
+
+def _trainer(cfg: DictConfig, curriculum: Curriculum) -> L.Trainer:
+    epochs = cfg.trainer.max_epochs
+    if epochs is None:  # the curriculum says how long
+        epochs = math.ceil(curriculum.total_steps * cfg.training.accumulate / cfg.patches.steps_per_epoch)
+    callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
+    return build(
+        cfg.trainer,
+        "trainer",
+        max_epochs=epochs,
+        callbacks=[callback for callback in callbacks if callback is not None],
+        logger=build(cfg.logger, "logger") or False,
+        default_root_dir=str(Path(cfg.run_dir)),
+    )

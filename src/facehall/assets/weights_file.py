@@ -1,0 +1,143 @@
+"""Weights files: safetensors with torchvision's key names, checked when read, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from facehall.assets.registry import Asset
+from facehall.errors import FacehallError
+
+_FLOATS = {"F16", "BF16", "F32", "F64"}
+
+
+def read_weights(path: Path, asset: Asset, layers: int | None = None) -> dict[str, Tensor]:
+    """The convolutions of `asset`, or the first `layers` of them, as float32 under torchvision's names."""
+    check_weights(path, asset)
+    keys = list(asset.shapes)[: None if layers is None else 2 * layers]
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key).to(torch.float32).clone() for key in keys}
+
+
+def check_weights(path: Path, asset: Asset, *, ours: bool = False) -> dict[str, str]:
+    """Check that a safetensors file holds the convolutions of `asset`: keys, shapes, types. More do no harm.
+
+    Args:
+        path: the file.
+        asset: what it must hold.
+        ours: the file is from our cache, so it carries a digest of its tensors, which is checked too.
+
+    Returns:
+        The file's metadata; of ours, `source` tells where the tensors came from.
+
+    Raises:
+        FacehallError: naming the first thing that is wrong.
+
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = set(file.keys())
+            for key, shape in asset.shapes.items():
+                if key not in keys:
+                    raise _unfit(path, asset, f"the tensor '{key}' is missing")
+                view = file.get_slice(key)
+                found = tuple(view.get_shape())
+                if found != shape or view.get_dtype() not in _FLOATS:
+                    raise _unfit(
+                        path, asset, f"'{key}' is {view.get_dtype()} {found}, not floating point {shape}"
+                    )
+            metadata: dict[str, str] = file.metadata() or {}
+            if ours:
+                digest = tensors_sha256({key: file.get_tensor(key) for key in asset.shapes})
+                if metadata.get("tensors_sha256") != digest or "source" not in metadata:
+                    raise _unfit(path, asset, "its tensors do not match the checksum in its metadata")
+    except (SafetensorError, OSError) as error:
+        raise _unfit(path, asset, f"it is no readable safetensors file ({error})") from error
+    return metadata
+
+
+def read_pth(path: Path, asset: Asset) -> dict[str, Tensor]:
+    """The convolutions of `asset` out of a state dict saved with torch.save; loaded with weights_only=True.
+
+    Raises:
+        FacehallError: if the file is damaged, holds more than tensors, or holds another network.
+
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and pickle raise almost anything on a damaged file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _unfit(path, asset, f"it cannot be read as a PyTorch weights file ({reason})") from error
+    tensors: dict[str, Tensor] = {}
+    for key, shape in asset.shapes.items():
+        value = state.get(key) if isinstance(state, Mapping) else None
+        if not isinstance(value, Tensor):
+            raise _unfit(path, asset, f"the tensor '{key}' is missing")
+        if tuple(value.shape) != shape or not value.is_floating_point():
+            raise _unfit(
+                path, asset, f"'{key}' is {value.dtype} {tuple(value.shape)}, not floating point {shape}"
+            )
+        tensors[key] = value.detach()
+    return tensors
+
+
+def write_weights(tensors: Mapping[str, Tensor], path: Path, asset: Asset, source: str) -> None:
+    """Write the convolutions of `asset` to `path` as float32, atomically; metadata: source and digest.
+
+    Raises:
+        FacehallError: if a tensor is missing or misshapen, or the file cannot be written.
+
+    """
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    if found != asset.shapes:
+        wrong = sorted(set(found.items()) ^ set(asset.shapes.items()))
+        raise FacehallError(f"The {asset.name} weights from {source} have unexpected tensors: {wrong[:3]}.")
+    ready = {key: tensors[key].to(torch.float32).contiguous() for key in asset.shapes}
+    data = save(ready, metadata={"format": "pt", "source": source, "tensors_sha256": tensors_sha256(ready)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(data, path)
+    except OSError as error:
+        raise FacehallError(
+            f"Cannot write {path}: {error.strerror or error}. Set FACEHALL_CACHE to a folder that can be "
+            "written and has room."
+        ) from error
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Digest of names and float32 values, in the order of the names; independent of the file format."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].to(torch.float32).contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _write_atomically(data: bytes, path: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp's 0600 would shut out the others who share the cache
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _unfit(path: Path, asset: Asset, what: str) -> FacehallError:
+    return FacehallError(
+        f"{path} is of no use as {asset.name} weights: {what}. It must hold the convolutions of "
+        f"torchvision's {asset.name} under torchvision's names; replace the file or name another."
+    )

@@ -1,0 +1,112 @@
+"""The DataModule: mined patches of one split, whole images of the others."""
+
+from __future__ import annotations
+
+import lightning as L
+from torch.utils.data import DataLoader
+
+from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
+from facehall.data.degradation import Degradation
+from facehall.data.mining import Mining
+from facehall.data.sources import Source, Split
+
+
+class PatchDataModule(L.LightningDataModule):
+    """Feeds a training from a source of pictures.
+
+    A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1]; val and test batches hold one
+    whole image. The Trainer must leave the samplers alone (use_distributed_sampler=False): they know their rank.
+
+    Args:
+        source: the pictures.
+        scale: s.
+        patch_size: p, side of a patch in LR pixels.
+        batch_size: patches per batch and process.
+        steps_per_epoch: batches per epoch and process: an epoch is a length, not a pass over the pictures.
+        mining, degradation: see PatchDataset.
+        workers: processes that load; 0 loads in the training process.
+        seed: decides every patch.
+        symmetry: train on all eight symmetries.
+        cache_mb: memory for decoded pictures, per loading process.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        scale: int,
+        patch_size: int,
+        batch_size: int,
+        steps_per_epoch: int,
+        mining: Mining,
+        degradation: Degradation,
+        workers: int = 0,
+        seed: int = 0,
+        symmetry: bool = True,
+        cache_mb: float = 1024,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("patch_size", patch_size),
+            ("batch_size", batch_size),
+            ("steps_per_epoch", steps_per_epoch),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} is at least 1, not {value}")
+        self.source = source
+        self.scale = scale
+        self.patch_size = patch_size
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.mining = mining
+        self.degradation = degradation
+        self.workers = workers
+        self.seed = seed
+        self.symmetry = symmetry
+        self.cache_mb = cache_mb
+
+    @property
+    def description(self) -> str:
+        """What a run is fed, in one line."""
+        counts = ", ".join(f"{len(self.source.split(which))} {which}" for which in ("train", "val"))
+        side = self.patch_size * self.scale
+        return f"{counts} images; batches of {self.batch_size} patches of {side}x{side}, {self.steps_per_epoch} an epoch"
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world = self._rank_and_world()
+        samples = self.batch_size * self.steps_per_epoch * world
+        dataset = PatchDataset(
+            self.source.split("train"),
+            self.scale,
+            self.patch_size,
+            samples,
+            self.mining,
+            self.degradation,
+            self.seed,
+            self.symmetry,
+            self.cache_mb,
+        )
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=PatchSampler(samples, rank, world),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=self._on_gpu(),
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        return self._images("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._images("test")
+
+    def _images(self, which: Split) -> DataLoader:
+        rank, world = self._rank_and_world()
+        files = self.source.split(which)[rank::world]
+        return DataLoader(ImageDataset(files, self.scale, self.degradation), batch_size=1, pin_memory=self._on_gpu())
+
+    def _rank_and_world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

@@ -1,0 +1,138 @@
+"""Datasets: mined patches for training, whole images for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from facehall.data.degradation import Degradation
+from facehall.data.mining import Mining
+from facehall.data.pairs import PairCache, load_pair
+from facehall.data.sources import ImageFile
+from facehall.data.symmetry import COUNT, transform
+from facehall.errors import FacehallError
+from facehall.imaging import to_tensor
+
+Item = dict[str, Any]
+
+
+def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
+    """lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], and the name."""
+    return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": name}
+
+
+class PatchDataset(Dataset):
+    """Mined patches, addressed by a global sample index g that counts on through the epochs.
+
+    Item g is a function of the seed and g alone: the image by a permutation that is drawn anew for each pass over
+    the images, then corner and symmetry. So batches do not depend on worker processes, ranks or interruptions.
+
+    Args:
+        files: the pictures, all at least `patch_size` in LR.
+        scale: s.
+        patch_size: side in LR pixels.
+        samples_per_epoch: how many indices make an epoch; it dates a sample for the threshold's schedule.
+        mining: which patches are worth training on.
+        degradation: how LR is made.
+        seed: what decides.
+        symmetry: apply one of the eight symmetries, drawn uniformly.
+        cache_mb: memory for decoded pictures.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[ImageFile],
+        scale: int,
+        patch_size: int,
+        samples_per_epoch: int,
+        mining: Mining,
+        degradation: Degradation,
+        seed: int,
+        symmetry: bool = True,
+        cache_mb: float = 1024,
+    ) -> None:
+        self.files = list(files)
+        self.scale = scale
+        self.patch_size = patch_size
+        self.samples_per_epoch = samples_per_epoch
+        self.mining = mining
+        self.seed = seed
+        self.symmetry = symmetry
+        self.load = PairCache(scale, degradation, cache_mb)
+
+    def __len__(self) -> int:
+        return self.samples_per_epoch
+
+    def __getitem__(self, index: int) -> Item:
+        file = self.file_of(index)
+        lr, hr = self.load(file)
+        size, s = self.patch_size, self.scale
+        if min(lr.shape[:2]) < size:
+            raise FacehallError(
+                f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for patches of {size * s}x{size * s} in HR "
+                f"(patches.patch_size={size} times scale={s}). Remove it or choose smaller patches."
+            )
+        rng = np.random.default_rng([self.seed, index])
+        corner = self.mining.mine(lr, size, index // self.samples_per_epoch, rng)
+        lr = lr[corner.top : corner.top + size, corner.left : corner.left + size]
+        top, left = corner.top * s, corner.left * s
+        hr = hr[top : top + size * s, left : left + size * s]
+        if self.symmetry:
+            which = int(rng.integers(COUNT))
+            lr, hr = transform(lr, which), transform(hr, which)
+        return pair_item(file.name, lr, hr)
+
+    def file_of(self, index: int) -> ImageFile:
+        """The picture of sample `index`: each once per pass, in an order of the pass's own."""
+        images_pass, position = divmod(index, len(self.files))
+        order = np.random.default_rng([self.seed, images_pass, len(self.files)]).permutation(len(self.files))
+        return self.files[order[position]]
+
+
+class PatchSampler(Sampler[int]):
+    """The global indices of one rank's samples in an epoch: rank, rank + world, …, offset by the epochs before.
+
+    The epoch travels inside the index, so nothing has to reach worker processes that are already running.
+    """
+
+    def __init__(self, samples_per_epoch: int, rank: int = 0, world: int = 1) -> None:
+        self.samples_per_epoch = samples_per_epoch
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.samples_per_epoch, self.world))
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.samples_per_epoch
+        return iter(range(first + self.rank, first + self.samples_per_epoch, self.world))
+
+
+class ImageDataset(Dataset):
+    """Whole images in fixed order.
+
+    Args:
+        files: the pictures.
+        scale: s.
+        degradation: how LR is made where a file has none.
+    """
+
+    def __init__(self, files: Sequence[ImageFile], scale: int, degradation: Degradation) -> None:
+        self.files = list(files)
+        self.scale = scale
+        self.degradation = degradation
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Item:
+        file = self.files[index]
+        return pair_item(file.name, *load_pair(file, self.scale, self.degradation))

@@ -1,0 +1,88 @@
+"""metrics.csv and curves.png: the numbers of every epoch, and the paper's Figs 4-6."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import lightning as L
+
+from facehall.engine.curves import draw_curves
+from facehall.engine.module import SuperResolution
+
+Row = dict[str, float | int | str]
+
+
+class History(L.Callback):
+    """Writes one row per epoch: epoch, generator step, phase, what validation measured, the mean of each loss term.
+
+    Both files are rewritten whole and atomically. A resumed run keeps the rows up to its checkpoint.
+
+    Args:
+        folder: the run folder.
+
+    Attributes:
+        rows: the table so far.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.rows: list[Row] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SuperResolution)
+        if trainer.is_global_zero and pl_module.generator_step and (self.folder / "metrics.csv").is_file():
+            rows = read_history(self.folder / "metrics.csv")
+            self.rows = [row for row in rows if int(row["step"]) <= pl_module.generator_step]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SuperResolution)
+        if not trainer.is_global_zero:
+            return
+        step = pl_module.generator_step
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": step,
+                "phase": pl_module.curriculum.phase(step - 1),
+                **_measured(trainer),
+            }
+        )
+        write_history(self.folder / "metrics.csv", self.rows)
+        draw_curves(self.rows, self.folder / "curves.png")
+
+
+def _measured(trainer: L.Trainer) -> dict[str, float]:
+    """Validation measures and epoch means of the loss terms, under plain names."""
+    means = {
+        name.removesuffix("_epoch"): float(value)
+        for name, value in trainer.callback_metrics.items()
+        if not name.endswith("_step") and not name.endswith("/PSNR")
+    }
+    return dict(sorted(means.items(), key=lambda item: (not item[0].startswith("val/"), item[0])))
+
+
+def write_history(path: Path, rows: list[Row]) -> None:
+    """Write the table atomically. Columns stand in the order in which they first appear."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    partial = path.with_suffix(".part")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def read_history(path: Path) -> list[Row]:
+    """Read what `write_history` wrote; empty cells are left out."""
+    with path.open(newline="") as file:
+        return [{key: _number(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,60 @@
+"""The W&B logger: online with an account, offline without one, never a prompt nor a wait for the network."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlparse
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+WandbMode = Literal["auto", "online", "offline"]
+
+
+def wandb_logger(
+    project: str,
+    name: str,
+    folder: str | Path,
+    mode: WandbMode = "auto",
+    entity: str | None = None,
+    group: str | None = None,
+    tags: list[str] | None = None,
+    id: str | None = None,
+) -> WandbLogger:
+    """A logger for one run folder; the run's id is made of the folder's name, so that a resumed run goes on in it.
+
+    Args:
+        project, entity, group, tags, name: as W&B knows them.
+        folder: wandb/ is made inside it.
+        mode: ``auto`` is online when a key is set (WANDB_API_KEY or `wandb login`) and offline otherwise; WANDB_MODE,
+            where set, decides instead.
+        id: another id for the run.
+    """
+    online = has_key() if mode == "auto" else mode == "online"
+    os.environ.setdefault("WANDB_MODE", "online" if online else "offline")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    return WandbLogger(
+        project=project,
+        name=name,
+        save_dir=str(folder),
+        entity=entity,
+        group=group,
+        tags=tags,
+        id=id or "-".join(Path(folder).parts[-2:]),
+        resume="allow",
+        settings=wandb.Settings(console="off", init_timeout=30),
+    )
+
+
+def has_key() -> bool:
+    """Whether W&B would find an API key without asking for one."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,232 @@
+"""The one training module: a generator, and where given a discriminator and a perceptual loss around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric
+
+from facehall.engine.curriculum import Curriculum
+from facehall.engine.ema import GeneratorEMA
+from facehall.imaging import upscale_bicubic
+from facehall.losses import Objective, TermWeights
+from facehall.metrics import Protocol
+from facehall.models.frozen import Frozen
+from facehall.models.generators import Generator
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
+
+class SuperResolution(L.LightningModule):
+    """Trains a generator by an objective along a curriculum, with manual optimization (the paper's sec. 3.3).
+
+    With a discriminator the second phase is GAN-like; without one this is plain super-resolution training. All
+    schedules count `generator_step`, not Lightning's `global_step`, which counts the steps of both optimizers.
+
+    Args:
+        generator: lr -> sr.
+        objective: the loss terms and their weights in both phases.
+        curriculum: lengths of the phases.
+        protocol: what validation measures.
+        generator_optimizer, discriminator_optimizer: parameters -> optimizer.
+        generator_scheduler, discriminator_scheduler: optimizer -> scheduler; None keeps the rate.
+        discriminator: images -> logits; None leaves the adversarial term out.
+        perceptual: sr, hr -> scalar (eq. 1); None leaves the perceptual term out.
+        ema_decay: of the averaged generator that is validated and exported.
+        clip: largest norm of each network's gradient; None does not clip.
+        accumulate: batches per optimizer step.
+
+    Raises:
+        ValueError: a discriminator without an optimizer, or `accumulate` below 1.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        objective: Objective,
+        curriculum: Curriculum,
+        protocol: Protocol,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        generator_scheduler: SchedulerFactory | None = None,
+        discriminator_scheduler: SchedulerFactory | None = None,
+        discriminator: nn.Module | None = None,
+        perceptual: nn.Module | None = None,
+        ema_decay: float = 0.999,
+        clip: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.perceptual = perceptual
+        self.objective = objective
+        self.pixel_loss = objective.pixel
+        self.curriculum = curriculum
+        self.protocol = Frozen(protocol)
+        self.ema = GeneratorEMA(generator, ema_decay)
+        self.factories = (
+            (generator_optimizer, generator_scheduler),
+            (discriminator_optimizer, discriminator_scheduler),
+        )
+        self.clip = clip
+        self.accumulate = accumulate
+        self.generator_step = 0
+        self.means = nn.ModuleDict()
+        self._floor: dict[str, dict[str, Tensor]] = {}
+        if discriminator is not None and discriminator_optimizer is None:
+            raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
+        if accumulate < 1:
+            raise ValueError(f"training.accumulate is a number of batches, at least 1, not {accumulate}")
+
+    # ------------------------------------------------------------------ training
+
+    @property
+    def trains_discriminator(self) -> bool:
+        return self.discriminator is not None and self.curriculum.phase(self.generator_step) == "gan"
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        networks = [network for network in (self.generator, self.discriminator) if network is not None]
+        optimizers: list[Optimizer] = []
+        schedulers: list[LRScheduler] = []
+        for network, (make_optimizer, make_scheduler) in zip(networks, self.factories, strict=False):
+            assert make_optimizer is not None  # the constructor refuses a discriminator without one
+            optimizers.append(make_optimizer(network.parameters()))
+            if make_scheduler is not None:
+                schedulers.append(make_scheduler(optimizers[-1]))
+        return optimizers, schedulers
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        lr, hr = batch["lr"], batch["hr"]
+        steps_now = (batch_idx + 1) % self.accumulate == 0
+        weights = self.curriculum.weights(self.generator_step, self.objective.psnr, self.objective.gan)
+        pyramid = self.generator.pyramid(lr)  # once: the discriminator sees it detached, the generator's loss whole
+        if self.trains_discriminator:
+            self._learn_to_discriminate(pyramid[self.generator.scale].detach(), hr, steps_now)
+        self._learn_to_generate(pyramid, hr, weights, steps_now)
+        for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
+            self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+
+    def _learn_to_discriminate(self, sr: Tensor, hr: Tensor, steps_now: bool) -> None:
+        assert self.discriminator is not None
+        real, fake = self.discriminator(hr), self.discriminator(sr)
+        loss = self.objective.adversarial.discriminator(real, fake)
+        self.manual_backward(loss / self.accumulate)
+        if steps_now:
+            self._optimizer_step(1, self.discriminator)
+        self._log_train(
+            {"discriminator": loss, "D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean()}
+        )
+
+    def _learn_to_generate(
+        self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights, steps_now: bool
+    ) -> None:
+        terms = self._generator_terms(pyramid, hr, weights)
+        loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+        self.manual_backward(loss / self.accumulate)
+        self._log_train({**terms, "generator": loss})
+        if steps_now:
+            self._optimizer_step(0, self.generator)
+            self.generator_step += 1
+            self.ema.update(self.generator)
+
+    def _generator_terms(
+        self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights
+    ) -> dict[str, Tensor]:
+        """The terms that have a weight, unweighted."""
+        sr = pyramid[self.generator.scale]
+        terms = {}
+        if weights.pixel:
+            terms["pixel"] = self.pixel_loss(pyramid, hr)
+        if weights.perceptual and self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(sr, hr)
+        if weights.adversarial and self.discriminator is not None:
+            # The discriminator only judges here: its parameters take no gradient, but the way to sr stays open.
+            self.discriminator.requires_grad_(False)
+            with torch.no_grad():
+                real = self.discriminator(hr)
+            terms["adversarial"] = self.objective.adversarial.generator(real, self.discriminator(sr))
+            self.discriminator.requires_grad_(True)
+        return terms
+
+    def _optimizer_step(self, index: int, network: nn.Module) -> None:
+        optimizer = self._as_list(self.optimizers())[index]
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), self.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        for scheduler in self._as_list(self.lr_schedulers()):
+            if scheduler.optimizer is optimizer.optimizer:
+                scheduler.step()
+
+    @staticmethod
+    def _as_list(one_or_many: Any) -> list[Any]:
+        if one_or_many is None:
+            return []
+        return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+
+    def _log_train(self, values: dict[str, Tensor]) -> None:
+        named = {f"train/{name}": value.detach() for name, value in values.items()}
+        self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
+
+    # ---------------------------------------------------------------- validation
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Super-resolve with the averaged generator: (B, 3, h, w) -> (B, 3, s h, s w), not clamped."""
+        return self.ema(lr)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        return self._measure(batch)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        return self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test")
+
+    def _measure(self, batch: dict[str, Any]) -> Tensor:
+        """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
+        lr, hr, key = batch["lr"], batch["hr"], "|".join(batch["name"])
+        if key not in self._floor:  # bicubic never changes: measured in the first epoch only
+            self._floor[key] = self.protocol(upscale_bicubic(lr, self.generator.scale), hr)
+        sr = self(lr)
+        for name, values in self.protocol(sr, hr).items():
+            self._mean(name).update(values)
+        for name, values in self._floor[key].items():
+            self._mean(f"bicubic_{name}").update(values)
+        return sr
+
+    def _mean(self, name: str) -> MeanMetric:
+        if name not in self.means:
+            self.means[name] = MeanMetric().to(self.device)
+        return self.means[name]  # type: ignore[return-value]
+
+    def _log_means(self, stage: str) -> None:
+        # A rank without an image has no means yet, but must take part in gathering them.
+        measures = self.protocol.network.names
+        names = [*measures, *(f"bicubic_{name}" for name in measures)]
+        values = {f"{stage}/{name}": self._mean(name).compute() for name in names}
+        for name in names:
+            self._mean(name).reset()
+        values[f"{stage}/psnr_gain"] = values[f"{stage}/psnr"] - values[f"{stage}/bicubic_psnr"]
+        self.log_dict(values)
+        self.log(f"{stage}/PSNR", values[f"{stage}/psnr"], prog_bar=True, logger=False)
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["generator_step"] = self.generator_step
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.generator_step = checkpoint["generator_step"]

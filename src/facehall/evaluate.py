@@ -1,0 +1,57 @@
+"""Measure weights beside bicubic: ``python -m facehall.evaluate weights=FILE data=images data.root=DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from facehall.cli import entry_point
+from facehall.config import build
+from facehall.data import ImageDataset
+from facehall.errors import FacehallError
+from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
+from facehall.inference import Predictor
+from facehall.inference.picker import pick_weights
+
+
+def evaluate(cfg: DictConfig) -> Evaluation:
+    """Measure one weights file on a split of a data source as conf/evaluate.yaml says.
+
+    Returns:
+        the table and the measures of every image.
+
+    Raises:
+        FacehallError: a mistake in the config, the data or the weights file.
+    """
+    weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(cfg.runs))
+    predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
+    if cfg.scale not in (None, predictor.scale):
+        raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
+    cfg.scale = predictor.scale
+    files = build(cfg.data, "data").split(cfg.split)
+    dataset = ImageDataset(files, predictor.scale, build(cfg.degradation, "degradation"))
+    protocol = build(cfg.metrics, "metrics").to(predictor.device)
+    images = [
+        Measured.of(dataset[i], predictor, protocol)
+        for i in track(range(len(dataset)), f"{cfg.split}, {len(dataset)} images")
+    ]
+    example = dataset[0]["lr"][None].to(predictor.device)
+    evaluation = Evaluation(
+        weights=weights,
+        protocol=protocol.description,
+        images=images,
+        costs=measure_costs(predictor, example, cfg.repeats),
+    )
+    output = Path(cfg.output)
+    write_report(evaluation, output, sheet=cfg.sheet)
+    print(evaluation.text())
+    print(f"Table, measures of every image and comparison sheet are in {output}.")
+    return evaluation
+
+
+main = entry_point("evaluate")(evaluate)
+
+if __name__ == "__main__":
+    main()

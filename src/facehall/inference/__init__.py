@@ -1,0 +1,6 @@
+"""From a weights file to sharp pictures."""
+
+from facehall.inference.predictor import Failure, Outcome, Predictor
+from facehall.inference.tiling import super_resolve
+
+__all__ = ["Failure", "Outcome", "Predictor", "super_resolve"]

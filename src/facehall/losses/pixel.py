@@ -1,0 +1,63 @@
+"""Pixel losses, taken at every scale of the generator's pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facehall.imaging import downscale_bicubic
+
+PixelKind = Literal["mse", "l1", "charbonnier"]
+
+
+def charbonnier(sr: Tensor, hr: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """mean(sqrt((sr - hr)^2 + epsilon^2)): an L1 that is smooth at 0 (Lai et al. 2017, LapSRN, eq. 3).
+
+    Shapes: any two equal ones, in [0, 1] -> scalar.
+
+    >>> charbonnier(torch.zeros(1), torch.ones(1)).item()  # doctest: +ELLIPSIS
+    1.0000...
+    """
+    return torch.sqrt((sr - hr).square() + epsilon**2).mean()
+
+
+PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "charbonnier": charbonnier,
+}
+
+
+class PyramidPixelLoss(nn.Module):
+    """L(SR_s, HR) + coarse_weight * mean over the coarser scales c of L(SR_c, HR bicubically reduced to c).
+
+    Args:
+        kind: ``mse`` (the paper), ``l1`` or ``charbonnier``.
+        coarse_weight: weight of the coarser scales together; 0 leaves them unsupervised.
+
+    Shapes: a pyramid {scale: (B, 3, scale h, scale w)} and hr (B, 3, s h, s w), in [0, 1] -> scalar.
+    """
+
+    def __init__(self, kind: PixelKind = "charbonnier", coarse_weight: float = 0.5) -> None:
+        super().__init__()
+        if kind not in PIXEL_LOSSES:
+            raise ValueError(f"kind is one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
+        self.distance = PIXEL_LOSSES[kind]
+        self.coarse_weight = coarse_weight
+
+    def forward(self, pyramid: dict[int, Tensor], hr: Tensor) -> Tensor:
+        *coarser, finest = sorted(pyramid)
+        loss = self.distance(pyramid[finest], hr)
+        if coarser and self.coarse_weight:
+            terms = [self._coarse_term(pyramid[scale], hr, finest // scale) for scale in coarser]
+            loss = loss + self.coarse_weight * torch.stack(terms).mean()
+        return loss
+
+    def _coarse_term(self, image: Tensor, hr: Tensor, reduction: int) -> Tensor:
+        with torch.no_grad():
+            target = downscale_bicubic(hr, reduction)
+        return self.distance(image, target)

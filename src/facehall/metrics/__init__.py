@@ -1,0 +1,18 @@
+"""The evaluation protocol and the measures that it is made of; LPIPS is in `facehall.metrics.lpips`."""
+
+from facehall.metrics.cost import count_gmacs, count_parameters, milliseconds, peak_memory_mib
+from facehall.metrics.protocol import Protocol, bicubic_sr, make_lr
+from facehall.metrics.psnr import psnr
+from facehall.metrics.ssim import ssim
+
+__all__ = [
+    "Protocol",
+    "bicubic_sr",
+    "count_gmacs",
+    "count_parameters",
+    "make_lr",
+    "milliseconds",
+    "peak_memory_mib",
+    "psnr",
+    "ssim",
+]

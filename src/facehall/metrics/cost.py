@@ -1,0 +1,87 @@
+"""What a network costs: parameters, multiply-accumulates, time and memory."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(net: nn.Module) -> int:
+    """The number of parameters: frozen ones too, shared ones once, buffers not."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def count_gmacs(net: nn.Module, example: Tensor) -> float:
+    """Multiply-accumulates of one forward pass over `example`, the whole batch, in 10^9.
+
+    Convolutions, matrix products and attention count; element-wise operations and resampling do not, as is
+    the custom. Half of what `torch.utils.flop_counter` counts, which takes a multiplication and an addition
+    for two.
+    """
+    with _evaluating(net), FlopCounterMode(display=False) as counter:
+        net(example)
+    return counter.get_total_flops() / 2 / 1e9
+
+
+def milliseconds(
+    nets: Mapping[str, nn.Module], example: Tensor, repeats: int = 10, warmup: int = 2
+) -> dict[str, float]:
+    """The median wall-clock time of a forward pass of each network over `example`, in milliseconds.
+
+    The networks take turns, so that what else the machine does falls on all of them and their ratio means
+    something. Networks and example must be on one device; it is waited for.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, not {repeats}")
+    times: dict[str, list[float]] = {name: [] for name in nets}
+    for turn in range(warmup + repeats):
+        for name, net in nets.items():
+            with _evaluating(net):
+                _synchronize(example)
+                start = time.perf_counter()
+                net(example)
+                _synchronize(example)
+            if turn >= warmup:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_memory_mib(net: nn.Module, example: Tensor) -> float | None:
+    """The most memory that was allocated during a forward pass, in MiB, weights and input included.
+
+    CUDA only: None on other devices, where there is no such counter.
+    """
+    if not example.is_cuda:
+        return None
+    _synchronize(example)
+    torch.cuda.reset_peak_memory_stats(example.device)
+    with _evaluating(net):
+        net(example)
+    _synchronize(example)
+    return torch.cuda.max_memory_allocated(example.device) / 2**20
+
+
+def _synchronize(example: Tensor) -> None:
+    if example.is_cuda:
+        torch.cuda.synchronize(example.device)
+    elif example.device.type == "mps":
+        torch.mps.synchronize()
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards every submodule is in the mode that it was in."""
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True

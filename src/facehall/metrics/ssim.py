@@ -1,0 +1,50 @@
+"""Structural similarity."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facehall.errors import FacehallError
+
+WINDOW = 11
+SIGMA = 1.5
+K1, K2 = 0.01, 0.03
+
+
+def ssim(sr: Tensor, hr: Tensor) -> Tensor:
+    """SSIM of each image: (B, C, H, W) in [0, 1] -> (B,) float64, the mean over channels and valid positions.
+
+    Wang et al. (2004), "Image quality assessment: from error visibility to structural similarity", eq. 13:
+    Gaussian window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariances, only windows that lie
+    wholly inside. In float64, because variances are differences of nearly equal numbers. Raises FacehallError
+    below 11 pixels.
+    """
+    if sr.shape != hr.shape or sr.ndim != 4:
+        raise ValueError(
+            f"ssim takes two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
+        )
+    batch, channels, height, width = sr.shape
+    if min(height, width) < WINDOW:
+        raise FacehallError(
+            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, but after the crop of the border "
+            f"{height}x{width} are left. Leave such images out of the evaluation."
+        )
+    x, y = sr.double().flatten(0, 1), hr.double().flatten(0, 1)
+    mean_x, mean_y, xx, yy, xy = _blur(torch.stack((x, y, x * x, y * y, x * y)))
+    c1, c2 = K1**2, K2**2
+    var_x, var_y, cov = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    structure = (2 * cov + c2) / (var_x + var_y + c2)
+    return (luminance * structure).view(batch, channels, -1).mean(dim=(1, 2))
+
+
+def _blur(maps: Tensor) -> Tensor:
+    """Gaussian-weighted means (N, M, H, W) -> (N, M, H - 10, W - 10), one dimension after the other."""
+    offset = torch.arange(WINDOW, dtype=maps.dtype, device=maps.device) - WINDOW // 2
+    kernel = torch.exp(-offset.square() / (2 * SIGMA**2))
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, WINDOW)
+    flat = maps.flatten(0, 1).unsqueeze(1)
+    flat = F.conv2d(F.conv2d(flat, kernel), kernel.transpose(2, 3))
+    return flat.view(*maps.shape[:2], *flat.shape[-2:])

@@ -1,0 +1,37 @@
+"""Pretrained networks that help in training but are no part of what is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+
+class Frozen(nn.Module):
+    """Hold a pretrained network: it moves with its owner's device, but is never trained nor saved.
+
+    Its parameters need no gradient, it stays in eval mode, and it is absent from its owner's state dict: a
+    checkpoint neither carries 59 MB of VGG16 nor asks for them.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False).eval()
+        self.register_load_state_dict_post_hook(_forget_missing)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.network(*args, **kwargs)
+
+    def train(self, mode: bool = True) -> Frozen:
+        return super().train(False)
+
+    def state_dict(self, *args: Any, destination: Any = None, **kwargs: Any) -> Any:
+        return {} if destination is None else destination
+
+
+def _forget_missing(module: nn.Module, incompatible_keys: Any) -> None:
+    """Drop the keys that this module leaves out on purpose; the hook sees its own prefix only through the names."""
+    own = {name for name, _ in module.named_parameters()} | {name for name, _ in module.named_buffers()}
+    incompatible_keys.missing_keys[:] = [
+        key for key in incompatible_keys.missing_keys if not any(key.endswith(name) for name in own)
+    ]

@@ -1,0 +1,140 @@
+"""The paper's generator: an RRDB trunk and one refine stage per x2 step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facehall.imaging import upscale_bicubic
+from facehall.models.generators.base import Generator, records_arguments
+from facehall.models.generators.blocks import RRDB, Topology, conv3, leaky_relu, upsampler
+
+STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
+
+
+class RefineBlock(nn.Module):
+    """Multi-scale refine block (the paper's secs. 4.5 and 6).
+
+    It keeps what the coarser scales knew and adds new detail: the upsampled features are fused with features carried
+    up from every coarser scale, three further densely connected convolutions add `growth` new maps each, and a
+    1x1 convolution folds them back onto the features as a residual.
+
+    Args:
+        features: channels of this scale, in and out.
+        carried: channels of each coarser scale's features, coarsest first.
+        carry: channels that each coarser scale contributes.
+        growth: new maps per convolution.
+
+    Shapes: (B, features, H, W) and a list of coarser (B, c_i, h_i, w_i) -> (B, features, H, W).
+    """
+
+    LAYERS = 3
+
+    def __init__(self, features: int, carried: list[int], carry: int, growth: int) -> None:
+        super().__init__()
+        # Projected before they are enlarged: a 1x1 convolution commutes with nearest upsampling and is cheaper there.
+        self.project = nn.ModuleList(nn.Conv2d(channels, carry, kernel_size=1) for channels in carried)
+        self.fuse = nn.Conv2d(features + carry * len(carried), features, kernel_size=1)
+        self.layers = nn.ModuleList(conv3(features + i * growth, growth) for i in range(self.LAYERS))
+        self.fold = nn.Conv2d(features + self.LAYERS * growth, features, kernel_size=1)
+        self.activation = leaky_relu()
+
+    def forward(self, x: Tensor, carried: list[Tensor]) -> Tensor:
+        size = x.shape[-2:]
+        lifted = [
+            F.interpolate(project(features), size=size, mode="nearest")
+            for project, features in zip(self.project, carried, strict=True)
+        ]
+        x = self.activation(self.fuse(torch.cat([x, *lifted], dim=1)))
+        maps = [x]
+        for layer in self.layers:
+            maps.append(self.activation(layer(torch.cat(maps, dim=1))))
+        return x + self.fold(torch.cat(maps, dim=1))
+
+
+class Stage(nn.Module):
+    """Upsampling, refine block and RGB head of one scale.
+
+    Shapes: features (B, C_in, h, w) and the coarser scales' features -> features (B, C, f h, f w) and an RGB
+    residual (B, 3, f h, f w).
+    """
+
+    def __init__(
+        self, in_channels: int, features: int, carried: list[int], carry: int, growth: int, factor: int
+    ) -> None:
+        super().__init__()
+        self.up = upsampler(in_channels, features, factor)
+        self.refine = RefineBlock(features, carried, carry, growth)
+        self.head = conv3(features, 3)
+        nn.init.zeros_(self.head.weight)  # an untrained network gives the bicubic image: training starts from the floor
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor, carried: list[Tensor]) -> tuple[Tensor, Tensor]:
+        x = self.refine(self.up(x), carried)
+        return x, self.head(x)
+
+
+class MultiScaleRRDB(Generator):
+    """RRDB trunk at the input's resolution, then one refine stage per step up to `scale` (parts P1-P4 of the paper).
+
+    Each stage emits an RGB residual over the bicubic enlargement of the input, so one x8 network also gives x2 and x4.
+
+    Args:
+        scale: 2, 3 (a single stage), 4 or 8.
+        blocks: T, RRDBs in the trunk.
+        dense_blocks: D, residual dense blocks of each RRDB.
+        convs: C, growing convolutions of each dense block.
+        features: G0, channels of the trunk.
+        growth: G, channels that each of these convolutions adds.
+        topology: how the dense blocks of an RRDB are wired, ``sequential`` or ``parallel``.
+        stage_features: channels at each refined scale.
+        stage_growth: new maps of each of a refine block's three convolutions.
+        carry: channels that each coarser scale hands to a refine block.
+    """
+
+    @records_arguments
+    def __init__(
+        self,
+        scale: int = 4,
+        blocks: int = 4,
+        dense_blocks: int = 3,
+        convs: int = 4,
+        features: int = 32,
+        growth: int = 16,
+        topology: Topology = "sequential",
+        stage_features: int = 32,
+        stage_growth: int = 16,
+        carry: int = 8,
+    ) -> None:
+        super().__init__()
+        if scale not in STAGE_FACTORS:
+            raise ValueError(f"scale is one of {sorted(STAGE_FACTORS)}, not {scale}")
+        self.scale = scale
+        self.factors = STAGE_FACTORS[scale]
+        self.first = conv3(3, features)
+        self.trunk = nn.Sequential(
+            *(RRDB(features, growth, convs, dense_blocks, topology) for _ in range(blocks)),
+            conv3(features, features),
+        )
+        self.stages = nn.ModuleList()
+        carried, channels = [features], features
+        for factor in self.factors:
+            self.stages.append(Stage(channels, stage_features, carried, carry, stage_growth, factor))
+            carried = [*carried, channels]
+            channels = stage_features
+
+    def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
+        shallow = self.first(lr)
+        features = shallow + self.trunk(shallow)
+        carried = [shallow]
+        images = {}
+        for i, stage in enumerate(self.stages):
+            scale = math.prod(self.factors[: i + 1])
+            coarser = features
+            features, residual = stage(features, carried)
+            carried = [*carried, coarser]
+            images[scale] = upscale_bicubic(lr, scale) + residual
+        return images

@@ -1,0 +1,110 @@
+"""Weights files: one safetensors file holds a generator whole, its numbers and how to build it. No pickle.
+
+The metadata are strings: ``facehall.target`` names the class, ``facehall.arguments`` holds its arguments as JSON,
+and anything else under ``facehall.`` says where the weights come from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from facehall.errors import FacehallError
+from facehall.models import generators
+from facehall.models.generators import Generator
+
+SUFFIX = ".safetensors"
+
+
+def save_generator(path: Path, generator: Generator, origin: Mapping[str, str] | None = None) -> None:
+    """Write a generator atomically.
+
+    Args:
+        path: the file to write; its folder is made.
+        generator: the network, on any device.
+        origin: what to say of it (data, step, …), kept in the metadata.
+    """
+    metadata = {
+        "facehall.target": type(generator).__name__,
+        "facehall.arguments": json.dumps(generator.arguments),
+        **{f"facehall.{key}": value for key, value in (origin or {}).items()},
+    }
+    state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(state, partial, metadata=metadata)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a weights file, without the ``facehall.`` prefix.
+
+    Raises:
+        FacehallError: the file is missing, is no safetensors file, or is not one of facehall's.
+    """
+    if not path.is_file():
+        raise FacehallError(f"{path}: there is no such weights file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FacehallError(
+            f"{path}: this is not a readable safetensors file ({error}). Give a weights file that training wrote, "
+            "for instance runs/…/weights/generator_ema.safetensors."
+        ) from None
+    if "facehall.target" not in metadata:
+        raise FacehallError(
+            f"{path}: this safetensors file does not say which generator it holds (no facehall.target in its "
+            "metadata), so it was not written by facehall. Give a file from a run's weights/ folder."
+        )
+    return {key.removeprefix("facehall."): value for key, value in metadata.items() if key.startswith("facehall.")}
+
+
+def load_generator(path: Path) -> Generator:
+    """Build the generator that a weights file describes and fill it; in eval mode, on the CPU.
+
+    Raises:
+        FacehallError: the file is missing or unreadable, names a class that is not a facehall generator, or its
+            numbers do not fit that class.
+    """
+    metadata = read_metadata(path)
+    target = metadata["target"]
+    network_class = getattr(generators, target, None)
+    if target not in generators.__all__ or network_class is Generator or network_class is None:
+        known = ", ".join(name for name in generators.__all__ if name != "Generator")
+        raise FacehallError(f"{path}: it holds a {target!r}, which is not a generator of this version ({known}).")
+    try:
+        generator = network_class(**json.loads(metadata["arguments"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise FacehallError(f"{path}: its metadata do not build a {target}: {error}.") from None
+    load_into(generator, path)
+    return generator.eval()
+
+
+def load_into(generator: Generator, path: Path) -> None:
+    """Fill an existing generator from a weights file of the same network.
+
+    Raises:
+        FacehallError: names or shapes differ; the paragraph names the first few.
+    """
+    metadata = read_metadata(path)
+    state, own = load_file(path), generator.state_dict()
+    differing = sorted(
+        key for key in {*state, *own} if key not in state or key not in own or state[key].shape != own[key].shape
+    )
+    if differing:
+        raise FacehallError(
+            f"{path}: these are weights of another network: it holds a {metadata['target']} with "
+            f"{metadata.get('arguments', '?')}, but the generator asked for is a {type(generator).__name__} with "
+            f"{json.dumps(generator.arguments)}; {len(differing)} tensors differ, first {', '.join(differing[:3])}. "
+            "Give the same generator.* settings as that run's config.yaml."
+        )
+    generator.load_state_dict(state)

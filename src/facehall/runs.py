@@ -1,0 +1,69 @@
+"""Run folders: where a training writes, and how an earlier one is found again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from facehall.errors import FacehallError
+
+RUNS = Path("runs")
+LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
+WEIGHTS = Path("weights")
+
+
+def register_resolvers() -> None:
+    """What conf/ may ask for: the run folder (cached, so that one process sees one folder) and a product."""
+    OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
+    OmegaConf.register_new_resolver("facehall.run_dir", _run_dir, use_cache=True, replace=True)
+
+
+def _run_dir(name: str, resume: str | None) -> str:
+    """A new folder runs/NAME/TIME, or that of the run to be resumed."""
+    if resume == "last":
+        earlier = earlier_runs(name)
+        if earlier:
+            return str(earlier[-1])
+    elif resume is not None:
+        return str(run_of_checkpoint(Path(resume)))
+    return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+
+
+def earlier_runs(name: str) -> list[Path]:
+    """The run folders of `name` that hold a checkpoint, oldest first."""
+    folder = RUNS / name
+    found = [path.parents[1] for path in folder.glob(f"*/{LAST_CHECKPOINT}")]
+    return sorted(found, key=lambda run: (run / LAST_CHECKPOINT).stat().st_mtime)
+
+
+def run_of_checkpoint(path: Path) -> Path:
+    """The run folder of a checkpoint file, or the folder itself."""
+    return path.parents[1] if path.suffix == ".ckpt" else path
+
+
+def checkpoint_to_resume(resume: str | None, name: str) -> Path | None:
+    """The checkpoint that `resume` (last, a run folder or a .ckpt file) means; None for a fresh start.
+
+    Raises:
+        FacehallError: there is none.
+    """
+    if resume is None:
+        return None
+    if resume == "last":
+        earlier = earlier_runs(name)
+        if not earlier:
+            raise FacehallError(
+                f"resume=last: {RUNS / name} holds no run with a checkpoint, so there is nothing to resume. "
+                "Start without resume, or give resume=RUN_FOLDER."
+            )
+        return earlier[-1] / LAST_CHECKPOINT
+    path = Path(resume)
+    checkpoint = path if path.suffix == ".ckpt" else path / LAST_CHECKPOINT
+    if not checkpoint.is_file():
+        raise FacehallError(
+            f"resume={resume}: {checkpoint} does not exist. Give resume=last, a run folder that holds "
+            f"{LAST_CHECKPOINT}, or a .ckpt file."
+        )
+    return checkpoint

@@ -1,0 +1,117 @@
+"""The first and last lines of a training, and summary.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from facehall import __version__
+from facehall.assembly import Training
+from facehall.engine.callbacks import History
+from facehall.engine.callbacks.history import Row
+from facehall.metrics import count_parameters
+
+PAPERS_SET = (
+    "These are a dozen sample photographs out of installed packages, to see the method at work. The paper's set is "
+    "DIV2K (data=div2k data.root=DIR); your own pictures: data=folder data.root=DIR."
+)
+
+
+def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) -> str:
+    """What is about to be trained, on what, how long."""
+    module, curriculum = training.module, training.module.curriculum
+    parts = {
+        "generator": _network(module.generator),
+        "discriminator": _network(module.discriminator),
+        "perceptual": "none" if module.perceptual is None else _layers(module.perceptual),
+        "metrics": module.protocol.network.description,
+        "data": f"{type(training.datamodule.source).__name__}: {training.datamodule.description}",
+        "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
+        "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
+        f"x {training.trainer.num_devices}, {training.threads} threads, precision {training.trainer.precision}",
+        "run folder": cfg.run_dir,
+    }
+    if checkpoint is not None:
+        parts["resumed from"] = str(checkpoint)
+    width = max(map(len, parts))
+    lines = [f"facehall {__version__}: {cfg.name}, x{cfg.scale}"]
+    lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
+    if type(training.datamodule.source).__name__ == "SampleSource":
+        lines.append(PAPERS_SET)
+    return "\n".join(lines)
+
+
+def _network(network: torch.nn.Module | None) -> str:
+    return "none" if network is None else f"{type(network).__name__}, {count_parameters(network):,} parameters"
+
+
+def _layers(perceptual: torch.nn.Module) -> str:
+    layers = getattr(perceptual, "layers", {})
+    extractor = getattr(perceptual, "extractor", None)
+    network = getattr(extractor, "network", perceptual)
+    return f"{type(network).__name__} at " + ", ".join(f"{name} x {weight:g}" for name, weight in layers.items())
+
+
+def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, Any]:
+    """The numbers of a finished training: the last row of each phase beside bicubic, and how they came about."""
+    module = training.module
+    history = next((c for c in training.trainer.callbacks if isinstance(c, History)), None)  # type: ignore[attr-defined]
+    rows = [row for row in (history.rows if history else []) if "val/psnr" in row]
+    summary: dict[str, Any] = {
+        "name": cfg.name,
+        "scale": cfg.scale,
+        "steps": module.generator_step,
+        "seconds": round(seconds, 1),
+        "parameters": count_parameters(module.generator),
+        "protocol": module.protocol.network.description,
+        "facehall": __version__,
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {training.threads} threads"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+    }
+    if rows:
+        summary["bicubic"] = _measures(rows[-1], "val/bicubic_")
+        for phase in ("psnr", "gan"):
+            of_phase = [row for row in rows if row["phase"] == phase]
+            if of_phase:
+                summary[f"end_of_{phase}_phase"] = {"step": of_phase[-1]["step"], **_measures(of_phase[-1], "val/")}
+    return summary
+
+
+def _measures(row: Row, prefix: str) -> dict[str, float]:
+    names = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips")
+    return {name: round(float(row[prefix + name]), 5) for name in names if prefix + name in row}
+
+
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Write summary.json atomically."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(summary, indent=2) + "\n")
+    partial.replace(path)
+
+
+def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
+    """Where things are, and what to run next."""
+    lines = [f"\nDone in {summary['seconds'] / 60:.1f} minutes."]
+    bicubic = summary.get("bicubic", {})
+    columns = [name for name in ("psnr", "ssim", "lpips") if name in bicubic]
+    if bicubic:
+        lines.append(f"  {'validation':<18}" + "".join(f"{name.upper():>9}" for name in columns))
+        for key in ("bicubic", "end_of_psnr_phase", "end_of_gan_phase"):
+            if key in summary:
+                values = "".join(f"{summary[key][name]:9.4f}" for name in columns)
+                lines.append(f"  {key.replace('_', ' '):<18}{values}")
+    weights = run_dir / "weights" / "generator_ema.safetensors"
+    lines += [
+        f"The run is in {run_dir}: look at samples.png and curves.png; the numbers are in summary.json and metrics.csv.",
+        "Next:",
+        f"  python -m facehall.evaluate weights={weights}",
+        f"  python -m facehall.predict weights={weights} input=PHOTO_OR_FOLDER output=FOLDER",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""Train a face super-resolution network: ``python -m facehall.train experiment=esrgan_vgg16s``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wandb
+from omegaconf import DictConfig, OmegaConf
+
+from facehall.assembly import Training, assemble
+from facehall.cli import entry_point, in_multirun
+from facehall.engine.runtime import quieten
+from facehall.errors import FacehallError
+from facehall.runs import checkpoint_to_resume
+from facehall.summary import closing_lines, opening_lines, summarise, write_summary
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gives back.
+
+    Attributes:
+        metrics: the numbers of summary.json.
+        training: the module, data module and trainer.
+        run_dir: where the files are.
+    """
+
+    metrics: dict[str, Any]
+    training: Training
+    run_dir: Path
+
+
+def train(cfg: DictConfig) -> Result:
+    """Run one training as conf/train.yaml composes it.
+
+    Raises:
+        FacehallError: a mistake in the config, the data or a file, in one paragraph.
+    """
+    quieten()
+    if in_multirun() and cfg.trainer.devices not in (1, "auto"):
+        raise FacehallError(
+            f"trainer.devices={cfg.trainer.devices} in a sweep: every process of a multi-device job would run the "
+            "whole sweep again. Sweep with single-device jobs (trainer.devices=1)."
+        )
+    checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
+    run_dir = Path(cfg.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    training = assemble(cfg)
+    if training.trainer.is_global_zero:
+        (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        print(opening_lines(cfg, training, checkpoint), flush=True)
+    started = time.monotonic()
+    try:
+        training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        wandb.finish()  # inside the job: else the jobs of a sweep would share one W&B run
+    metrics = summarise(cfg, training, seconds=time.monotonic() - started)
+    if training.trainer.is_global_zero:
+        write_summary(run_dir / "summary.json", metrics)
+        print(closing_lines(run_dir, metrics), flush=True)
+    return Result(metrics, training, run_dir)
+
+
+main = entry_point("train")(train)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The training module: who moves in whose step, what is counted, what is skipped."""
+
+from itertools import pairwise
+
+import lightning as L
+import pytest
+import torch
+
+from facehall.losses import TermWeights
+
+
+def snapshot(network):
+    return [p.detach().clone() for p in network.parameters()]
+
+
+def same(before, network):
+    return all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+def batch(module):
+    lr = torch.rand(2, 3, 8, 8)
+    return {"lr": lr, "hr": torch.rand(2, 3, 16, 16), "name": ["a", "b"]}
+
+
+def generator_gradients(module, weights):
+    """The generator's gradients by one call of its half of the training step."""
+    torch.manual_seed(1)
+    data = batch(module)
+    for stage in module.generator.stages:  # heads start at 0, behind which no gradient passes
+        torch.nn.init.normal_(stage.head.weight, std=0.1)
+    terms = module._generator_terms(module.generator.pyramid(data["lr"]), data["hr"], weights)
+    torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum().backward()
+    return [p.grad.clone() for p in module.generator.parameters()]
+
+
+def test_the_gan_term_changes_the_generators_gradient(make_module):
+    without = generator_gradients(make_module(), TermWeights(1, 0, 0))
+    with_gan = generator_gradients(make_module(), TermWeights(1, 0, 0.1))
+    assert any(not torch.allclose(a, b) for a, b in zip(without, with_gan, strict=True))
+
+
+def test_the_generators_half_leaves_the_discriminator_without_gradients(make_module):
+    module = make_module()
+    generator_gradients(module, TermWeights(1, 0.1, 0.1))
+    assert all(p.grad is None for p in module.discriminator.parameters())
+    assert all(p.requires_grad for p in module.discriminator.parameters())
+
+
+class Watch(L.Callback):
+    """What generator and discriminator look like before each optimizer step and after each batch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def look(self, when, module):
+        self.seen.append((when, snapshot(module.generator), snapshot(module.discriminator)))
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.look(f"before {'GD'[trainer.optimizers.index(optimizer)]}", module)
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.look("end", module)
+
+
+def test_each_step_moves_only_its_own_network(make_module, fit):
+    watch = Watch()
+    fit(make_module(psnr_steps=0, gan_steps=3), 3, callbacks=[watch])
+    assert [when for when, _, _ in watch.seen] == ["before D", "before G", "end"] * 3
+    for (when, *before), (_, *after) in pairwise(watch.seen):
+        moved = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in zip(before, after, strict=True)]
+        expected = {"before D": [False, True], "before G": [True, False], "end": [False, False]}
+        assert moved == expected[when], when
+
+
+def test_the_discriminator_rests_in_the_psnr_phase(make_module, fit):
+    module = make_module(psnr_steps=4, gan_steps=4)
+    before = snapshot(module.discriminator)
+    fit(module, 4)
+    assert same(before, module.discriminator)
+    fit(module, 1)
+    assert not same(before, module.discriminator)
+
+
+def test_steps_are_the_generators(make_module, fit):
+    module = fit(make_module(psnr_steps=2, gan_steps=4), 6)
+    assert module.generator_step == 6
+
+
+@pytest.mark.parametrize(("done", "generator_rate", "discriminator_rate"), [(1, 0.505e-3, 1e-3), (4, 0.505e-3, 0.505e-3)])
+def test_schedulers_are_really_stepped(make_module, fit, done, generator_rate, discriminator_rate):
+    """Halfway through a phase of the cosine with floor 0.01 the rate is (1 + 0.01) / 2 of its peak."""
+    module = fit(make_module(psnr_steps=2, gan_steps=4), done)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers]
+    assert rates == pytest.approx([generator_rate, discriminator_rate])
+
+
+def test_accumulation_steps_once_per_group_of_batches(make_module, fit):
+    module = fit(make_module(accumulate=3), 6)
+    assert module.generator_step == 2
+
+
+def test_accumulated_gradients_are_those_of_the_larger_batch(make_module, fit):
+    """PSNR phase, where the loss is a mean over the images: two batches of 2 move as the mean of their gradients."""
+    module = make_module(psnr_steps=9, gan_steps=0, accumulate=2, generator_scheduler=None)
+    module.factories = ((lambda p: torch.optim.SGD(p, lr=1.0), None), module.factories[1])
+    reference = make_module(psnr_steps=9, gan_steps=0)
+    fit(module, 2)
+    patches = module.trainer.train_dataloader.dataset
+    lr, hr = (torch.stack([patches[i][key] for i in range(4)]) for key in ("lr", "hr"))
+    loss = reference.pixel_loss(reference.generator.pyramid(lr), hr)
+    loss.backward()
+    for moved, start in zip(module.generator.parameters(), reference.generator.parameters(), strict=True):
+        torch.testing.assert_close(moved, start - start.grad)
+
+
+def test_gradients_are_clipped(make_module, fit):
+    module = make_module(psnr_steps=9, gan_steps=0, clip=1e-3, generator_scheduler=None)
+    module.factories = ((lambda p: torch.optim.SGD(p, lr=1.0), None), module.factories[1])
+    before = snapshot(module.generator)
+    fit(module, 1)
+    moved = torch.stack([(a - b).norm() for a, b in zip(before, module.generator.parameters(), strict=True)]).norm()
+    assert moved.item() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_plain_training_without_discriminator_and_perceptual_network(make_module, fit):
+    module = fit(make_module(discriminator=None, perceptual=None), 5)
+    assert module.generator_step == 5
+    assert len(module.trainer.optimizers) == 1
+
+
+def test_the_average_and_not_the_live_network_is_validated(make_module):
+    module = make_module()
+    lr = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        module.generator.stages[0].head.bias.add_(1)
+    assert torch.equal(module(lr), module.ema.generator(lr))
+    assert not torch.equal(module(lr), module.generator(lr))
+
+
+def test_checkpoints_hold_what_is_trained_and_nothing_else(make_module):
+    names = {key.split(".")[0] for key in make_module().state_dict()}
+    assert names == {"generator", "discriminator", "ema"}
+
+
+def test_discriminator_without_optimizer_is_refused(make_module):
+    with pytest.raises(ValueError, match=r"optimizer\.discriminator"):
+        make_module(discriminator_optimizer=None)

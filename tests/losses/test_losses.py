@@ -1,0 +1,126 @@
+"""Losses: values by hand, gradients, who takes which gradient."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from facehall.imaging import downscale_bicubic
+from facehall.losses import (
+    HingeLoss,
+    Objective,
+    PerceptualLoss,
+    PyramidPixelLoss,
+    RelativisticAverageLoss,
+    TermWeights,
+    VanillaLoss,
+    charbonnier,
+    perceptual_distance,
+)
+
+ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss()]
+
+
+def test_charbonnier_by_hand():
+    sr, hr = torch.tensor([0.0, 0.3]), torch.tensor([0.0, 0.7])
+    assert charbonnier(sr, hr, epsilon=0.3).item() == pytest.approx((0.3 + 0.5) / 2)
+
+
+def test_charbonnier_gradient_is_finite_where_l1_has_none():
+    sr = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: charbonnier(x, torch.zeros(3, dtype=torch.float64)), sr)
+
+
+@pytest.mark.parametrize(("kind", "function"), [("mse", F.mse_loss), ("l1", F.l1_loss), ("charbonnier", charbonnier)])
+def test_pixel_loss_supervises_every_scale(kind, function):
+    hr = torch.rand(2, 3, 16, 16)
+    pyramid = {s: torch.rand(2, 3, 4 * s, 4 * s, requires_grad=True) for s in (2, 4)}
+    loss = PyramidPixelLoss(kind, coarse_weight=0.5)(pyramid, hr)
+    expected = function(pyramid[4], hr) + 0.5 * function(pyramid[2], downscale_bicubic(hr, 2))
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert all(image.grad.any() for image in pyramid.values())
+
+
+def test_coarse_scales_can_be_left_unsupervised():
+    hr = torch.rand(1, 3, 8, 8)
+    pyramid = {2: torch.rand(1, 3, 4, 4), 4: torch.rand(1, 3, 8, 8)}
+    torch.testing.assert_close(PyramidPixelLoss("l1", 0.0)(pyramid, hr), F.l1_loss(pyramid[4], hr))
+
+
+def test_unknown_pixel_loss_is_refused():
+    with pytest.raises(ValueError, match="mse, l1, charbonnier"):
+        PyramidPixelLoss("huber")
+
+
+def test_perceptual_distance_weighs_each_layer():
+    sr = {"a": torch.zeros(1, 1, 2, 2), "b": torch.zeros(1, 2, 1, 1)}
+    hr = {"a": torch.full((1, 1, 2, 2), 2.0), "b": torch.full((1, 2, 1, 1), 3.0)}
+    assert perceptual_distance(sr, hr, {"a": 0.5, "b": 2.0}).item() == 0.5 * 4 + 2 * 9
+
+
+class Pyramid(nn.Module):
+    """A stand-in extractor with a parameter, so that its freezing shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return {"a": self.conv(x)}
+
+
+def test_perceptual_gradient_reaches_sr_only():
+    loss = PerceptualLoss(Pyramid(), {"a": 1.0})
+    sr, hr = torch.rand(1, 3, 8, 8, requires_grad=True), torch.rand(1, 3, 8, 8, requires_grad=True)
+    loss(sr, hr).backward()
+    assert sr.grad.any()
+    assert hr.grad is None
+    assert all(p.grad is None for p in loss.parameters())
+    assert loss.state_dict() == {}
+
+
+def test_perceptual_loss_of_equal_images_is_zero():
+    images = torch.rand(2, 3, 8, 8)
+    assert PerceptualLoss(Pyramid(), {"a": 1.0})(images, images).item() == 0
+
+
+def test_vanilla_by_hand():
+    real, fake = torch.zeros(4, 1), torch.zeros(4, 1)
+    assert VanillaLoss().discriminator(real, fake).item() == pytest.approx(math.log(2))
+    assert VanillaLoss().generator(real, fake).item() == pytest.approx(math.log(2))
+
+
+def test_relativistic_average_by_hand():
+    real, fake = torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [2.0]])
+    d_real, d_fake = torch.sigmoid(real - 1), torch.sigmoid(fake - 2)
+    discriminator = -(d_real.log().mean() + (1 - d_fake).log().mean()) / 2
+    generator = -((1 - d_real).log().mean() + d_fake.log().mean()) / 2
+    torch.testing.assert_close(RelativisticAverageLoss().discriminator(real, fake), discriminator)
+    torch.testing.assert_close(RelativisticAverageLoss().generator(real, fake), generator)
+
+
+def test_hinge_by_hand():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
+    assert HingeLoss().discriminator(real, fake).item() == (0.5 + 1.0) / 2
+    assert HingeLoss().generator(real, fake).item() == 0.5
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL, ids=lambda loss: type(loss).__name__)
+def test_the_two_sides_pull_in_opposite_directions(loss):
+    real, fake = torch.zeros(3, 1), torch.zeros(3, 1, requires_grad=True)
+    for side, sign in ((loss.discriminator, 1), (loss.generator, -1)):
+        (gradient,) = torch.autograd.grad(side(real, fake), fake)
+        assert (gradient.sign() == sign).all()
+
+
+def test_weights_blend():
+    blended = TermWeights(1, 0, 0).blend(TermWeights(0.5, 1, 0.1), 0.5)
+    assert blended == TermWeights(0.75, 0.5, 0.05)
+
+
+def test_no_adversarial_term_before_the_gan_phase():
+    with pytest.raises(ValueError, match="trains no discriminator"):
+        Objective(PyramidPixelLoss(), VanillaLoss(), TermWeights(adversarial=1), TermWeights())

@@ -1,0 +1,80 @@
+"""Weights files: one file rebuilds the network; anything else is refused with a paragraph."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from facehall.errors import FacehallError
+from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
+from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
+
+TINY = {"blocks": 1, "dense_blocks": 2, "convs": 2, "features": 8, "growth": 4, "stage_features": 8, "carry": 2}
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [MultiScaleRRDB(scale=2, topology="parallel", **TINY), RRDBNet(1, 8, 4), SRResNet3(2, 1, 4)],
+    ids=lambda generator: type(generator).__name__,
+)
+def test_round_trip(tmp_path, generator):
+    path = tmp_path / "sub" / "weights.safetensors"
+    save_generator(path, generator.eval(), {"run": "test", "step": "7"})
+    loaded = load_generator(path)
+    assert type(loaded) is type(generator)
+    assert not loaded.training
+    lr = torch.rand(1, 3, 8, 8)
+    assert torch.equal(loaded(lr), generator(lr))
+    assert read_metadata(path)["step"] == "7"
+    assert list(path.parent.iterdir()) == [path]  # nothing half-written stays behind
+
+
+def test_metadata_are_plain_strings(tmp_path):
+    save_generator(tmp_path / "w.safetensors", RRDBNet(1, 8, 4))
+    with safe_open(tmp_path / "w.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["facehall.arguments"]) == {"blocks": 1, "features": 8, "growth": 4}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "not a readable safetensors"), (b"\x80\x04pickle", "not a readable safetensors")],
+)
+def test_other_files_are_refused(tmp_path, content, says):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(FacehallError, match=says) as error:
+        load_generator(path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FacehallError, match="no such weights file"):
+        load_generator(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        (None, "not written by facehall"),
+        ({"facehall.target": "os.system", "facehall.arguments": "{}"}, "not a generator"),
+        ({"facehall.target": "Generator", "facehall.arguments": "{}"}, "not a generator"),
+        ({"facehall.target": "RRDBNet", "facehall.arguments": '{"depth": 3}'}, "do not build"),
+        ({"facehall.target": "RRDBNet", "facehall.arguments": "{"}, "do not build"),
+        ({"facehall.target": "RRDBNet"}, "do not build"),
+        ({"facehall.target": "RRDBNet", "facehall.arguments": '{"blocks": 1}'}, "another network"),
+    ],
+)
+def test_metadata_that_build_nothing_are_refused(tmp_path, metadata, says):
+    path = tmp_path / "w.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata=metadata)
+    with pytest.raises(FacehallError, match=says):
+        load_generator(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_generator(path, RRDBNet(1, 8, 4))
+    with pytest.raises(FacehallError, match=r"weights of another network: it holds a RRDBNet.*\"growth\": 4"):
+        load_into(RRDBNet(1, 8, 8), path)
