@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.config import build
@@ -77,6 +78,8 @@ def _trainer(cfg: DictConfig, curriculum: Curriculum) -> L.Trainer:
     if epochs is None:  # the curriculum says how long
         epochs = math.ceil(curriculum.total_steps * cfg.training.accumulate / cfg.patches.steps_per_epoch)
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
+    if not cfg.trainer.enable_progress_bar:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     return build(
         cfg.trainer,
         "trainer",

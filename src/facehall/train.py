@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import wandb
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.assembly import Training, assemble
 from facehall.cli import entry_point, in_multirun
+from facehall.engine.checkpoints import check_checkpoint
+from facehall.engine.loggers import finish_wandb
 from facehall.engine.runtime import quieten
 from facehall.errors import FacehallError
 from facehall.runs import checkpoint_to_resume
@@ -49,6 +50,8 @@ def train(cfg: DictConfig) -> Result:
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, training.module)
     if training.trainer.is_global_zero:
         (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
         print(opening_lines(cfg, training, checkpoint), flush=True)
@@ -56,7 +59,7 @@ def train(cfg: DictConfig) -> Result:
     try:
         training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
     finally:
-        wandb.finish()  # inside the job: else the jobs of a sweep would share one W&B run
+        finish_wandb()
     metrics = summarise(cfg, training, seconds=time.monotonic() - started)
     if training.trainer.is_global_zero:
         write_summary(run_dir / "summary.json", metrics)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import netrc
 import os
+import sys
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlparse
 
-import wandb
 from lightning.pytorch.loggers import WandbLogger
 
 WandbMode = Literal["auto", "online", "offline"]
@@ -36,6 +36,8 @@ def wandb_logger(
     online = has_key() if mode == "auto" else mode == "online"
     os.environ.setdefault("WANDB_MODE", "online" if online else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb  # not before: it reads its environment when it is imported
+
     return WandbLogger(
         project=project,
         name=name,
@@ -47,6 +49,12 @@ def wandb_logger(
         resume="allow",
         settings=wandb.Settings(console="off", init_timeout=30),
     )
+
+
+def finish_wandb() -> None:
+    """End the W&B run of this job, if there is one: else the jobs of a sweep would share it."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish()
 
 
 def has_key() -> bool:
