@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -37,17 +37,13 @@ def build(node: Any, key: str, **extra: Any) -> Any:
         extra: further arguments of the target.
 
     Raises:
-        FacehallError: a `???` was left open, a target is foreign, or the target refuses its arguments.
+        FacehallError: a `???` was left open, a target is foreign or not there, or it refuses its arguments.
     """
     if not node:
         return None
-    for target in _targets(node):
-        if not target.startswith(ALLOWED_TARGETS):
-            raise FacehallError(
-                f"{key}: the config would call {target!r}, but only targets that begin with {', '.join(ALLOWED_TARGETS)} "
-                "are built from a config."
-            )
     try:
+        for target in _targets(node):
+            _check_target(target, key)
         return instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:
         cause = error.__cause__
@@ -58,7 +54,7 @@ def build(node: Any, key: str, **extra: Any) -> Any:
         if isinstance(cause, OmegaConfBaseException):
             raise open_value(cause, key) from None
         raise
-    except MissingMandatoryValue as error:
+    except OmegaConfBaseException as error:
         raise open_value(error, key) from None
 
 
@@ -70,10 +66,25 @@ def open_value(error: OmegaConfBaseException, key: str) -> FacehallError:
     return FacehallError(f"{name}: {str(error).splitlines()[0]}.")
 
 
+def _check_target(target: str, key: str) -> None:
+    """Refuse what is not one of the allowed packages' own, also where they merely import it (torch.os.system)."""
+    listed = ", ".join(ALLOWED_TARGETS)
+    refusal = f"{key}: the config would call {target!r}, but only targets that begin with {listed} are built from a config."
+    if not target.startswith(ALLOWED_TARGETS):
+        raise FacehallError(refusal)
+    try:
+        home = getattr(get_object(target), "__module__", None)
+    except Exception as error:  # Hydra hands on whatever an import raises
+        reason = str(error).splitlines()[0]
+        raise FacehallError(f"{key}: the target {target!r} cannot be found: {reason}") from error
+    if not f"{home}.".startswith(ALLOWED_TARGETS):
+        raise FacehallError(refusal)
+
+
 def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a node, without resolving anything else."""
+    """Every `_target_` in a node, also behind interpolations, which instantiate follows too."""
     if isinstance(node, DictConfig):
-        node = OmegaConf.to_container(node, resolve=False)
+        node = OmegaConf.to_container(node, resolve=True)
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
             yield node["_target_"]

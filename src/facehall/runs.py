@@ -26,7 +26,7 @@ def _run_dir(name: str, resume: str | None) -> str:
         earlier = earlier_runs(name)
         if earlier:
             return str(earlier[-1])
-    elif resume is not None:
+    elif resume is not None and Path(resume).exists():  # a wrong path is complained of later, with its checkpoint
         return str(run_of_checkpoint(Path(resume)))
     return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
 
@@ -41,6 +41,12 @@ def earlier_runs(name: str) -> list[Path]:
 def run_of_checkpoint(path: Path) -> Path:
     """The run folder of a checkpoint file, or the folder itself."""
     return path.parents[1] if path.suffix == ".ckpt" else path
+
+
+def shown(path: Path) -> Path:
+    """A path as a person would type it: relative where it lies below the current folder."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def checkpoint_to_resume(resume: str | None, name: str) -> Path | None:

@@ -16,6 +16,7 @@ from facehall.assembly import Training
 from facehall.engine.callbacks import History
 from facehall.engine.callbacks.history import Row
 from facehall.metrics import count_parameters
+from facehall.runs import shown
 
 PAPERS_SET = (
     "These are a dozen sample photographs out of installed packages, to see the method at work. The paper's set is "
@@ -35,10 +36,10 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
         "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
         f"x {training.trainer.num_devices}, {training.threads} threads, precision {training.trainer.precision}",
-        "run folder": cfg.run_dir,
+        "run folder": str(shown(Path(cfg.run_dir))),
     }
     if checkpoint is not None:
-        parts["resumed from"] = str(checkpoint)
+        parts["resumed from"] = str(shown(checkpoint))
     width = max(map(len, parts))
     lines = [f"facehall {__version__}: {cfg.name}, x{cfg.scale}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
@@ -107,6 +108,7 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
             if key in summary:
                 values = "".join(f"{summary[key][name]:9.4f}" for name in columns)
                 lines.append(f"  {key.replace('_', ' '):<18}{values}")
+    run_dir = shown(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [
         f"The run is in {run_dir}: look at samples.png and curves.png; the numbers are in summary.json and metrics.csv.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -284,6 +286,8 @@ def test_interrupted_write_leaves_the_old_file(machine, tiny, publisher, monkeyp
 
 RESOLVE = """
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from facehall.assets.registry import ASSETS, Asset
 from facehall.assets import resolve
 name, file, url = sys.argv[1:]
@@ -300,3 +304,10 @@ def test_processes_share_one_download(machine, tiny, publisher):
     assert len(publisher.requests) == 1
     assert load_file(cached(machine)).keys() == tiny.tensors.keys()
     assert [p.name for p in cached(machine).parent.iterdir()] == ["tiny.safetensors"]
+
+
+def test_who_waited_finds_what_the_other_fetched(tiny, publisher):
+    publisher.behave = lambda handler, number: time.sleep(0.5)  # long enough for all to be waiting
+    with ThreadPoolExecutor(3) as pool:
+        paths = set(pool.map(lambda _: resolve("tiny"), range(3)))
+    assert len(paths) == len(publisher.requests) == 1

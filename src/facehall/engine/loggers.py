@@ -38,7 +38,7 @@ def wandb_logger(
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb  # not before: it reads its environment when it is imported
 
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         name=name,
         save_dir=str(folder),
@@ -49,6 +49,9 @@ def wandb_logger(
         resume="allow",
         settings=wandb.Settings(console="off", init_timeout=30),
     )
+    # Lightning passes on a setting that W&B has withdrawn, and W&B complains of it on every start.
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+    return logger
 
 
 def finish_wandb() -> None:
