@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import torch
-from conftest import LIGHT, TINY, make_photographs
 from safetensors.torch import load_file
+
+from small import LIGHT, TINY, make_photographs
 
 SCRIPT = """
 import sys
@@ -38,7 +39,7 @@ def test_two_processes_end_with_equal_parameters(tmp_path):
         *TINY,
         *LIGHT,
         "trainer=ddp_cpu",
-        f"data=folder",
+        "data=folder",
         f"data.root={data}",
         "data.val_fraction=0.4",
         "curriculum.psnr_steps=2",
@@ -48,7 +49,12 @@ def test_two_processes_end_with_equal_parameters(tmp_path):
         f"hydra.run.dir={tmp_path / 'run'}",
     ]
     done = subprocess.run(
-        [sys.executable, script, *overrides], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, script, *overrides],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     ranks = [torch.load(f"{script}.rank{rank}.pt", weights_only=True) for rank in (0, 1)]

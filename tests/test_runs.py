@@ -1,6 +1,7 @@
 """Run folders: a new one, or that of the run to be resumed."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,11 @@ def here(tmp_path, monkeypatch):
 
 
 def make_run(name, when, checkpoint=True):
-    folder = f"runs/{name}/{when}/checkpoints"
-    os.makedirs(folder)
+    folder = Path(f"runs/{name}/{when}/checkpoints")
+    folder.mkdir(parents=True)
     if checkpoint:
-        path = f"{folder}/last.ckpt"
-        open(path, "w").close()
+        path = folder / "last.ckpt"
+        path.touch()
         os.utime(path, (when, when))
 
 
@@ -31,7 +32,12 @@ def test_a_fresh_run_gets_its_own_folder(here):
 
 
 def test_resume_last_is_the_newest_of_that_name_with_a_checkpoint(here):
-    for name, when, checkpoint in (("psnr", 20, True), ("psnr", 10, True), ("psnr", 30, False), ("other", 40, True)):
+    for name, when, checkpoint in (
+        ("psnr", 20, True),
+        ("psnr", 10, True),
+        ("psnr", 30, False),
+        ("other", 40, True),
+    ):
         make_run(name, when, checkpoint)
     assert _run_dir("psnr", "last") == "runs/psnr/20"
     assert str(checkpoint_to_resume("last", "psnr")) == "runs/psnr/20/checkpoints/last.ckpt"

@@ -4,12 +4,17 @@ import subprocess
 import sys
 
 import pytest
-from conftest import LIGHT, TINY
 
 from facehall.models.weights import read_metadata
+from small import LIGHT, TINY
 
 TRAIN = [sys.executable, "-m", "facehall.train", "-m"]
-TWO_STEPS = ["curriculum.psnr_steps=2", "curriculum.gan_steps=0", "curriculum.ramp_steps=0", "patches.steps_per_epoch=2"]
+TWO_STEPS = [
+    "curriculum.psnr_steps=2",
+    "curriculum.gan_steps=0",
+    "curriculum.ramp_steps=0",
+    "patches.steps_per_epoch=2",
+]
 
 
 @pytest.mark.slow

@@ -5,16 +5,21 @@ import json
 
 import pytest
 import torch
-from conftest import LIGHT, TINY
 
 from facehall.config import conf_dir
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb
 from facehall.models.weights import load_generator, read_metadata
 from facehall.train import train
+from small import LIGHT, TINY
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
-SHORT = ["curriculum.psnr_steps=4", "curriculum.gan_steps=4", "curriculum.ramp_steps=2", "patches.steps_per_epoch=2"]
+SHORT = [
+    "curriculum.psnr_steps=4",
+    "curriculum.gan_steps=4",
+    "curriculum.ramp_steps=2",
+    "patches.steps_per_epoch=2",
+]
 
 
 @pytest.fixture

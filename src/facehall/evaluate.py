@@ -12,8 +12,10 @@ from facehall.config import build
 from facehall.data import ImageDataset
 from facehall.errors import FacehallError
 from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
+from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
+from facehall.runs import shown
 
 
 def evaluate(cfg: DictConfig) -> Evaluation:
@@ -25,29 +27,38 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     Raises:
         FacehallError: a mistake in the config, the data or the weights file.
     """
-    weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(cfg.runs))
+    for key, least in (("sheet", 0), ("repeats", 1)):
+        if not isinstance(cfg[key], int) or cfg[key] < least:
+            raise FacehallError(f"{key}={cfg[key]}: give a whole number from {least} on.")
+    weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
     if cfg.scale not in (None, predictor.scale):
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
-    cfg.scale = predictor.scale
+    cfg.scale = predictor.scale  # data and metrics refer to it
     files = build(cfg.data, "data").split(cfg.split)
     dataset = ImageDataset(files, predictor.scale, build(cfg.degradation, "degradation"))
     protocol = build(cfg.metrics, "metrics").to(predictor.device)
+    output = Path(str(cfg.output))
+    output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later
     images = [
-        Measured.of(dataset[i], predictor, protocol)
+        Measured.of(
+            dataset[i],
+            predictor,
+            protocol,
+            grey=read_picture(files[i].hr).grey,
+            keep_pictures=i < cfg.sheet,
+        )
         for i in track(range(len(dataset)), f"{cfg.split}, {len(dataset)} images")
     ]
-    example = dataset[0]["lr"][None].to(predictor.device)
     evaluation = Evaluation(
         weights=weights,
         protocol=protocol.description,
         images=images,
-        costs=measure_costs(predictor, example, cfg.repeats),
+        costs=measure_costs(predictor, dataset[0]["lr"], cfg.repeats),
     )
-    output = Path(cfg.output)
-    write_report(evaluation, output, sheet=cfg.sheet)
+    write_report(evaluation, output)
     print(evaluation.text())
-    print(f"Table, measures of every image and comparison sheet are in {output}.")
+    print(f"Table, measures of every image and comparison sheet are in {shown(output)}.")
     return evaluation
 
 

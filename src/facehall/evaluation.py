@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -17,35 +20,63 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
-from facehall.inference import Predictor, super_resolve
-from facehall.metrics import Protocol, count_gmacs, count_parameters, milliseconds
+from facehall.inference import Predictor
+from facehall.metrics import Protocol, count_gmacs, count_parameters, milliseconds, peak_memory_mib
 
 METHODS = ("bicubic", "model")
+WIDTH = 80
+"""Of the text, in characters: what every terminal shows."""
+
 Measures = dict[str, float]
+
+# Of each column: heading, and how its values are written. The CSV and JSON files hold them unrounded.
+_COLUMNS = {
+    "method": ("", "{}"),
+    "psnr": ("PSNR", "{:.2f}"),
+    "ssim": ("SSIM", "{:.4f}"),
+    "psnr_y": ("PSNR Y", "{:.2f}"),
+    "ssim_y": ("SSIM Y", "{:.4f}"),
+    "lpips": ("LPIPS", "{:.4f}"),
+    "parameters": ("parameters", "{:,}"),
+    "gmacs": ("GMACs", "{:.2f}"),
+    "ms_per_image": ("ms", "{:.2f}"),
+    "peak_mib": ("MiB", "{:.0f}"),
+}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One image: its measures by method, and its pictures LR, bicubic, model, HR (H, W, 3) uint8."""
+    """One image: its measures by method, and, if kept, its pictures LR, bicubic, model, HR (H, W, 3) uint8."""
 
     name: str
     measures: dict[str, Measures]
-    pictures: list[np.ndarray]
+    pictures: list[np.ndarray] | None = None
 
     @classmethod
-    def of(cls, item: dict[str, Any], predictor: Predictor, protocol: Protocol) -> Measured:
-        """Super-resolve and measure an item of an ImageDataset: lr (3, h, w), hr (3, s h, s w)."""
+    def of(
+        cls,
+        item: dict[str, Any],
+        predictor: Predictor,
+        protocol: Protocol,
+        grey: bool = False,
+        keep_pictures: bool = True,
+    ) -> Measured:
+        """Super-resolve and measure an item of an ImageDataset: lr (3, h, w), hr (3, s h, s w).
+
+        Args:
+            grey: HR was read from a single-channel file, so single-channel images are measured.
+            keep_pictures: keep them for the comparison sheet.
+        """
         lr, hr = (item[key].to(predictor.device) for key in ("lr", "hr"))
-        images = {
-            "bicubic": upscale_bicubic(lr, predictor.scale),
-            "model": super_resolve(predictor.generator, lr, predictor.tile),
-        }
+        images = {"bicubic": upscale_bicubic(lr, predictor.scale), "model": predictor.super_resolve(lr)}
         measures = {
-            method: {name: float(value) for name, value in protocol(sr[None], hr[None]).items()}
+            method: {name: float(value) for name, value in protocol.measure(sr[None], hr[None], grey).items()}
             for method, sr in images.items()
         }
-        pictures = [to_uint8(image.cpu()) for image in (lr, *images.values(), hr)]
-        return cls(item["name"], measures, pictures)
+        if not keep_pictures:
+            return cls(item["name"], measures)
+        shown = [image.mean(dim=0, keepdim=True) if grey else image for image in (lr, *images.values(), hr)]
+        return cls(item["name"], measures, [to_uint8(image) for image in shown])
 
 
 class Bicubic(nn.Module):
@@ -85,81 +116,111 @@ class Evaluation:
         return [{"method": method, **self.means(method), **self.costs[method]} for method in METHODS]
 
     def text(self) -> str:
-        """The table for a terminal or a text file."""
-        rows = self.rows()
+        """The table for a terminal or a text file, with what its numbers mean."""
         count = len(self.images)
-        table = Table(title=f"{self.weights}\n{count} image{'s' if count > 1 else ''}; {self.protocol}", title_style="")
-        for column in rows[0]:
-            table.add_column(column.replace("_", " "), justify="left" if column == "method" else "right")
-        for row in rows:
-            table.add_row(*(_cell(name, value) for name, value in row.items()))
-        buffer = io.StringIO()
-        Console(file=buffer, width=132).print(table)
-        return f"{buffer.getvalue()}Costs: input {self.costs['input']}, on {self.costs['device']}; the two timed in turn, medians."
+        costs = (
+            f"GMACs and ms for an input of {self.costs['input']} pixels, on {self.costs['device']}; "
+            "the two timed in turn, medians."
+        )
+        notes = [f"{count} image{'' if count == 1 else 's'}; {self.protocol}.", costs]
+        wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH)]
+        return "\n".join([str(self.weights), "", _table(self.rows()), "", *wrapped])
 
 
-def _cell(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if name == "parameters":
-        return f"{value:,}"
-    return f"{value:.2f}" if name.startswith(("psnr", "gmacs", "ms")) else f"{value:.4f}"
+def _table(rows: list[dict[str, Any]]) -> str:
+    # Without a box: plain ASCII goes through every pipe.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in rows[0]:
+        table.add_column(_COLUMNS[name][0], justify="left" if name == "method" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_COLUMNS[name][1].format(value) for name, value in row.items()))
+    buffer = io.StringIO()
+    Console(file=buffer, width=2 * WIDTH, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
-def measure_costs(predictor: Predictor, example: Tensor, repeats: int) -> dict[str, Any]:
-    """Parameters, multiply-accumulates and time of one forward pass on `example` (1, 3, h, w)."""
+def measure_costs(predictor: Predictor, lr: Tensor, repeats: int) -> dict[str, Any]:
+    """Parameters, multiply-accumulates, time and (on CUDA) peak memory of one forward pass.
+
+    Args:
+        lr: an image (3, h, w); what of it goes beyond one tile is cut off, as nothing larger is ever computed at once.
+        repeats: timed passes, of which the median counts.
+    """
+    example = lr[None, :, : predictor.tile, : predictor.tile].to(predictor.device)
     networks: dict[str, nn.Module] = {"bicubic": Bicubic(predictor.scale), "model": predictor.generator}
     times = milliseconds(networks, example, repeats)
-    device = example.device
-    costs: dict[str, Any] = {
-        method: {
+    costs: dict[str, Any] = {"input": f"{example.shape[-1]}x{example.shape[-2]}", "device": _name(predictor.device)}
+    for method, network in networks.items():
+        costs[method] = {
             "parameters": count_parameters(network),
             "gmacs": count_gmacs(network, example),
             "ms_per_image": times[method],
         }
-        for method, network in networks.items()
-    }
-    costs["input"] = f"{example.shape[-1]}x{example.shape[-2]}"
-    costs["device"] = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"the CPU, {torch.get_num_threads()} threads"
-    )
+        if example.is_cuda:
+            costs[method]["peak_mib"] = peak_memory_mib(network, example)
     return costs
 
 
-def write_report(evaluation: Evaluation, folder: Path, sheet: int) -> None:
-    """Write table.txt, table.csv, table.json, images.csv and comparison.png.
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type.upper()}, {threads} thread{'' if threads == 1 else 's'}" if device.type == "cpu" else str(device)
 
-    Args:
-        sheet: pictures on the comparison sheet, from the first on.
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write table.txt, table.csv, table.json, images.csv and, where pictures were kept, comparison.png.
+
+    In table.json a figure that is not finite (the PSNR of identical images) is null, as JSON has no infinity.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.txt").write_text(evaluation.text() + "\n")
-    _write_csv(folder / "table.csv", evaluation.rows())
+    rows = evaluation.rows()
     per_image = [
         {"name": image.name, "method": method, **image.measures[method]}
         for image in evaluation.images
         for method in METHODS
     ]
-    _write_csv(folder / "images.csv", per_image)
     document = {
         "weights": str(evaluation.weights),
         "protocol": evaluation.protocol,
         "images": len(evaluation.images),
         "input": evaluation.costs["input"],
         "device": evaluation.costs["device"],
-        "table": evaluation.rows(),
+        "table": [{key: _finite(value) for key, value in row.items()} for row in rows],
     }
-    (folder / "table.json").write_text(json.dumps(document, indent=2) + "\n")
-    shown = evaluation.images[:sheet]
-    captions = [
-        [image.name, *(f"{image.measures[m]['psnr']:.2f} dB" for m in METHODS), ""] for image in shown
-    ]
-    picture = comparison_sheet([image.pictures for image in shown], ["LR", "bicubic", "model", "HR"], captions)
-    write_picture(folder / "comparison.png", picture)
+    _write(folder / "table.txt", evaluation.text() + "\n")
+    _write(folder / "table.csv", _csv(rows))
+    _write(folder / "images.csv", _csv(per_image))
+    _write(folder / "table.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+    _write_sheet(folder / "comparison.png", evaluation.images)
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def _write_sheet(path: Path, images: list[Measured]) -> None:
+    panels, captions = [], []
+    for image in images:
+        if image.pictures is not None:
+            panels.append(image.pictures)
+            captions.append([image.name, *(f"{image.measures[m]['psnr']:.2f} dB" for m in METHODS), ""])
+    if panels:
+        write_picture(path, comparison_sheet(panels, ["LR", "bicubic", "model", "HR"], captions))
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -9,9 +9,11 @@ from rich.progress import track
 
 from facehall.cli import entry_point
 from facehall.errors import FacehallError
-from facehall.imaging import list_images
-from facehall.inference import Failure, Outcome, Predictor
+from facehall.inference import Failure, Job, Outcome, Predictor, plan
 from facehall.inference.picker import pick_weights
+
+LISTED = 20
+"""How many failures are told one by one."""
 
 
 def predict(cfg: DictConfig) -> list[Outcome]:
@@ -23,28 +25,34 @@ def predict(cfg: DictConfig) -> list[Outcome]:
     Raises:
         FacehallError: there is nothing to do, or some pictures failed; the others are done by then.
     """
-    source, target = Path(str(cfg.input)), Path(str(cfg.output))
-    if not source.exists():
-        raise FacehallError(f"input={source}: there is no such file or folder.")
-    count = 1 if source.is_file() else len(list_images(source))
-    weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(cfg.runs))
+    jobs = plan(str(cfg.input), str(cfg.output))
+    weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
-    results = list(
-        track(
-            predictor.run(source, target, overwrite=cfg.overwrite), f"x{predictor.scale} on {predictor.device}", count
-        )
-    )
+    title = f"x{predictor.scale} on {predictor.device}"
+    results = list(track(predictor.run(jobs, overwrite=cfg.overwrite), title, len(jobs)))
     outcomes = [result for result in results if isinstance(result, Outcome)]
     failures = [result for result in results if isinstance(result, Failure)]
-    written = [outcome for outcome in outcomes if outcome.written]
-    print(f"{len(written)} of {count} pictures written to {target}, x{predictor.scale} with {weights}")
-    if len(written) < len(outcomes):
-        kept = len(outcomes) - len(written)
-        print(f"{kept} were there already and were left alone; overwrite=true replaces them")
+    written = sum(outcome.written for outcome in outcomes)
+    print(f"{written} of {_pictures(len(jobs))} written to {cfg.output}, x{predictor.scale} with {weights}")
+    _tell_peculiarities(jobs, kept=len(outcomes) - written)
     if failures:
-        listed = "\n".join(f"  {failure.reason}" for failure in failures)
-        raise FacehallError(f"{len(failures)} of {count} pictures failed:\n{listed}")
+        lines = [f"  {failure.reason}" for failure in failures[:LISTED]]
+        if len(failures) > LISTED:
+            lines.append(f"  and {len(failures) - LISTED} more")
+        raise FacehallError("\n".join([f"{len(failures)} of {_pictures(len(jobs))} failed:", *lines]))
     return outcomes
+
+
+def _tell_peculiarities(jobs: list[Job], kept: int) -> None:
+    if kept:
+        print(f"{kept} already there and left alone; overwrite=true replaces them")
+    renamed = sorted({job.source.suffix or "no suffix" for job in jobs if job.renamed})
+    if renamed:
+        print(f"Files that are read but not written ({', '.join(renamed)}) became .png")
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
 
 
 main = entry_point("predict")(predict)

@@ -31,7 +31,7 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
         "generator": _network(module.generator),
         "discriminator": _network(module.discriminator),
         "perceptual": "none" if module.perceptual is None else _layers(module.perceptual),
-        "metrics": module.protocol.network.description,
+        "metrics": module.protocol.description,
         "data": f"{type(training.datamodule.source).__name__}: {training.datamodule.description}",
         "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
@@ -70,7 +70,7 @@ def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, 
         "steps": module.generator_step,
         "seconds": round(seconds, 1),
         "parameters": count_parameters(module.generator),
-        "protocol": module.protocol.network.description,
+        "protocol": module.protocol.description,
         "facehall": __version__,
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {training.threads} threads"
@@ -81,7 +81,10 @@ def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, 
         for phase in ("psnr", "gan"):
             of_phase = [row for row in rows if row["phase"] == phase]
             if of_phase:
-                summary[f"end_of_{phase}_phase"] = {"step": of_phase[-1]["step"], **_measures(of_phase[-1], "val/")}
+                summary[f"end_of_{phase}_phase"] = {
+                    "step": of_phase[-1]["step"],
+                    **_measures(of_phase[-1], "val/"),
+                }
     return summary
 
 

@@ -15,7 +15,15 @@ from facehall.metrics import Protocol
 from facehall.models.discriminators import PaperDiscriminator
 from facehall.models.generators import MultiScaleRRDB
 
-TINY = {"blocks": 1, "dense_blocks": 2, "convs": 2, "features": 8, "growth": 4, "stage_features": 8, "carry": 2}
+TINY = {
+    "blocks": 1,
+    "dense_blocks": 2,
+    "convs": 2,
+    "features": 8,
+    "growth": 4,
+    "stage_features": 8,
+    "carry": 2,
+}
 
 
 class Edges(nn.Module):
@@ -55,7 +63,10 @@ def make_module():
             "discriminator": PaperDiscriminator(16, channels=4),
             "perceptual": PerceptualLoss(Edges(), {"edges": 1.0}),
             "objective": Objective(
-                PyramidPixelLoss(), RelativisticAverageLoss(), TermWeights(1, 0, 0), gan or TermWeights(1, 0.1, 0.1)
+                PyramidPixelLoss(),
+                RelativisticAverageLoss(),
+                TermWeights(1, 0, 0),
+                gan or TermWeights(1, 0.1, 0.1),
             ),
             "curriculum": curriculum,
             "protocol": Protocol(2),
@@ -77,7 +88,12 @@ def fit():
     def run(module, batches, **trainer):
         loader = DataLoader(NoisePatches(2 * batches, 8), batch_size=2)
         options = {"max_epochs": 1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
-        options |= {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0, **trainer}
+        options |= {
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            **trainer,
+        }
         L.Trainer(**options).fit(module, loader)
         return module
 

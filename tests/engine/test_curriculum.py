@@ -34,7 +34,10 @@ def test_cosine_ramp_by_hand():
 
 
 @given(
-    psnr=st.integers(0, 50), gan=st.integers(1, 50), share=st.floats(0, 1), ramp=st.sampled_from(["linear", "cosine"])
+    psnr=st.integers(0, 50),
+    gan=st.integers(1, 50),
+    share=st.floats(0, 1),
+    ramp=st.sampled_from(["linear", "cosine"]),
 )
 def test_the_ramp_rises_from_0_to_1(psnr, gan, share, ramp):
     curriculum = Curriculum(psnr, gan, int(share * gan), ramp)
@@ -46,7 +49,12 @@ def test_the_ramp_rises_from_0_to_1(psnr, gan, share, ramp):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"psnr_steps": 0}, {"psnr_steps": -1}, {"psnr_steps": 1, "gan_steps": 2, "ramp_steps": 3}, {"psnr_steps": 1, "ramp": "s"}],
+    [
+        {"psnr_steps": 0},
+        {"psnr_steps": -1},
+        {"psnr_steps": 1, "gan_steps": 2, "ramp_steps": 3},
+        {"psnr_steps": 1, "ramp": "s"},
+    ],
 )
 def test_impossible_curricula_are_refused(arguments):
     with pytest.raises(ValueError, match="curriculum"):

@@ -67,7 +67,9 @@ def test_each_step_moves_only_its_own_network(make_module, fit):
     fit(make_module(psnr_steps=0, gan_steps=3), 3, callbacks=[watch])
     assert [when for when, _, _ in watch.seen] == ["before D", "before G", "end"] * 3
     for (when, *before), (_, *after) in pairwise(watch.seen):
-        moved = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in zip(before, after, strict=True)]
+        moved = [
+            any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in zip(before, after, strict=True)
+        ]
         expected = {"before D": [False, True], "before G": [True, False], "end": [False, False]}
         assert moved == expected[when], when
 
@@ -86,7 +88,9 @@ def test_steps_are_the_generators(make_module, fit):
     assert module.generator_step == 6
 
 
-@pytest.mark.parametrize(("done", "generator_rate", "discriminator_rate"), [(1, 0.505e-3, 1e-3), (4, 0.505e-3, 0.505e-3)])
+@pytest.mark.parametrize(
+    ("done", "generator_rate", "discriminator_rate"), [(1, 0.505e-3, 1e-3), (4, 0.505e-3, 0.505e-3)]
+)
 def test_schedulers_are_really_stepped(make_module, fit, done, generator_rate, discriminator_rate):
     """Halfway through a phase of the cosine with floor 0.01 the rate is (1 + 0.01) / 2 of its peak."""
     module = fit(make_module(psnr_steps=2, gan_steps=4), done)

@@ -10,7 +10,15 @@ from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.generators.blocks import RRDB
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
 
-TINY = {"blocks": 1, "dense_blocks": 2, "convs": 2, "features": 8, "growth": 4, "stage_features": 8, "carry": 2}
+TINY = {
+    "blocks": 1,
+    "dense_blocks": 2,
+    "convs": 2,
+    "features": 8,
+    "growth": 4,
+    "stage_features": 8,
+    "carry": 2,
+}
 
 
 @pytest.mark.parametrize(("scale", "scales"), [(2, [2]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8])])
@@ -103,7 +111,12 @@ def plain_rrdbnet(state: dict[str, torch.Tensor], lr: torch.Tensor, blocks: int)
 
 
 def script_layout(key: str) -> str:
-    for new, old in (("conv_body", "trunk_conv"), ("conv_up", "upconv"), ("conv_hr", "HRconv"), ("rdb", "RDB")):
+    for new, old in (
+        ("conv_body", "trunk_conv"),
+        ("conv_up", "upconv"),
+        ("conv_hr", "HRconv"),
+        ("rdb", "RDB"),
+    ):
         key = key.replace(new, old)
     return key.replace("body.", "RRDB_trunk.")
 

@@ -11,7 +11,15 @@ from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
 
-TINY = {"blocks": 1, "dense_blocks": 2, "convs": 2, "features": 8, "growth": 4, "stage_features": 8, "carry": 2}
+TINY = {
+    "blocks": 1,
+    "dense_blocks": 2,
+    "convs": 2,
+    "features": 8,
+    "growth": 4,
+    "stage_features": 8,
+    "carry": 2,
+}
 
 
 @pytest.mark.parametrize(

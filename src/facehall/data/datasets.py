@@ -20,7 +20,7 @@ Item = dict[str, Any]
 
 
 def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
-    """lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], and the name."""
+    """Lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], and the name."""
     return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": name}
 
 

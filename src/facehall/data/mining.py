@@ -17,7 +17,8 @@ def flatness_std(patch: np.ndarray) -> float:
 
 def flatness_isr(patch: np.ndarray) -> float:
     """max(mean over columns and channels of the std down a column, the same of the rows), as the library that the
-    paper paraphrases measures it. (h, w, 3) in [0, 1] -> [0, 0.5]."""
+    paper paraphrases measures it. (h, w, 3) in [0, 1] -> [0, 0.5].
+    """
     return float(max(patch.std(axis=0).mean(), patch.std(axis=1).mean()))
 
 

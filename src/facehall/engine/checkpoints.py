@@ -34,5 +34,5 @@ def check_checkpoint(path: Path, module: nn.Module) -> None:
     if differing:
         raise FacehallError(
             f"{path}: this checkpoint is of another network: {len(differing)} tensors differ, first "
-            f"{', '.join(differing[:3])}. Resume with the settings of that run; they are in the config.yaml of its folder."
+            f"{', '.join(differing[:3])}. Resume with the settings of that run: the config.yaml of its folder."
         )

@@ -33,7 +33,12 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         if gan:
             axes.axvspan(gan[0] - 0.5, epochs[-1] + 0.5, color="#f3e3d3", lw=0, label="GAN phase")
         axes.plot(
-            epochs, [row[f"val/{name}"] for row in shown], color="#1f4e79", marker=".", lw=1.6, label="facehall"
+            epochs,
+            [row[f"val/{name}"] for row in shown],
+            color="#1f4e79",
+            marker=".",
+            lw=1.6,
+            label="facehall",
         )
         bicubic = [row[f"val/bicubic_{name}"] for row in shown]
         axes.plot(epochs, bicubic, color="#8c8c8c", ls="--", lw=1.2, label="bicubic")

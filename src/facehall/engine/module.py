@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -71,7 +71,7 @@ class SuperResolution(L.LightningModule):
         self.objective = objective
         self.pixel_loss = objective.pixel
         self.curriculum = curriculum
-        self.protocol = Frozen(protocol)
+        self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
         self.ema = GeneratorEMA(generator, ema_decay)
         self.factories = (
             (generator_optimizer, generator_scheduler),
@@ -122,13 +122,9 @@ class SuperResolution(L.LightningModule):
         self.manual_backward(loss / self.accumulate)
         if steps_now:
             self._optimizer_step(1, self.discriminator)
-        self._log_train(
-            {"discriminator": loss, "D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean()}
-        )
+        self._log_train({"discriminator": loss, "D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean()})
 
-    def _learn_to_generate(
-        self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights, steps_now: bool
-    ) -> None:
+    def _learn_to_generate(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights, steps_now: bool) -> None:
         terms = self._generator_terms(pyramid, hr, weights)
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
         self.manual_backward(loss / self.accumulate)
@@ -138,9 +134,7 @@ class SuperResolution(L.LightningModule):
             self.generator_step += 1
             self.ema.update(self.generator)
 
-    def _generator_terms(
-        self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights
-    ) -> dict[str, Tensor]:
+    def _generator_terms(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights) -> dict[str, Tensor]:
         """The terms that have a weight, unweighted."""
         sr = pyramid[self.generator.scale]
         terms = {}
@@ -179,6 +173,10 @@ class SuperResolution(L.LightningModule):
 
     # ---------------------------------------------------------------- validation
 
+    @property
+    def protocol(self) -> Protocol:
+        return cast(Protocol, self._protocol.network)
+
     def forward(self, lr: Tensor) -> Tensor:
         """Super-resolve with the averaged generator: (B, 3, h, w) -> (B, 3, s h, s w), not clamped."""
         return self.ema(lr)
@@ -199,9 +197,9 @@ class SuperResolution(L.LightningModule):
         """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
         lr, hr, key = batch["lr"], batch["hr"], "|".join(batch["name"])
         if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-            self._floor[key] = self.protocol(upscale_bicubic(lr, self.generator.scale), hr)
+            self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr)
         sr = self(lr)
-        for name, values in self.protocol(sr, hr).items():
+        for name, values in self._protocol(sr, hr).items():
             self._mean(name).update(values)
         for name, values in self._floor[key].items():
             self._mean(f"bicubic_{name}").update(values)
@@ -214,7 +212,7 @@ class SuperResolution(L.LightningModule):
 
     def _log_means(self, stage: str) -> None:
         # A rank without an image has no means yet, but must take part in gathering them.
-        measures = self.protocol.network.names
+        measures = self.protocol.names
         names = [*measures, *(f"bicubic_{name}" for name in measures)]
         values = {f"{stage}/{name}": self._mean(name).compute() for name in names}
         for name in names:

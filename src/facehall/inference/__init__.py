@@ -1,6 +1,7 @@
 """From a weights file to sharp pictures."""
 
+from facehall.inference.plan import Job, plan
 from facehall.inference.predictor import Failure, Outcome, Predictor
 from facehall.inference.tiling import super_resolve
 
-__all__ = ["Failure", "Outcome", "Predictor", "super_resolve"]
+__all__ = ["Failure", "Job", "Outcome", "Predictor", "plan", "super_resolve"]

@@ -13,10 +13,14 @@ from rich.table import Table
 from facehall.errors import FacehallError
 from facehall.models.weights import SUFFIX, read_metadata
 
+SHOWN = 20
+"""How many files are offered, the newest."""
+
 
 def find_weights(runs: Path) -> list[Path]:
-    """The weights files in the run folders below `runs`, newest first."""
-    return sorted(runs.glob(f"**/weights/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """The weights files in the run folders below `runs`, newest first; what is damaged or not facehall's is left out."""
+    found = sorted(runs.glob(f"**/weights/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path for path in found if _usable(path)]
 
 
 def pick_weights(runs: Path) -> Path:
@@ -31,22 +35,40 @@ def pick_weights(runs: Path) -> Path:
             f"No weights were given and there are none below {runs}/. Give weights=FILE, or train first: "
             "python -m facehall.train experiment=esrgan_vgg16s."
         )
+    more = f"and {len(found) - SHOWN} older ones" if len(found) > SHOWN else ""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        listed = "\n".join(f"  weights={path}" for path in found[:20])
-        more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
-        raise FacehallError(f"No weights were given. Give one of these, newest first:\n{listed}{more}")
+        listed = "\n".join(f"  weights={path}" for path in found[:SHOWN])
+        end = f"\n  {more}" if more else ""
+        raise FacehallError(f"No weights were given. Give one of these, newest first:\n{listed}{end}")
+    return _ask(found[:SHOWN], more)
+
+
+def _ask(found: list[Path], more: str) -> Path:
     console = Console()
     console.print(_table(found))
-    choice = IntPrompt.ask(
-        "Which", console=console, default=1, choices=[str(i + 1) for i in range(len(found))], show_choices=False
-    )
+    if more:
+        console.print(more)
+    numbers = [str(i + 1) for i in range(len(found))]
+    try:
+        choice = IntPrompt.ask("Which", console=console, default=1, choices=numbers, show_choices=False)
+    except EOFError:  # Ctrl-D
+        raise FacehallError("No weights were chosen. Give weights=FILE.") from None
     return found[choice - 1]
 
 
 def _table(found: list[Path]) -> Table:
     table = Table("", "weights", "generator", "step", "written")
+    table.columns[1].overflow = "fold"
     for number, path in enumerate(found, start=1):
         metadata = read_metadata(path)
         written = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
         table.add_row(str(number), str(path), metadata["target"], metadata.get("step", ""), written)
     return table
+
+
+def _usable(path: Path) -> bool:
+    try:
+        read_metadata(path)
+    except FacehallError:
+        return False
+    return True

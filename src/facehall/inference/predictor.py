@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, list_images, read_picture, to_tensor, to_uint8, upscale_bicubic, write_picture
+from facehall.imaging import (
+    Picture,
+    list_images,
+    read_picture,
+    to_tensor,
+    to_uint8,
+    upscale_bicubic,
+    write_picture,
+)
 from facehall.inference.tiling import super_resolve
 from facehall.models.weights import load_generator
 
@@ -33,6 +41,10 @@ class Failure:
     reason: str
 
 
+class OutOfMemory(FacehallError):
+    """The device has too little memory for a tile."""
+
+
 class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
@@ -41,13 +53,17 @@ class Predictor:
         device: ``auto`` (CUDA where there is one), or one of torch's device names.
         tile: side of the tiles, in pixels of the input, in which larger pictures are computed.
 
+    Attributes:
+        generator: the network, in eval mode on `device`.
+        scale: its upscaling factor s.
+
     Raises:
         FacehallError: the weights file is not usable, or the device is not there.
     """
 
     def __init__(self, weights: str | Path, device: str = "auto", tile: int = 256) -> None:
-        if tile < 1:
-            raise FacehallError(f"tile is a number of pixels, at least 1, not {tile}.")
+        if not isinstance(tile, int) or tile < 1:
+            raise FacehallError(f"tile={tile}: it is a number of pixels, at least 1.")
         self.generator = load_generator(Path(weights))
         self.device = _device(device)
         self.generator.to(self.device)
@@ -62,55 +78,63 @@ class Predictor:
         """
         if not isinstance(picture, Picture):
             picture = Picture(picture)
-        rgb = self._run(to_tensor(picture.rgb))
+        rgb = self.super_resolve(to_tensor(picture.rgb)).cpu()
         if picture.grey:  # the network may tint what has no colour
             rgb = rgb.mean(dim=0, keepdim=True).expand(3, -1, -1)
         alpha = None if picture.alpha is None else self._enlarge_alpha(picture.alpha)
         return Picture(to_uint8(rgb), alpha, picture.grey)
 
-    def run(self, source: str | Path, target: str | Path, overwrite: bool = False) -> Iterator[Outcome | Failure]:
-        """Upscale a file, or every image below a folder, into a folder; names and sub-folders stay.
+    def run(self, jobs: Iterable[Job], overwrite: bool = False) -> Iterator[Outcome | Failure]:
+        """Upscale pictures from file to file, each written whole or not at all; folders are made.
 
         Args:
-            source: an image file or a folder.
-            target: a folder; it is made.
+            jobs: what `plan` gives.
             overwrite: replace files that are already there instead of leaving them alone.
 
         Yields:
-            one outcome or failure per picture; one bad file does not stop the rest.
+            one outcome or failure per picture, as they are done; one bad file does not stop the rest.
 
         Raises:
-            FacehallError: there is nothing to read, or the target would overwrite the source.
+            FacehallError: the device has too little memory for a tile.
         """
-        source, target = Path(source), Path(target)
-        files = [source] if source.is_file() else list_images(source)
-        root = source.parent if source.is_file() else source
-        if target.resolve() == root.resolve():
-            raise FacehallError(
-                f"output={target} is the folder of the pictures themselves, which keep their names: they would be "
-                "overwritten. Give another folder."
-            )
-        return (self._one(file, target / file.relative_to(root), overwrite) for file in files)
+        for job in jobs:
+            yield self._one(job, overwrite)
 
-    def _one(self, source: Path, target: Path, overwrite: bool) -> Outcome | Failure:
-        if target.exists() and not overwrite:
-            return Outcome(source, target, written=False)
+    def super_resolve(self, lr: Tensor) -> Tensor:
+        """(3, h, w) in [0, 1] on any device -> (3, s h, s w) in [0, 1] on the predictor's device.
+
+        Raises:
+            OutOfMemory: the device has too little memory for a tile.
+        """
         try:
-            picture = self.upscale(read_picture(source))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_picture(target, picture)
-        except FacehallError as error:
-            return Failure(source, str(error))
-        except OSError as error:
-            return Failure(source, f"{target}: {error.strerror or error}.")
-        return Outcome(source, target, written=True)
+            return super_resolve(self.generator, lr.to(self.device), self.tile)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"{self.device} has too little memory for tiles of {self.tile} pixels at x{self.scale}. Give smaller "
+                f"ones, tile={max(1, self.tile // 2)}."
+            ) from error
 
-    def _run(self, lr: Tensor) -> Tensor:
-        return super_resolve(self.generator, lr.to(self.device), self.tile).cpu()
+    def _one(self, job: Job, overwrite: bool) -> Outcome | Failure:
+        if job.target.exists() and not overwrite:
+            return Outcome(*job, written=False)
+        try:
+            write_picture(job.target, self.upscale(read_picture(job.source)))
+        except OutOfMemory:  # the next picture would fare no better
+            raise
+        except FacehallError as error:
+            return Failure(job.source, str(error))
+        return Outcome(*job, written=True)
 
     def _enlarge_alpha(self, alpha: np.ndarray) -> np.ndarray:
         levels = torch.from_numpy(alpha.copy())[None].float() / 255
         return to_uint8(upscale_bicubic(levels, self.scale))[..., 0]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    # torch has an exception for CUDA alone; its CPU allocator raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _device(name: str) -> torch.device:
@@ -121,5 +145,5 @@ def _device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise FacehallError(f"device={name} cannot be used here: {reason} Give auto, cpu or cuda.") from None
+        raise FacehallError(f"device={name} cannot be used here: {reason.rstrip('.')}. Give auto, cpu or cuda.") from None
     return device

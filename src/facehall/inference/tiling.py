@@ -17,8 +17,8 @@ def super_resolve(generator: Generator, lr: Tensor, tile: int = 256, overlap: in
     """Super-resolve one image, in tiles where it is larger than one.
 
     Each tile is computed with `overlap` pixels of context on every side that has any, and only its inner part is
-    kept. The trunk's receptive field is wider than that in theory; in practice what lies farther off changes
-    nothing that 8 bits show.
+    kept.
+    TILEFACTS
 
     Args:
         generator: a network in eval mode, on the device of `lr`.

@@ -29,7 +29,12 @@ class ExportWeights(L.Callback):
         self.run = run
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Mapping[str, Any],
+        batch_idx: int,
     ) -> None:
         assert isinstance(pl_module, SuperResolution)
         curriculum = pl_module.curriculum

@@ -50,8 +50,8 @@ class SamplePanels(L.Callback):
         if not trainer.is_global_zero or not self._due(trainer) or not isinstance(outputs, Tensor):
             return
         for i, name in enumerate(batch["name"][: self.count - len(self._panels)]):
-            pictures = (batch["lr"][i], batch["hr"][i], outputs[i])
-            self._panels.append(draw_panel(name, *(picture.cpu() for picture in pictures), pl_module.generator.scale))
+            lr, hr, sr = (pictures[i].cpu() for pictures in (batch["lr"], batch["hr"], outputs))
+            self._panels.append(draw_panel(name, lr, hr, sr, pl_module.generator.scale))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero or not self._panels:

@@ -80,11 +80,10 @@ class RRDB(nn.Module):
         for i in range(dense_blocks):
             setattr(self, f"rdb{i + 1}", ResidualDenseBlock(features, growth, convs))
         if topology == "parallel":
-            self.fuse = nn.Conv2d(dense_blocks * features, features, kernel_size=1)
+            self.fuse = nn.Conv2d(dense_blocks * features, features, kernel_size=1, bias=False)
             with torch.no_grad():
                 mean = torch.eye(features).repeat(1, dense_blocks) / dense_blocks
                 self.fuse.weight.copy_(mean[:, :, None, None])
-                self.fuse.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         blocks = [getattr(self, f"rdb{i + 1}") for i in range(self.dense_blocks)]
@@ -99,6 +98,4 @@ class RRDB(nn.Module):
 
 def upsampler(in_channels: int, out_channels: int, factor: int) -> nn.Sequential:
     """Sub-pixel convolution (Shi et al. 2016): (B, C_in, h, w) -> (B, C_out, f h, f w)."""
-    return nn.Sequential(
-        conv3(in_channels, out_channels * factor**2), nn.PixelShuffle(factor), leaky_relu()
-    )
+    return nn.Sequential(conv3(in_channels, out_channels * factor**2), nn.PixelShuffle(factor), leaky_relu())

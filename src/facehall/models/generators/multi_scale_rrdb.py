@@ -69,8 +69,8 @@ class Stage(nn.Module):
         self.up = upsampler(in_channels, features, factor)
         self.refine = RefineBlock(features, carried, carry, growth)
         self.head = conv3(features, 3)
-        nn.init.zeros_(self.head.weight)  # an untrained network gives the bicubic image: training starts from the floor
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():  # an untrained network gives the bicubic image: it starts at the floor
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, carried: list[Tensor]) -> tuple[Tensor, Tensor]:
         x = self.refine(self.up(x), carried)

@@ -41,9 +41,7 @@ class VGG16Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, layers: Iterable[str] | str, weights: str | Path | None = None, pretrained: bool = True
-    ) -> None:
+    def __init__(self, layers: Iterable[str] | str, weights: str | Path | None = None, pretrained: bool = True) -> None:
         super().__init__()
         self.layers = _check_layers(layers)
         depth = 1 + max(_CONVOLUTIONS.index(name[4:]) for name in self.layers)
@@ -61,9 +59,7 @@ class VGG16Features(nn.Module):
         if pretrained:
             values = read_weights(resolve("vgg16", weights), asset, layers=depth)
             position = {str(index): i for i, (index, *_) in enumerate(asset.convolutions)}
-            renamed = {
-                f"{position[key.split('.')[1]]}.{key.split('.')[2]}": value for key, value in values.items()
-            }
+            renamed = {f"{position[key.split('.')[1]]}.{key.split('.')[2]}": value for key, value in values.items()}
             self.convolutions.load_state_dict(renamed, assign=True)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
