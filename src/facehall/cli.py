@@ -7,7 +7,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -147,10 +147,10 @@ def _config_mistake(error: HydraException, config_name: str) -> str:
         known = {str(name) for name in OmegaConf.to_container(parent, resolve=False) or []}
         if "." not in key:
             known |= _groups(config_name)
-        near = _nearest(key.rsplit(".", 1)[-1], known - {"hydra"}, "Its siblings")
-        return f"there is no key {key!r} in the config.{near}"
+        siblings = _nearest(key.rsplit(".", 1)[-1], known - {"hydra", "_target_"}, "Its siblings")
+        return f"there is no key {key!r} in the config.{siblings}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    text = re.sub(r"(Set the environment variable|See https?:).*$", "", text).strip()
+    text = re.sub(r"(Set the environment variable|See https?:).*$|^Error parsing override '.*?' (?=\S)", "", text).strip()
     if isinstance(error, OverrideParseException):
         return (
             f"the argument {error.override!r} does not read as KEY=VALUE ({text}). Every setting is one argument, "
@@ -168,7 +168,9 @@ def _groups(config_name: str) -> set[str]:
     return {name.split("@")[-1] for name in names if not name.startswith("override ")}
 
 
-def _nearest(wrong: str, known: Iterable[str], title: str) -> str:
+def _nearest(wrong: str, known: Collection[str], title: str) -> str:
+    if not known:
+        return " Nothing can be set there."
     near = difflib.get_close_matches(wrong, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{hint} {title}: {', '.join(sorted(known))}."

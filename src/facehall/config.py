@@ -23,8 +23,8 @@ def conf_dir() -> Path:
         if (folder / "train.yaml").is_file():
             return folder
     raise FacehallError(
-        f"facehall's configuration folder conf/ is missing: neither inside {package} nor at the top of a source checkout. "
-        "Install the package again, from its wheel or with `pip install -e .` in the checkout."
+        f"facehall's configuration folder conf/ is missing: neither inside {package} nor at the top of a source "
+        "checkout. Install the package again, from its wheel or with `pip install -e .` in the checkout."
     )
 
 
@@ -69,16 +69,18 @@ def open_value(error: OmegaConfBaseException, key: str) -> FacehallError:
 def _check_target(target: str, key: str) -> None:
     """Refuse what is not one of the allowed packages' own, also where they merely import it (torch.os.system)."""
     listed = ", ".join(ALLOWED_TARGETS)
-    refusal = f"{key}: the config would call {target!r}, but only targets that begin with {listed} are built from a config."
+    foreign = FacehallError(
+        f"{key}: the config would call {target!r}, but only targets that begin with {listed} are built from a config."
+    )
     if not target.startswith(ALLOWED_TARGETS):
-        raise FacehallError(refusal)
+        raise foreign
     try:
         home = getattr(get_object(target), "__module__", None)
     except Exception as error:  # Hydra hands on whatever an import raises
-        reason = str(error).splitlines()[0]
-        raise FacehallError(f"{key}: the target {target!r} cannot be found: {reason}") from error
+        reason = str(error).splitlines()[-1]
+        raise FacehallError(f"{key}: the target {target!r} cannot be found. {reason}") from error
     if not f"{home}.".startswith(ALLOWED_TARGETS):
-        raise FacehallError(refusal)
+        raise foreign
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -164,8 +164,10 @@ def measure_costs(predictor: Predictor, lr: Tensor, repeats: int) -> dict[str, A
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return str(device)
     threads = torch.get_num_threads()
-    return f"{device.type.upper()}, {threads} thread{'' if threads == 1 else 's'}" if device.type == "cpu" else str(device)
+    return f"the CPU with {threads} thread{'' if threads == 1 else 's'}"
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def find_weights(runs: Path) -> list[Path]:
-    """The weights files in the run folders below `runs`, newest first; what is damaged or not facehall's is left out."""
+    """The weights files in the run folders below `runs`, newest first; damaged and foreign ones are left out."""
     found = sorted(runs.glob(f"**/weights/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [path for path in found if _usable(path)]
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.imaging import (
     Picture,
-    list_images,
     read_picture,
     to_tensor,
     to_uint8,
     upscale_bicubic,
     write_picture,
 )
+from facehall.inference.plan import Job
 from facehall.inference.tiling import super_resolve
 from facehall.models.weights import load_generator
 
@@ -41,7 +41,7 @@ class Failure:
     reason: str
 
 
-class OutOfMemory(FacehallError):
+class TileTooLargeError(FacehallError):
     """The device has too little memory for a tile."""
 
 
@@ -104,28 +104,28 @@ class Predictor:
         """(3, h, w) in [0, 1] on any device -> (3, s h, s w) in [0, 1] on the predictor's device.
 
         Raises:
-            OutOfMemory: the device has too little memory for a tile.
+            TileTooLargeError: the device has too little memory for a tile.
         """
         try:
             return super_resolve(self.generator, lr.to(self.device), self.tile)
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
-            raise OutOfMemory(
+            raise TileTooLargeError(
                 f"{self.device} has too little memory for tiles of {self.tile} pixels at x{self.scale}. Give smaller "
                 f"ones, tile={max(1, self.tile // 2)}."
             ) from error
 
     def _one(self, job: Job, overwrite: bool) -> Outcome | Failure:
         if job.target.exists() and not overwrite:
-            return Outcome(*job, written=False)
+            return Outcome(job.source, job.target, written=False)
         try:
             write_picture(job.target, self.upscale(read_picture(job.source)))
-        except OutOfMemory:  # the next picture would fare no better
+        except TileTooLargeError:  # the next picture would fare no better
             raise
         except FacehallError as error:
             return Failure(job.source, str(error))
-        return Outcome(*job, written=True)
+        return Outcome(job.source, job.target, written=True)
 
     def _enlarge_alpha(self, alpha: np.ndarray) -> np.ndarray:
         levels = torch.from_numpy(alpha.copy())[None].float() / 255
@@ -144,6 +144,6 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise FacehallError(f"device={name} cannot be used here: {reason.rstrip('.')}. Give auto, cpu or cuda.") from None
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise FacehallError(f"device={name} cannot be used here: {reason}. Give auto, cpu or cuda.") from None
     return device

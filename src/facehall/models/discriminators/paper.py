@@ -8,7 +8,7 @@ from facehall.models.generators.blocks import conv3, leaky_relu
 
 
 class PaperDiscriminator(nn.Module):
-    """Convolution; two sets of (convolution, activation, batch norm); four of (convolution, batch norm); flatten; dense.
+    """Convolution; two sets of (conv, activation, batch norm); four of (conv, batch norm); flatten; dense layer.
 
     The text gives neither channels nor strides. As in the library whose training it paraphrases, the two sets and
     every second one of the four halve the resolution, 16-fold in all, while the channels double up to 8 x `channels`.
@@ -49,6 +49,7 @@ class PaperDiscriminator(nn.Module):
             height, width = images.shape[-2:]
             raise ValueError(
                 f"PaperDiscriminator was built for {self.patch_size}x{self.patch_size} patches but got {height}x{width}: "
-                "give it the HR patch size (patches.patch_size times scale) or use the U-Net discriminator, which takes any."
+                "give it the HR patch size (patches.patch_size times scale), or use the U-Net discriminator, which "
+                "takes any"
             )
         return self.dense(self.features(images).flatten(1))

@@ -1,0 +1,102 @@
+"""What is read and what is written where: names stay, nothing clashes, results are no input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facehall.errors import FacehallError
+from facehall.imaging import IMAGE_SUFFIXES, read_rgb, write_picture
+from facehall.inference import plan
+from facehall.inference.plan import WRITABLE
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Makes empty files below tmp_path/in: what is planned is not opened."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / "in" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path / "in"
+
+    return make
+
+
+def targets(jobs, root):
+    return [job.target.relative_to(root).as_posix() for job in jobs]
+
+
+def test_names_and_sub_folders_stay(folder, tmp_path):
+    source = folder("b.png", "sub/deep/a.JPG", "sub/c d (1),=.webp", "notes.txt")
+    jobs = plan(source, tmp_path / "out")
+    assert targets(jobs, tmp_path / "out") == ["b.png", "sub/c d (1),=.webp", "sub/deep/a.JPG"]
+    assert not any(job.renamed for job in jobs)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", sorted({*IMAGE_SUFFIXES, ".gif", ""}))
+def test_what_cannot_be_written_becomes_png(folder, tmp_path, suffix):
+    source = folder(f"a{suffix}") / f"a{suffix}"
+    (job,) = plan(source, tmp_path / "out")
+    assert job.target == tmp_path / "out" / (f"a{suffix}" if suffix in WRITABLE else "a.png")
+    assert job.renamed == (suffix not in WRITABLE)
+    write_picture(job.target, np.zeros((2, 2, 3), np.uint8))  # so the list of kinds is that of write_picture
+    assert read_rgb(job.target).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("names", [("a.bmp", "a.png"), ("a.tif", "a.bmp"), ("x/a.ppm", "x/a.png")])
+def test_two_pictures_for_one_file_are_refused(folder, tmp_path, names):
+    with pytest.raises(FacehallError, match=r"would both be written as .*a\.png.*Rename") as error:
+        plan(folder(*names), tmp_path / "out")
+    assert all(Path(name).name in str(error.value) for name in names)
+
+
+def test_same_stem_of_kinds_that_are_written_is_no_clash(folder, tmp_path):
+    assert len(plan(folder("a.png", "a.jpg", "b/a.png"), tmp_path / "out")) == 3
+
+
+def test_results_inside_the_input_are_not_input(folder):
+    source = folder("a.png", "out/a.png", "out/out/a.png")
+    jobs = plan(source, source / "out")
+    assert [job.source.relative_to(source).as_posix() for job in jobs] == ["a.png"]
+    assert targets(jobs, source) == ["out/a.png"]
+
+
+def test_a_link_into_the_output_is_still_an_input(folder, tmp_path):
+    source = folder("a.png")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "c.png").touch()
+    (source / "link").symlink_to(tmp_path / "other")
+    assert len(plan(source, tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize("output", ["in", "in/../in", "in/."])
+def test_output_on_the_input_is_refused(folder, tmp_path, output):
+    source = folder("a.png")
+    for given in (source, source / "a.png"):
+        with pytest.raises(FacehallError, match="folder of the pictures themselves"):
+            plan(given, tmp_path / output)
+
+
+def test_a_target_that_is_a_source_is_refused(folder):
+    source = folder("a/a/x.png", "a/x.png")
+    with pytest.raises(FacehallError, match="one of the pictures to read"):
+        plan(source / "a", source)
+
+
+def test_nothing_but_results_is_refused(folder, tmp_path):
+    with pytest.raises(FacehallError, match="where the results go"):
+        plan(folder("out/a.png"), tmp_path / "in" / "out")
+
+
+def test_missing_input_and_output_that_is_a_file(folder, tmp_path):
+    with pytest.raises(FacehallError, match=r"input=.*nowhere: there is no such file or folder"):
+        plan(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(FacehallError, match=r"output=.*a\.png is a file"):
+        plan(folder("a.png"), tmp_path / "in" / "a.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FacehallError, match="holds no images"):
+        plan(tmp_path / "empty", tmp_path / "out")
