@@ -1,5 +1,7 @@
 """The files of a run folder, apart from a training."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -60,16 +62,18 @@ def test_unreadable_checkpoints_are_named(tmp_path, content):
 
 
 class Evil:
-    def __reduce__(self):
-        import os
+    def __init__(self, mark):
+        self.mark = mark
 
-        return os.system, ("touch /tmp/evil-was-here",)
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
 
 
 def test_checkpoints_execute_nothing(tmp_path):
-    torch.save({"state_dict": Evil()}, tmp_path / "last.ckpt")
+    torch.save({"state_dict": Evil(tmp_path / "executed")}, tmp_path / "last.ckpt")
     with pytest.raises(FacehallError, match="not a readable"):
         check_checkpoint(tmp_path / "last.ckpt", torch.nn.Linear(1, 1))
+    assert not (tmp_path / "executed").exists()
 
 
 def test_threads(monkeypatch):

@@ -31,12 +31,7 @@ def have_network(folder):
         "--retries",
         "0",
     ]
-    return (
-        subprocess.run(
-            [*command, "--dest", str(folder), "lpips"], capture_output=True, check=False
-        ).returncode
-        == 0
-    )
+    return subprocess.run([*command, "--dest", str(folder), "lpips"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +107,7 @@ def test_features_before_the_relu_are_not_overwritten():
     assert torch.equal(found["conv1_1"].relu(), found["relu1_1"])
 
 
-@pytest.mark.parametrize(
-    ("layer", "convolutions", "size"), [("conv1_1", 1, 1), ("relu2_2", 4, 2), ("conv5_3", 13, 16)]
-)
+@pytest.mark.parametrize(("layer", "convolutions", "size"), [("conv1_1", 1, 1), ("relu2_2", 4, 2), ("conv5_3", 13, 16)])
 def test_no_deeper_than_needed(layer, convolutions, size):
     extractor = VGG16Features([layer], pretrained=False)
     assert len(extractor.convolutions) == convolutions

@@ -1,6 +1,7 @@
 """Weights files: one file rebuilds the network; anything else is refused with a paragraph."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,3 +87,35 @@ def test_weights_of_another_network_are_refused(tmp_path):
     save_generator(path, RRDBNet(1, 8, 4))
     with pytest.raises(FacehallError, match=r"weights of another network: it holds a RRDBNet.*\"growth\": 4"):
         load_into(RRDBNet(1, 8, 8), path)
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"params_ema": state, "params": {}}])
+def test_public_checkpoints_are_read_with_their_own_size(tmp_path, wrap):
+    generator = RRDBNet(2, 8, 4).eval()
+    torch.save(wrap(generator.state_dict()), tmp_path / "x4.pth")
+    loaded = load_generator(tmp_path / "x4.pth")
+    assert loaded.arguments == generator.arguments
+    lr = torch.rand(1, 3, 5, 5)
+    assert torch.equal(loaded(lr), generator(lr))
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_a_malicious_checkpoint_executes_nothing(tmp_path):
+    torch.save(Evil(tmp_path / "executed"), tmp_path / "x4.pth")
+    with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
+        load_generator(tmp_path / "x4.pth")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("state", [{"weight": torch.zeros(1)}, {"conv_first.weight": torch.zeros(8, 3, 3, 3)}, 3])
+def test_other_checkpoints_are_refused(tmp_path, state):
+    torch.save(state, tmp_path / "x4.pth")
+    with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
+        load_generator(tmp_path / "x4.pth")

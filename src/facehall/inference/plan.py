@@ -57,6 +57,8 @@ def plan(source: str | Path, target: str | Path) -> list[Job]:
 
 def _outside(target: Path, files: list[Path], root: Path) -> list[Path]:
     folder = target.resolve()
+    if not folder.is_relative_to(root.resolve()):
+        return files
     outside = [file for file in files if not (root.resolve() / file.relative_to(root)).is_relative_to(folder)]
     if not outside:
         raise FacehallError(

@@ -117,14 +117,16 @@ class Predictor:
             ) from error
 
     def _one(self, job: Job, overwrite: bool) -> Outcome | Failure:
-        if job.target.exists() and not overwrite:
-            return Outcome(job.source, job.target, written=False)
         try:
+            if job.target.exists() and not overwrite:
+                return Outcome(job.source, job.target, written=False)
             write_picture(job.target, self.upscale(read_picture(job.source)))
         except TileTooLargeError:  # the next picture would fare no better
             raise
         except FacehallError as error:
             return Failure(job.source, str(error))
+        except OSError as error:
+            return Failure(job.source, f"{job.target}: {error.strerror or error}.")
         return Outcome(job.source, job.target, written=True)
 
     def _enlarge_alpha(self, alpha: np.ndarray) -> np.ndarray:

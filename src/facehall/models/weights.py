@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from facehall.errors import FacehallError
 from facehall.models import generators
-from facehall.models.generators import Generator
+from facehall.models.generators import Generator, RRDBNet
+from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
 
 SUFFIX = ".safetensors"
 
@@ -71,10 +74,14 @@ def read_metadata(path: Path) -> dict[str, str]:
 def load_generator(path: Path) -> Generator:
     """Build the generator that a weights file describes and fill it; in eval mode, on the CPU.
 
+    A .pth file is taken for a public ESRGAN or Real-ESRGAN x4 checkpoint and read without unpickling code.
+
     Raises:
         FacehallError: the file is missing or unreadable, names a class that is not a facehall generator, or its
             numbers do not fit that class.
     """
+    if path.suffix == ".pth":
+        return load_public_rrdbnet(path)
     metadata = read_metadata(path)
     target = metadata["target"]
     network_class = getattr(generators, target, None)
@@ -86,6 +93,29 @@ def load_generator(path: Path) -> Generator:
     except (KeyError, TypeError, ValueError) as error:
         raise FacehallError(f"{path}: its metadata do not build a {target}: {error}.") from None
     load_into(generator, path)
+    return generator.eval()
+
+
+def load_public_rrdbnet(path: Path) -> RRDBNet:
+    """Read a public ESRGAN or Real-ESRGAN x4 checkpoint, of any layout; in eval mode, on the CPU.
+
+    Raises:
+        FacehallError: the file is missing, is not a checkpoint of plain tensors, or holds another network.
+    """
+    if not path.is_file():
+        raise FacehallError(f"{path}: there is no such weights file.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("params_ema", state.get("params", state))  # Real-ESRGAN keeps both
+        state = public_state_dict(state)
+        generator = RRDBNet(**rrdbnet_arguments(state))
+        generator.load_state_dict(state)
+    except (RuntimeError, OSError, EOFError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FacehallError(
+            f"{path}: this is not the checkpoint of an x4 RRDBNet ({reason}). Of .pth files, the public ESRGAN and "
+            "Real-ESRGAN x4 ones are understood; everything else is read from safetensors files that training wrote."
+        ) from None
     return generator.eval()
 
 

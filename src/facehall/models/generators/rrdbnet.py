@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,8 +16,8 @@ from facehall.models.generators.blocks import RRDB, conv3, leaky_relu
 class RRDBNet(Generator):
     """RRDBNet x4 (Wang et al. 2018): trunk, two nearest + conv upsamplings, two convolutions at full resolution.
 
-    The parameter names are those of the public ESRGAN and Real-ESRGAN x4 checkpoints in their present layout;
-    `public_state_dict` translates the older ones.
+    The parameter names are those of the public ESRGAN and Real-ESRGAN x4 checkpoints in their present layout, and
+    `load_state_dict` takes the older layouts too.
 
     Args:
         blocks: T, 23 in the public x4 checkpoints (6 in the "anime" one).
@@ -37,6 +38,7 @@ class RRDBNet(Generator):
         self.conv_hr = conv3(features, features)
         self.conv_last = conv3(features, 3)
         self.activation = leaky_relu()
+        self.register_load_state_dict_pre_hook(_accept_older_layouts)
 
     def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
         x = self.conv_first(lr)
@@ -78,6 +80,13 @@ def public_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return key
 
     return {renamed(key): value for key, value in state.items()}
+
+
+def _accept_older_layouts(module: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
+    """Rename keys in place before they are looked up."""
+    own = {key: state.pop(key) for key in list(state) if key.startswith(prefix)}
+    renamed = public_state_dict({key.removeprefix(prefix): value for key, value in own.items()})
+    state.update({prefix + key: value for key, value in renamed.items()})
 
 
 def rrdbnet_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:

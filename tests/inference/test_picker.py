@@ -1,0 +1,80 @@
+"""The picker: on a terminal it asks, elsewhere it lists."""
+
+import os
+import sys
+from contextlib import contextmanager
+
+import pytest
+from tiny import write_weights
+
+from facehall.errors import FacehallError
+from facehall.inference.picker import SHOWN, find_weights, pick_weights
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs, the second one newer, and a damaged file newer still."""
+    for age, name in enumerate(("new", "old")):
+        path = write_weights(tmp_path / "runs" / name / "weights" / "generator.safetensors")
+        os.utime(path, (1e9 - age, 1e9 - age))
+    (tmp_path / "runs" / "new" / "weights" / "broken.safetensors").write_bytes(b"no weights")
+    (tmp_path / "runs" / "new" / "weights" / ".x.safetensors.1.part").write_bytes(b"half")
+    return tmp_path / "runs"
+
+
+@contextmanager
+def terminal(keys: bytes):
+    """Standard input and output are a pseudo-terminal on which `keys` are typed; gives a function to read the screen.
+
+    No fixture, because pytest puts its own streams back between a fixture and its test.
+    """
+    master, slave = os.openpty()
+    with open(slave) as stdin, open(os.dup(slave), "w") as stdout, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        patch.setattr(sys, "stdout", stdout)
+        os.write(master, keys)
+
+        def screen():
+            stdout.flush()
+            return os.read(master, 100_000).decode()
+
+        yield screen
+    os.close(master)
+
+
+def test_newest_first_and_only_what_can_be_loaded(runs):
+    assert [path.parts[-3] for path in find_weights(runs)] == ["new", "old"]
+
+
+@pytest.mark.parametrize(("keys", "chosen"), [(b"\n", "new"), (b"2\n", "old"), (b"7\n2\n", "old"), (b"x\n1\n", "new")])
+def test_a_terminal_is_asked(runs, keys, chosen):
+    with terminal(keys) as screen:
+        assert pick_weights(runs) == runs / chosen / "weights" / "generator.safetensors"
+        shown = screen()
+    assert "MultiScaleRRDB" in shown
+    assert "Which" in shown
+
+
+def test_the_end_of_input_is_no_choice(runs):
+    with terminal(b"\x04"), pytest.raises(FacehallError, match=r"No weights were chosen.*weights=FILE"):
+        pick_weights(runs)
+
+
+def test_without_a_terminal_they_are_listed(runs):
+    with pytest.raises(FacehallError, match="newest first") as error:
+        pick_weights(runs)
+    lines = str(error.value).splitlines()[1:]
+    assert lines == [f"  weights={runs / name / 'weights' / 'generator.safetensors'}" for name in ("new", "old")]
+
+
+def test_a_long_list_is_cut(tmp_path):
+    for i in range(SHOWN + 3):
+        write_weights(tmp_path / str(i) / "weights" / "generator.safetensors")
+    with pytest.raises(FacehallError, match="and 3 older ones") as error:
+        pick_weights(tmp_path)
+    assert str(error.value).count("weights=") == SHOWN
+
+
+def test_no_weights_at_all(tmp_path):
+    with pytest.raises(FacehallError, match=r"there are none below .*train first"):
+        pick_weights(tmp_path / "nowhere")

@@ -1,0 +1,130 @@
+"""The Predictor: greyscale, transparency, sizes, and one bad file among good ones."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_generator, write_weights
+
+from facehall.errors import FacehallError
+from facehall.imaging import Picture, read_picture, to_tensor, to_uint8, upscale_bicubic, write_picture
+from facehall.inference import Failure, Job, Outcome, Predictor, plan
+
+RNG = np.random.default_rng(0)
+
+
+def noise(*shape):
+    return RNG.integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def predictor(tmp_path):
+    return Predictor(write_weights(tmp_path / "w.safetensors"), device="cpu")
+
+
+def test_colour_is_the_network_rounded(predictor):
+    rgb = noise(11, 7, 3)
+    picture = predictor.upscale(rgb)
+    with torch.no_grad():
+        expected = to_uint8(tiny_generator()(to_tensor(rgb)[None])[0])
+    assert np.array_equal(picture.rgb, expected)
+    assert picture.alpha is None
+    assert not picture.grey
+
+
+def test_grey_stays_grey(predictor):
+    levels = noise(8, 9, 1).repeat(3, axis=2)
+    coloured = predictor.upscale(levels).rgb.astype(int)
+    assert np.ptp(coloured, axis=2).max() > 1  # the network does tint
+    grey = predictor.upscale(Picture(levels, grey=True))
+    assert grey.grey
+    assert np.ptp(grey.rgb, axis=2).max() == 0
+    assert np.abs(grey.rgb[..., 0] - coloured.mean(axis=2)).max() <= 1
+
+
+def test_transparency_is_enlarged_beside(predictor):
+    rgb, alpha = noise(8, 9, 3), noise(8, 9)
+    picture = predictor.upscale(Picture(rgb, alpha))
+    assert np.array_equal(picture.rgb, predictor.upscale(rgb).rgb)
+    bicubic = upscale_bicubic(torch.from_numpy(alpha)[None].float(), 2)[0].clamp(0, 255).round().numpy()
+    assert np.array_equal(picture.alpha, bicubic)
+    opaque = predictor.upscale(Picture(rgb, np.full((8, 9), 255, np.uint8)))
+    assert opaque.alpha.min() == 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 2)])
+def test_the_smallest_pictures(predictor, size):
+    assert predictor.upscale(noise(*size, 3)).rgb.shape == (2 * size[0], 2 * size[1], 3)
+
+
+def test_files_keep_name_kind_alpha_and_grey(predictor, tmp_path):
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    Image.fromarray(noise(8, 8, 4)).save(source / "sub" / "alpha.png")
+    Image.fromarray(noise(8, 8)).save(source / "grey.png")
+    Image.fromarray(noise(8, 8)).save(source / "Grey.JPG")
+    Image.fromarray(noise(8, 8, 3)).save(source / "old.bmp")
+    results = list(predictor.run(plan(source, tmp_path / "out")))
+    assert all(isinstance(result, Outcome) and result.written for result in results)
+    modes = {}
+    for path in (tmp_path / "out").rglob("*.*"):
+        with Image.open(path) as image:
+            modes[path.relative_to(tmp_path / "out").as_posix()] = (image.format, image.mode, image.size)
+    assert modes == {
+        "sub/alpha.png": ("PNG", "RGBA", (16, 16)),
+        "grey.png": ("PNG", "L", (16, 16)),
+        "Grey.JPG": ("JPEG", "L", (16, 16)),
+        "old.png": ("PNG", "RGB", (16, 16)),
+    }
+
+
+def test_one_bad_file_does_not_stop_the_rest(predictor, tmp_path, photographs):
+    (photographs / "0.png").write_bytes(b"no picture")
+    (photographs / "1.jpg").write_bytes((photographs / "1.png").read_bytes()[:300])
+    results = list(predictor.run(plan(photographs, tmp_path / "out")))
+    failures = [result for result in results if isinstance(result, Failure)]
+    assert [failure.source.name for failure in failures] == ["0.png", "1.jpg"]
+    assert all(str(failure.source) in failure.reason for failure in failures)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.png" for i in range(1, 6)]
+
+
+def test_what_is_there_stays_unless_told_otherwise(predictor, tmp_path, photographs):
+    jobs = plan(photographs / "0.png", tmp_path / "out")
+    write_picture(jobs[0].target, np.zeros((4, 4, 3), np.uint8))
+    assert [result.written for result in predictor.run(jobs)] == [False]
+    assert read_picture(jobs[0].target).rgb.max() == 0
+    assert [result.written for result in predictor.run(jobs, overwrite=True)] == [True]
+    assert read_picture(jobs[0].target).rgb.shape == (128, 128, 3)
+
+
+def test_a_target_that_cannot_be_written_is_a_failure(predictor, tmp_path, photographs):
+    (tmp_path / "file").touch()
+    (result,) = predictor.run([Job(photographs / "0.png", tmp_path / "file" / "0.png")])
+    assert isinstance(result, Failure)
+    assert str(tmp_path / "file" / "0.png") in result.reason
+
+
+def test_too_little_memory_names_the_key(predictor, monkeypatch, photographs, tmp_path):
+    def allocate(lr):
+        return torch.empty(10**15)
+
+    monkeypatch.setattr(predictor.generator, "forward", allocate)
+    with pytest.raises(FacehallError, match=r"too little memory for tiles of 256 .*tile=128"):
+        predictor.upscale(noise(4, 4, 3))
+    with pytest.raises(FacehallError, match="tile=128"):  # it stops, as every further picture would fail as well
+        list(predictor.run(plan(photographs, tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"tile": 0}, "tile=0"),
+        ({"tile": "abc"}, "tile=abc"),
+        ({"device": "gpu"}, r"device=gpu cannot be used here.*Give auto, cpu or cuda"),
+        ({"device": "cuda:99"}, "device=cuda:99 cannot be used here"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path, settings, says):
+    weights = write_weights(tmp_path / "w.safetensors")
+    with pytest.raises(FacehallError, match=says):
+        Predictor(weights, **settings)
