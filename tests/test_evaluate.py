@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
 from facehall.evaluation import WIDTH, Evaluation, Measured, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol, make_lr
+from tiny import run_command, tiny_generator, write_weights
 
 CHEAP = ["metrics.lpips=none", "repeats=1"]
 
@@ -42,9 +42,7 @@ def measured(hr_array, grey=False, lr=None):
     lr = make_lr(hr, 2) if lr is None else to_tensor(lr)[None]
     with torch.no_grad():
         images = upscale_bicubic(lr, 2), tiny_generator()(lr).clamp(0, 1)
-    return [
-        {key: float(value) for key, value in Protocol(2).measure(image, hr, grey).items()} for image in images
-    ]
+    return [{key: float(value) for key, value in Protocol(2).measure(image, hr, grey).items()} for image in images]
 
 
 def test_the_numbers_are_the_protocols(run, photographs):
@@ -131,8 +129,8 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
     assert evaluation.images[1].measures["bicubic"]["psnr"] != pytest.approx(measured(hr)[0]["psnr"], abs=0.1)
     with pytest.raises(FacehallError, match=r"scale=4, but .* holds a x2 network"):
         run("scale=4")
+    x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
     with pytest.raises(FacehallError, match=r"DIV2K_valid_LR_bicubic.X4 does not exist"):
-        x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
         run("data=div2k", f"data.root={tmp_path}", "data.lr=official", given=x4)
 
 

@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import run_command, write_weights
 
 from facehall.imaging import read_rgb, write_picture
+from facehall.inference import predictor
 from facehall.predict import main
+from tiny import run_command, write_weights
 
 
 @pytest.fixture(autouse=True)
@@ -110,19 +111,17 @@ def test_many_failures_are_cut_short(weights, tmp_path, capsys):
     ],
 )
 def test_mistakes_are_one_paragraph(weights, photographs, tmp_path, capsys, arguments, says):
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     given = arguments if any("weights" in argument for argument in arguments) else [*arguments, f"weights={weights}"]
     assert run_command(main, *given) == 2
     shown = capsys.readouterr().err
     assert says in shown
     assert shown.startswith("\nfacehall: ")
     assert len(shown.strip().splitlines()) == 1
-    assert {path for path in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_ctrl_c_leaves_whole_files(weights, photographs, tmp_path, monkeypatch, capsys):
-    from facehall.inference import predictor
-
     def interrupted(path):
         if path.name == "2.png":
             raise KeyboardInterrupt

@@ -150,7 +150,9 @@ def _config_mistake(error: HydraException, config_name: str) -> str:
         siblings = _nearest(key.rsplit(".", 1)[-1], known - {"hydra", "_target_"}, "Its siblings")
         return f"there is no key {key!r} in the config.{siblings}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    text = re.sub(r"(Set the environment variable|See https?:).*$|^Error parsing override '.*?' (?=\S)", "", text).strip()
+    text = re.sub(
+        r"(Set the environment variable|See https?:).*$|^Error parsing override '.*?' (?=\S)", "", text
+    ).strip()
     if isinstance(error, OverrideParseException):
         return (
             f"the argument {error.override!r} does not read as KEY=VALUE ({text}). Every setting is one argument, "

@@ -5,10 +5,10 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from tiny import write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference.picker import SHOWN, find_weights, pick_weights
+from tiny import write_weights
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def terminal(keys: bytes):
     No fixture, because pytest puts its own streams back between a fixture and its test.
     """
     master, slave = os.openpty()
-    with open(slave) as stdin, open(os.dup(slave), "w") as stdout, pytest.MonkeyPatch.context() as patch:
+    with os.fdopen(slave) as stdin, os.fdopen(os.dup(slave), "w") as stdout, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", stdin)
         patch.setattr(sys, "stdout", stdout)
         os.write(master, keys)

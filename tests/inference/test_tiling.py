@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import tiny_generator
 
 from facehall.inference import super_resolve
 from facehall.models.generators import Generator
+from tiny import tiny_generator
 
 # first, two convolutions of the dense block, trunk's last, and at x2 the upsampler and then four convolutions at
 # half the step, head included; bicubic reaches two pixels.

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
-from facehall.models.generators.blocks import RRDB
+from facehall.models.generators.blocks import RRDB, upsampler
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
 
 TINY = {
@@ -67,6 +67,15 @@ def test_sequential_blocks_read_one_another():
 def test_other_scales_are_refused(scale):
     with pytest.raises(ValueError, match="scale is one of"):
         MultiScaleRRDB(scale=scale)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_upsampling_starts_without_a_checkerboard(factor):
+    up = upsampler(4, 5, factor)
+    x = torch.rand(1, 4, 6, 7)
+    small = up(x)[..., ::factor, ::factor]
+    assert small.std() > 0
+    assert torch.equal(up(x), small.repeat_interleave(factor, -1).repeat_interleave(factor, -2))
 
 
 def test_srresnet3_has_three_groups_in_each_block():

@@ -97,5 +97,12 @@ class RRDB(nn.Module):
 
 
 def upsampler(in_channels: int, out_channels: int, factor: int) -> nn.Sequential:
-    """Sub-pixel convolution (Shi et al. 2016): (B, C_in, h, w) -> (B, C_out, f h, f w)."""
-    return nn.Sequential(conv3(in_channels, out_channels * factor**2), nn.PixelShuffle(factor), leaky_relu())
+    """Sub-pixel convolution (Shi et al. 2016): (B, C_in, h, w) -> (B, C_out, f h, f w).
+
+    It starts as convolution and nearest upsampling (ICNR, Aitken et al. 2017), so no checkerboard is there to unlearn.
+    """
+    conv = conv3(in_channels, out_channels * factor**2)
+    with torch.no_grad():
+        for parameter in conv.parameters():
+            parameter.copy_(parameter[:: factor**2].repeat_interleave(factor**2, dim=0))
+    return nn.Sequential(conv, nn.PixelShuffle(factor), leaky_relu())

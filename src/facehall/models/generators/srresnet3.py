@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.blocks import conv3
+from facehall.models.generators.blocks import conv3, upsampler
 from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 
 
@@ -38,12 +38,7 @@ class SRResNet3(Generator):
         self.scale = scale
         self.first = nn.Sequential(conv3(3, features), nn.ReLU())
         self.body = nn.Sequential(*(TripleBlock(features) for _ in range(blocks)))
-        self.up = nn.Sequential(
-            *(
-                nn.Sequential(conv3(features, features * factor**2), nn.PixelShuffle(factor), nn.ReLU())
-                for factor in STAGE_FACTORS[scale]
-            )
-        )
+        self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in STAGE_FACTORS[scale]))
         self.last = conv3(features, 3)
 
     def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
