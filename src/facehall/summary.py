@@ -114,7 +114,7 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
     run_dir = shown(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [
-        f"The run is in {run_dir}: look at samples.png and curves.png; the numbers are in summary.json and metrics.csv.",
+        f"The run is in {run_dir}: look at samples.png and curves.png; summary.json and metrics.csv hold the numbers.",
         "Next:",
         f"  python -m facehall.evaluate weights={weights}",
         f"  python -m facehall.predict weights={weights} input=PHOTO_OR_FOLDER output=FOLDER",

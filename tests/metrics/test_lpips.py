@@ -35,12 +35,7 @@ def have_network(folder):
         "--retries",
         "0",
     ]
-    return (
-        subprocess.run(
-            [*command, "--dest", str(folder), "lpips"], capture_output=True, check=False
-        ).returncode
-        == 0
-    )
+    return subprocess.run([*command, "--dest", str(folder), "lpips"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +84,7 @@ def test_value_in_torchmetrics_documentation(build):
     assert value == pytest.approx(0.3493, abs=5e-5)
 
 
-@pytest.mark.skipif(
-    not SHARED, reason="FACEHALL_SHARED does not name the folder with the authors' example images"
-)
+@pytest.mark.skipif(not SHARED, reason="FACEHALL_SHARED does not name the folder with the authors' example images")
 def test_authors_example_images(build):
     folder = Path(str(SHARED)) / "data" / "benchmark" / "lpips_examples"
     images = []

@@ -24,7 +24,7 @@ def test_one_logit_per_patch(size):
 
 
 def test_another_patch_size_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"built for 32x32 patches but got 48x32.*U-Net"):
+    with pytest.raises(ValueError, match=r"built for 32x32 patches, got 48x32:.*U-Net"):
         PaperDiscriminator(32, channels=4)(torch.rand(1, 3, 48, 32))
     with pytest.raises(ValueError, match="multiple of 16"):
         PaperDiscriminator(40)

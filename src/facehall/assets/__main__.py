@@ -76,9 +76,7 @@ def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
 def _print_table(rows: list[tuple[str, ...]]) -> None:
     console = Console()
     if not console.is_terminal:
-        console = Console(
-            width=200
-        )  # a pipe or log has no width of its own; 80 columns would break the paths
+        console = Console(width=200)  # a pipe or log has no width of its own; 80 columns would break the paths
     table = Table("name", "available", "from", "path", "size", "sha256")
     for row in rows:
         table.add_row(*row)

@@ -146,8 +146,6 @@ def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
         console.print(f"downloading {name}", highlight=False, markup=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     speed = (TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, *speed, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=None)
         yield lambda have, total: progress.update(task, completed=have, total=total)

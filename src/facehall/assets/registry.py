@@ -96,7 +96,5 @@ ASSETS: dict[str, Asset] = {asset.name: asset for asset in (VGG16, ALEXNET)}
 def get_asset(name: str) -> Asset:
     """The asset of that name; FacehallError with the known names otherwise."""
     if name not in ASSETS:
-        raise FacehallError(
-            f"There are no pretrained weights called '{name}'; known names: {', '.join(ASSETS)}."
-        )
+        raise FacehallError(f"There are no pretrained weights called '{name}'; known names: {', '.join(ASSETS)}.")
     return ASSETS[name]

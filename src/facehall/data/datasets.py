@@ -10,10 +10,9 @@ from torch.utils.data import Dataset, Sampler
 
 from facehall.data.degradation import Degradation
 from facehall.data.mining import Mining
-from facehall.data.pairs import PairCache, load_pair
+from facehall.data.pairs import PairCache, check_sizes, load_pair
 from facehall.data.sources import ImageFile
 from facehall.data.symmetry import COUNT, transform
-from facehall.errors import FacehallError
 from facehall.imaging import to_tensor
 
 Item = dict[str, Any]
@@ -25,13 +24,14 @@ def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
 
 
 class PatchDataset(Dataset):
-    """Mined patches, addressed by a global sample index g that counts on through the epochs.
+    """Mined patches, each with its flatness and the rejections before it.
 
+    A global sample index g that counts on through the epochs addresses them.
     Item g is a function of the seed and g alone: the image by a permutation that is drawn anew for each pass over
     the images, then corner and symmetry. So batches do not depend on worker processes, ranks or interruptions.
 
     Args:
-        files: the pictures, all at least `patch_size` in LR.
+        files: the pictures.
         scale: s.
         patch_size: side in LR pixels.
         samples_per_epoch: how many indices make an epoch; it dates a sample for the threshold's schedule.
@@ -40,6 +40,9 @@ class PatchDataset(Dataset):
         seed: what decides.
         symmetry: apply one of the eight symmetries, drawn uniformly.
         cache_mb: memory for decoded pictures.
+
+    Raises:
+        FacehallError: a file's header is unreadable, or says that the picture is smaller than a patch.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class PatchDataset(Dataset):
         symmetry: bool = True,
         cache_mb: float = 1024,
     ) -> None:
+        check_sizes(files, patch_size * scale)
         self.files = list(files)
         self.scale = scale
         self.patch_size = patch_size
@@ -70,11 +74,6 @@ class PatchDataset(Dataset):
         file = self.file_of(index)
         lr, hr = self.load(file)
         size, s = self.patch_size, self.scale
-        if min(lr.shape[:2]) < size:
-            raise FacehallError(
-                f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for patches of {size * s}x{size * s} in HR "
-                f"(patches.patch_size={size} times scale={s}). Remove it or choose smaller patches."
-            )
         rng = np.random.default_rng([self.seed, index])
         corner = self.mining.mine(lr, size, index // self.samples_per_epoch, rng)
         lr = lr[corner.top : corner.top + size, corner.left : corner.left + size]
@@ -83,7 +82,8 @@ class PatchDataset(Dataset):
         if self.symmetry:
             which = int(rng.integers(COUNT))
             lr, hr = transform(lr, which), transform(hr, which)
-        return pair_item(file.name, lr, hr)
+        mined = {"flatness": corner.flatness, "rejections": float(corner.rejections)}
+        return {**pair_item(file.name, lr, hr), **mined}
 
     def file_of(self, index: int) -> ImageFile:
         """The picture of sample `index`: each once per pass, in an order of the pass's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +20,13 @@ from facehall.imaging import list_images
 
 
 def files_below(root: Path) -> list[ImageFile]:
-    """Every picture below a folder, by relative path."""
-    return [ImageFile(path.relative_to(root).with_suffix("").as_posix(), path) for path in list_images(root)]
+    """Every picture below a folder, named by its relative path, with the suffix where two differ in nothing else."""
+    paths = {path: path.relative_to(root) for path in list_images(root)}
+    stems = Counter(relative.with_suffix("") for relative in paths.values())
+    return [
+        ImageFile((relative if stems[relative.with_suffix("")] > 1 else relative.with_suffix("")).as_posix(), path)
+        for path, relative in paths.items()
+    ]
 
 
 class FolderSource:
@@ -58,10 +64,9 @@ class FolderSource:
         files = evenly_spaced(self._splits[which], self.limits[which])
         if not files:
             raise FacehallError(
-                f"{self.root} gives no {which} images: data.{which}_fraction is 0, or the other splits took them all."
-                if which != "train"
-                else f"{self.root} gives no train images: val and test took them all. Lower data.val_fraction or "
-                "data.test_fraction."
+                f"{self.root} gives no {which} images: its pictures are dealt out with data.val_fraction="
+                f"{self.fractions['val']} and data.test_fraction={self.fractions['test']}, and data.val_limit and "
+                "data.test_limit cut the splits. Change these, or make folders train, val and test below it."
             )
         return files
 
@@ -74,11 +79,12 @@ class FolderSource:
         return {**dealt, **{which: files for which, files in given.items() if which != "train"}}
 
     def _files(self, folder: Path) -> list[ImageFile]:
+        """What one folder holds; a sibling with another layout says otherwise."""
         return files_below(folder)
 
 
 class PairedSource(FolderSource):
-    """LR and HR folders of identical names (the paper's sec. 3.2): root/HR and root/LR, or of each split root/train/HR ….
+    """LR and HR folders of identical names (the paper's sec. 3.2): root/HR and root/LR, or root/train/HR and so on.
 
     An LR name may carry the scale, as DIV2K's do (0001x4.png beside 0001.png).
 

@@ -83,10 +83,11 @@ class Mining:
         """
         tau = self.threshold_at(epoch)
         height, width = lr.shape[:2]
-        for rejections in range(self.max_rejections + 1):
+        rejections = 0
+        while True:
             top, left = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
             patch = lr[top : top + size, left : left + size].astype(np.float32) / 255
             flatness = FLATNESS[self.measure](patch)
-            if flatness >= tau:
-                break
-        return Corner(top, left, flatness, rejections)
+            if flatness >= tau or rejections == self.max_rejections:
+                return Corner(top, left, flatness, rejections)
+            rejections += 1

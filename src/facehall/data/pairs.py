@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import numpy as np
 
 from facehall.data.degradation import Degradation
 from facehall.data.sources import ImageFile
 from facehall.errors import FacehallError
-from facehall.imaging import read_rgb, to_tensor, to_uint8
+from facehall.imaging import read_rgb, read_size, to_tensor, to_uint8
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -41,6 +42,23 @@ def load_pair(file: ImageFile, scale: int, degradation: Degradation) -> Pair:
             f"{hr.shape[1]}x{hr.shape[0]} needs {width}x{height}. Are the pair and scale={scale} right?"
         )
     return lr[:height, :width].copy(), np.ascontiguousarray(hr[: height * scale, : width * scale])
+
+
+def check_sizes(files: Iterable[ImageFile], side: int) -> None:
+    """See from the headers alone that HR pictures are at least `side` pixels wide and high.
+
+    Raises:
+        FacehallError: one is not, or its header is unreadable.
+    """
+    for file in files:
+        width, height = (
+            read_size(file.hr) if file.box is None else (file.box[2] - file.box[0], file.box[3] - file.box[1])
+        )
+        if min(width, height) < side:
+            raise FacehallError(
+                f"{file.hr}: {width}x{height} pixels are too few for patches of {side}x{side} in HR "
+                "(patches.patch_size times scale). Remove it or choose smaller patches."
+            )
 
 
 class PairCache:

@@ -3,7 +3,15 @@
 from facehall.imaging.arrays import crop_to_multiple, quantize, to_tensor, to_uint8
 from facehall.imaging.bicubic import downscale_bicubic, resize_bicubic, upscale_bicubic
 from facehall.imaging.color import rgb_to_y
-from facehall.imaging.files import IMAGE_SUFFIXES, Picture, list_images, read_picture, read_rgb, write_picture
+from facehall.imaging.files import (
+    IMAGE_SUFFIXES,
+    Picture,
+    list_images,
+    read_picture,
+    read_rgb,
+    read_size,
+    write_picture,
+)
 from facehall.imaging.sheets import comparison_sheet
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "quantize",
     "read_picture",
     "read_rgb",
+    "read_size",
     "resize_bicubic",
     "rgb_to_y",
     "to_tensor",

@@ -51,9 +51,7 @@ def resize_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
     if images.ndim < 2 or not images.is_floating_point():
         raise ValueError(f"images must be floating and (..., H, W), not {images.dtype} {tuple(images.shape)}")
     if min(size) < 1 or min(images.shape[-2:]) < 1:
-        raise ValueError(
-            f"cannot resize {tuple(images.shape[-2:])} to {tuple(size)}: sides start at one pixel"
-        )
+        raise ValueError(f"cannot resize {tuple(images.shape[-2:])} to {tuple(size)}: sides start at one pixel")
     if images.dtype in (torch.float16, torch.bfloat16):
         return resize_bicubic(images.float(), size).to(images.dtype)
     margins = [_margins(old, new) for old, new in zip(images.shape[-2:], size, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ class _Format(NamedTuple):
     alpha: bool
 
 
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 stand for quarter turns
 _JPEG = _Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False)
 _FORMATS = {
     ".png": _Format("PNG", {}, alpha=True),
@@ -57,9 +59,7 @@ def list_images(root: str | Path) -> list[Path]:
     if not root.exists():
         raise FacehallError(f"The image folder {root} does not exist. Check the path.")
     if not root.is_dir():
-        raise FacehallError(
-            f"{root} is a file, but a folder of images is needed. Name the folder that holds it."
-        )
+        raise FacehallError(f"{root} is a file, but a folder of images is needed. Name the folder that holds it.")
     images = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
     if not images:
         raise FacehallError(
@@ -103,12 +103,30 @@ def read_picture(path: str | Path) -> Picture:
     decompression bombs.
     """
     path = Path(path)
+    with _named_errors(path), Image.open(path) as image:
+        image.load()
+        return _decode(ImageOps.exif_transpose(image))
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of an image file, upright, read from its header alone.
+
+    Raises FacehallError as `read_picture` does, but does not see what is wrong behind the header.
+    """
+    path = Path(path)
+    with _named_errors(path), Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (height, width) if turned else (width, height)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while `path` is read into a paragraph that names it."""
     try:
         if path.stat().st_size == 0:
             raise FacehallError(f"The image {path} is empty (0 bytes). Copy it again or remove it.")
-        with Image.open(path) as image:
-            image.load()
-            return _decode(ImageOps.exif_transpose(image))
+        yield
     except FacehallError:
         raise
     except FileNotFoundError:
@@ -124,9 +142,7 @@ def read_picture(path: str | Path) -> Picture:
     except Exception as error:
         # Damaged bytes make decoders raise almost anything, from OSError to struct.error and IndexError.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise FacehallError(
-            f"The image {path} cannot be read: {reason}. Copy it again or remove it."
-        ) from error
+        raise FacehallError(f"The image {path} cannot be read: {reason}. Copy it again or remove it.") from error
 
 
 def _decode(image: Image.Image) -> Picture:
@@ -148,9 +164,7 @@ def _grey(levels: np.ndarray) -> Picture:
 def _eight_bits(levels: np.ndarray) -> np.ndarray:
     """16-bit levels, in whichever wider type Pillow hands them out, as 8-bit ones."""
     if levels.dtype.kind == "f" or levels.min() < 0 or levels.max() > 65535:
-        raise ValueError(
-            "its grey levels are not 8- or 16-bit, and what is black or white in it is not known"
-        )
+        raise ValueError("its grey levels are not 8- or 16-bit, and what is black or white in it is not known")
     return np.rint(levels / 257.0).astype(np.uint8)
 
 

@@ -25,7 +25,7 @@ def comparison_sheet(
     """
     _check(rows, titles, captions)
     font = ImageFont.load_default(size=max(11, cell // 16))
-    line = sum(font.getmetrics()) + 2
+    line = int(np.ceil(font.getbbox("Ag")[3])) + 4
     panels = [[_fit(panel, cell) for panel in row] for row in rows]
     texts = [titles, *(captions or [])]
     widths = [

@@ -57,8 +57,7 @@ class LPIPS(nn.Module):
         least = MIN_SIZE[self.net]
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3:
             raise FacehallError(
-                f"LPIPS compares two batches of one shape (B, 3, H, W); got {tuple(sr.shape)} and "
-                f"{tuple(hr.shape)}."
+                f"LPIPS compares two batches of one shape (B, 3, H, W); got {tuple(sr.shape)} and {tuple(hr.shape)}."
             )
         if min(sr.shape[-2:]) < least:
             raise FacehallError(

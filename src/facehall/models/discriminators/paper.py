@@ -48,8 +48,7 @@ class PaperDiscriminator(nn.Module):
         if images.shape[-2:] != (self.patch_size, self.patch_size):
             height, width = images.shape[-2:]
             raise ValueError(
-                f"PaperDiscriminator was built for {self.patch_size}x{self.patch_size} patches but got {height}x{width}: "
-                "give it the HR patch size (patches.patch_size times scale), or use the U-Net discriminator, which "
-                "takes any"
+                f"PaperDiscriminator was built for {self.patch_size}x{self.patch_size} patches, got {height}x{width}: "
+                "give it the HR patch size, patches.patch_size times scale, or take the U-Net discriminator for any"
             )
         return self.dense(self.features(images).flatten(1))

@@ -1,0 +1,169 @@
+"""Datasets and the DataModule: alignment, determinism, ranks, contracts."""
+
+import hashlib
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facehall.config import build
+from facehall.data import BicubicDegradation, FolderSource, Mining, PatchDataModule, PatchDataset, PatchSampler
+from facehall.errors import FacehallError
+from facehall.imaging import downscale_bicubic
+from small import make_photographs
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return FolderSource(make_photographs(tmp_path_factory.mktemp("pictures"), 8, side=96), 0.2, 0.2)
+
+
+def dataset(source, **options):
+    settings = {"scale": 4, "patch_size": 8, "samples_per_epoch": 12, "seed": 3} | options
+    return PatchDataset(source.split("train"), mining=Mining(), degradation=BicubicDegradation(), **settings)
+
+
+def datamodule(source, **options):
+    settings = {"scale": 4, "patch_size": 8, "batch_size": 3, "steps_per_epoch": 4, "seed": 3} | options
+    mining = Mining(threshold=0.02)
+    return PatchDataModule(source, mining=mining, degradation=BicubicDegradation(), **settings)
+
+
+def fingerprints(batches):
+    return [
+        hashlib.sha256(batch["hr"].numpy().tobytes() + batch["lr"].numpy().tobytes()).hexdigest() for batch in batches
+    ]
+
+
+def test_batches_keep_the_contract(source):
+    batch = next(iter(datamodule(source).train_dataloader()))
+    assert batch["lr"].shape == (3, 3, 8, 8)
+    assert batch["hr"].shape == (3, 3, 32, 32)
+    assert batch["lr"].dtype == batch["hr"].dtype == torch.float32
+    assert 0 <= batch["lr"].min() <= batch["hr"].max() <= 1
+    assert len(batch["name"]) == 3
+    assert all(isinstance(name, str) for name in batch["name"])
+    assert batch["flatness"].shape == batch["rejections"].shape == (3,)
+
+
+@settings(max_examples=25, deadline=None)
+@given(index=st.integers(0, 10_000))
+def test_lr_and_hr_patches_show_the_same_place(source, index):
+    """Away from the border, reducing the HR patch gives the LR patch; with whole blocks of 8 px no other place does."""
+    item = dataset(source)[index]
+    made = downscale_bicubic(item["hr"], 4)
+    inner = (slice(None), slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(made[inner], item["lr"][inner], atol=0.51 / 255, rtol=0)
+
+
+def test_an_item_is_a_function_of_seed_and_index(source):
+    one, other = dataset(source), dataset(source, cache_mb=0)
+    other[5]  # order does not matter
+    for index in (0, 7, 1234):
+        assert torch.equal(one[index]["hr"], other[index]["hr"])
+    assert not torch.equal(one[0]["hr"], one[1]["hr"])
+    assert not torch.equal(one[0]["hr"], dataset(source, seed=4)[0]["hr"])
+
+
+def test_each_pass_shows_every_picture_once_in_its_own_order(source):
+    data = dataset(source)
+    count = len(data.files)
+    passes = [[data.file_of(p * count + i).name for i in range(count)] for p in range(6)]
+    assert all(sorted(names) == sorted(passes[0]) for names in passes)
+    assert len({tuple(names) for names in passes}) > 1
+
+
+def test_all_symmetries_are_drawn_and_can_be_left_out(source):
+    data, plain = dataset(source), dataset(source, symmetry=False)
+    same = [torch.equal(data[i]["hr"], plain[i]["hr"]) for i in range(160)]
+    assert 5 <= sum(same) <= 40  # one in eight
+
+
+def test_the_sampler_carries_the_epoch_in_the_index():
+    sampler = PatchSampler(6)
+    assert list(sampler) == [0, 1, 2, 3, 4, 5]
+    sampler.set_epoch(3)
+    assert list(sampler) == [18, 19, 20, 21, 22, 23]
+
+
+@given(world=st.integers(1, 5), samples=st.integers(1, 40), epoch=st.integers(0, 3))
+def test_ranks_share_an_epoch_without_overlap(world, samples, epoch):
+    parts = []
+    for rank in range(world):
+        sampler = PatchSampler(samples, rank, world)
+        sampler.set_epoch(epoch)
+        parts.append(list(sampler))
+        assert len(parts[-1]) == len(sampler)
+    assert sorted(index for part in parts for index in part) == list(range(epoch * samples, (epoch + 1) * samples))
+
+
+def test_batches_do_not_depend_on_workers(source):
+    expected = None
+    for workers in (0, 1, 2):
+        loader = datamodule(source, workers=workers).train_dataloader()
+        seen = []
+        for epoch in (0, 1):
+            loader.sampler.set_epoch(epoch)
+            seen += fingerprints(loader)
+        expected = expected or seen
+        assert seen == expected
+    assert len(set(expected)) == 8
+
+
+def test_two_ranks_see_what_one_of_twice_the_batch_sees(source):
+    def of(rank, world, batch_size):
+        module = datamodule(source, batch_size=batch_size)
+        device = torch.device("cpu")
+        module.trainer = SimpleNamespace(
+            global_rank=rank, world_size=world, strategy=SimpleNamespace(root_device=device)
+        )
+        return list(module.train_dataloader())
+
+    alone, first, second = of(0, 1, 6), of(0, 2, 3), of(1, 2, 3)
+    for whole, even, odd in zip(alone, first, second, strict=True):
+        assert torch.equal(whole["hr"][::2], even["hr"])
+        assert torch.equal(whole["hr"][1::2], odd["hr"])
+
+
+def test_val_and_test_hold_whole_pictures_in_order(source):
+    module = datamodule(source)
+    for which, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
+        batches = list(loader)
+        assert [batch["name"][0] for batch in batches] == [file.name for file in source.split(which)]
+        assert batches[0]["hr"].shape == (1, 3, 96, 96)
+        assert batches[0]["lr"].shape == (1, 3, 24, 24)
+        assert "rejections" not in batches[0]
+
+
+def test_the_threshold_follows_the_epoch(source):
+    mining = Mining(threshold=0.0, increase=0.2, increase_every=1, max_threshold=0.4, max_rejections=0)
+    seen = []
+    mine = Mining.mine
+    data = PatchDataset(source.split("train"), 4, 8, 12, mining, BicubicDegradation(), seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Mining, "mine", lambda self, lr, size, epoch, rng: seen.append(epoch) or mine(self, lr, size, epoch, rng)
+        )
+        for index in (0, 11, 12, 25):
+            data[index]
+    assert seen == [0, 0, 1, 2]
+
+
+def test_pictures_too_small_for_a_patch_are_named_before_training(source):
+    with pytest.raises(FacehallError, match=r"96x96 pixels are too few for patches of 100x100"):
+        datamodule(source, patch_size=25).train_dataloader()
+
+
+@pytest.mark.parametrize("name", ["patch_size", "batch_size", "steps_per_epoch"])
+def test_sizes_start_at_one(source, name):
+    with pytest.raises(ValueError, match=name):
+        datamodule(source, **{name: 0})
+
+
+@pytest.mark.parametrize("mining", ["none", "std", "isr"])
+def test_the_configured_datamodule_feeds(compose_config, source, tmp_path, mining):
+    cfg = compose_config("train", f"mining={mining}", f"run_dir={tmp_path}")
+    module = build(cfg.patches, "patches", source=source)
+    assert next(iter(module.train_dataloader()))["hr"].shape == (8, 3, 96, 96)
