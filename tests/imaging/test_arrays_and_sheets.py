@@ -1,0 +1,65 @@
+"""8 bits, colour, contact sheets."""
+
+import numpy as np
+import pytest
+import torch
+
+from facehall.imaging import comparison_sheet, crop_to_multiple, quantize, rgb_to_y, to_tensor, to_uint8
+
+
+def test_quantize_clamps_and_rounds():
+    values = torch.tensor([-0.1, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 1.3])
+    torch.testing.assert_close(quantize(values), torch.tensor([0, 0, 0, 1 / 255, 1, 1]))
+
+
+def test_uint8_rounds_and_does_not_truncate():
+    image = torch.full((3, 1, 2), 0.999)
+    assert to_uint8(image).tolist() == [[[255] * 3] * 2]
+
+
+def test_arrays_and_tensors_round_trip():
+    array = np.arange(256, dtype=np.uint8).reshape(8, 32, 1).repeat(3, 2)
+    tensor = to_tensor(array)
+    assert tensor.dtype == torch.float32
+    assert tensor.shape == (3, 8, 32)
+    assert tensor.max() == 1
+    assert np.array_equal(to_uint8(tensor), array)
+
+
+def test_crop_keeps_the_top_left():
+    image = torch.rand(3, 11, 9)
+    assert torch.equal(crop_to_multiple(image, 4), image[:, :8, :8])
+
+
+def test_luma_by_hand():
+    colours = torch.eye(3).reshape(3, 3, 1, 1)
+    expected = (16 + torch.tensor([65.481, 128.553, 24.966])) / 255
+    torch.testing.assert_close(rgb_to_y(colours).flatten(), expected)
+    assert rgb_to_y(torch.ones(1, 3, 1, 1)).item() == pytest.approx(235 / 255)
+    assert rgb_to_y(torch.zeros(1, 3, 1, 1)).item() == pytest.approx(16 / 255)
+
+
+def test_a_sheet_shows_each_panel():
+    red, green = (np.zeros((8, 8, 3), np.uint8) for _ in range(2))
+    red[..., 0] = green[..., 1] = 255
+    sheet = comparison_sheet([[red, green]], ["one", "two"], [["", "caption"]], cell=64)
+    half = sheet.shape[1] // 2
+    assert (sheet[:, :half] == [255, 0, 0]).all(-1).sum() == 64 * 64
+    assert (sheet[:, half:] == [0, 255, 0]).all(-1).sum() == 64 * 64
+    assert (sheet[0, 0] == 255).all()
+
+
+def test_lr_pixels_are_seen_as_they_are():
+    lr = np.random.default_rng(0).integers(0, 200, (4, 4, 3), dtype=np.uint8)
+    sheet = comparison_sheet([[lr]], [""], cell=64)
+    rows = [y for y in range(sheet.shape[0]) if (sheet[y, 8:72] == lr[0].repeat(16, 0)).all()]
+    assert len(rows) == 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "titles", "captions"),
+    [([], ["a"], None), ([[np.zeros((2, 2, 3), np.uint8)]], ["a", "b"], None), ([[np.zeros((2, 2))]], ["a"], None)],
+)
+def test_sheets_that_do_not_fit_are_refused(rows, titles, captions):
+    with pytest.raises(ValueError):
+        comparison_sheet(rows, titles, captions)

@@ -1,0 +1,95 @@
+"""Bicubic resampling against MATLAB's numbers, at the border too."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matlab_golden import DOWN, UP
+from torch.nn import functional as F
+
+from facehall.errors import FacehallError
+from facehall.imaging import bicubic, downscale_bicubic, resize_bicubic, upscale_bicubic
+
+
+@pytest.fixture
+def formula_image():
+    y, x = np.mgrid[:12, :16]
+    return torch.from_numpy(((37 * y + 61 * x + x * y) % 256) / 255)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_reduction_is_matlabs(formula_image, scale):
+    if 16 % scale:  # x3: 16 columns become ceil(16 / 3) = 6 in MATLAB, whose golden numbers hold the cropped image
+        formula_image = formula_image[:, :15]
+    golden = torch.tensor(DOWN[scale], dtype=torch.float64)
+    torch.testing.assert_close(downscale_bicubic(formula_image, scale), golden, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_enlargement_is_matlabs(formula_image, scale):
+    golden = torch.tensor(UP[scale], dtype=torch.float64)
+    torch.testing.assert_close(upscale_bicubic(formula_image, scale)[:4, :4], golden, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    scale=st.integers(1, 8),
+    up=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_the_quick_way_equals_the_plain_one(height, width, scale, up, seed):
+    """Whole ratios run through torch's kernel on a mirrored image; MATLAB's own taps are the reference."""
+    images = torch.rand(2, height, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    if not up:
+        images = images.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    size = (height * scale, width * scale) if up else (height, width)
+    torch.testing.assert_close(resize_bicubic(images, size), bicubic._resize_taps(images, size), atol=1e-9, rtol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(old=st.tuples(st.integers(1, 30), st.integers(1, 30)), new=st.tuples(st.integers(1, 30), st.integers(1, 30)))
+def test_flat_stays_flat_at_any_ratio(old, new):
+    resized = resize_bicubic(torch.full(old, 0.3, dtype=torch.float64), new)
+    torch.testing.assert_close(resized, torch.full(new, 0.3, dtype=torch.float64))
+
+
+def test_ramps_stay_ramps_inside():
+    """A cubic kernel reproduces straight lines: pixel i of an enlargement lies at (i + 0.5) / s - 0.5."""
+    ramp = torch.arange(20, dtype=torch.float64).expand(4, 20)
+    resized = upscale_bicubic(ramp, 3)[0]
+    expected = (torch.arange(60, dtype=torch.float64) + 0.5) / 3 - 0.5
+    torch.testing.assert_close(resized[9:-9], expected[9:-9])
+
+
+def test_torchs_own_differs_only_at_the_border():
+    images = torch.rand(1, 3, 32, 48)
+    ours = downscale_bicubic(images, 4)
+    torchs = F.interpolate(images, size=(8, 12), mode="bicubic", antialias=True, align_corners=False)
+    torch.testing.assert_close(ours[..., 2:-2, 2:-2], torchs[..., 2:-2, 2:-2])
+    assert not torch.allclose(ours, torchs, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (2, 3), (5, 7)])
+def test_gradients(size):
+    images = torch.rand(1, 4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: resize_bicubic(x, size), images)
+
+
+def test_half_precision_is_computed_in_single():
+    images = torch.rand(3, 8, 8)
+    assert torch.equal(upscale_bicubic(images.bfloat16(), 2), upscale_bicubic(images.bfloat16().float(), 2).bfloat16())
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(FacehallError, match="multiples of 4"):
+        downscale_bicubic(torch.rand(3, 10, 8), 4)
+    for call in (
+        lambda: upscale_bicubic(torch.rand(4, 4), 0),
+        lambda: upscale_bicubic(torch.zeros(4, 4, dtype=torch.uint8), 2),
+        lambda: resize_bicubic(torch.rand(4, 4), (0, 4)),
+    ):
+        with pytest.raises(ValueError):
+            call()

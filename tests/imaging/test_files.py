@@ -1,0 +1,173 @@
+"""Image files of many kinds, in and out."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehall.errors import FacehallError
+from facehall.imaging import Picture, list_images, read_picture, read_rgb, read_size, write_picture
+
+RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+GREY = RGB[..., 0]
+ALPHA = RGB[..., 1]
+
+
+def save(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_plain_rgb(tmp_path):
+    picture = read_picture(save(tmp_path / "a.png", Image.fromarray(RGB)))
+    assert np.array_equal(picture.rgb, RGB)
+    assert picture.alpha is None
+    assert not picture.grey
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "I;16"])
+def test_grey_kinds(tmp_path, mode):
+    image = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GREY).convert(mode)
+    picture = read_picture(save(tmp_path / "a.png", image))
+    assert picture.grey
+    expected = np.asarray(image.convert("L")) if mode != "I;16" else GREY  # scaled, not clipped
+    assert np.array_equal(picture.rgb, np.repeat(expected[..., None], 3, axis=2))
+
+
+def test_transparency_of_each_kind(tmp_path):
+    rgba = Image.fromarray(np.dstack([RGB, ALPHA]))
+    assert np.array_equal(read_picture(save(tmp_path / "rgba.png", rgba)).alpha, ALPHA)
+    la = Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(ALPHA)])
+    picture = read_picture(save(tmp_path / "la.png", la))
+    assert picture.grey
+    assert np.array_equal(picture.alpha, ALPHA)
+    palette = Image.fromarray(GREY % 4, mode=None).convert("P")
+    picture = read_picture(save(tmp_path / "p.png", palette, transparency=2))
+    assert set(np.unique(picture.alpha)) == {0, 255}
+
+
+def test_palette_and_cmyk_become_rgb(tmp_path):
+    palette = Image.fromarray(RGB).quantize(16)
+    assert np.array_equal(read_rgb(save(tmp_path / "p.png", palette)), np.asarray(palette.convert("RGB")))
+    cmyk = Image.fromarray(RGB).convert("CMYK")
+    assert read_rgb(save(tmp_path / "c.jpg", cmyk, quality=100)).shape == RGB.shape
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / "a.png", Image.fromarray(RGB), exif=exif)
+    upright = {1: RGB, 2: RGB[:, ::-1], 3: RGB[::-1, ::-1], 4: RGB[::-1], 5: RGB.swapaxes(0, 1)}
+    upright |= {6: np.rot90(RGB, -1), 7: np.rot90(RGB, 2).swapaxes(0, 1), 8: np.rot90(RGB)}
+    assert np.array_equal(read_rgb(path), upright[orientation])
+    assert read_size(path) == upright[orientation].shape[1::-1]
+
+
+def encoded(kind="PNG", size=(64, 64)):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.png", b"", "is empty"),
+        ("text.png", b"this is text", "not an image"),
+        ("cut.png", encoded()[:3000], "cannot be read"),
+        ("cut.jpg", encoded("JPEG")[:1500], "cannot be read"),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FacehallError, match=says) as error:
+        read_picture(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
+
+
+def test_missing_files_and_bombs_are_named(tmp_path, monkeypatch):
+    with pytest.raises(FacehallError, match=r"none\.png does not exist"):
+        read_picture(tmp_path / "none.png")
+    with pytest.raises(FacehallError, match=r"none\.png does not exist"):
+        read_size(tmp_path / "none.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(FacehallError, match="too many pixels"):
+        read_picture(save(tmp_path / "a.png", Image.fromarray(RGB)))
+
+
+# ---------------------------------------------------------------- writing
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "sub/a.PNG"])
+def test_lossless_round_trip(tmp_path, name):
+    for picture in (Picture(RGB), Picture(RGB, ALPHA)):
+        write_picture(tmp_path / name, picture)
+        again = read_picture(tmp_path / name)
+        assert np.array_equal(again.rgb, RGB)
+        assert (again.alpha is None) == (picture.alpha is None)
+    assert [path.name for path in (tmp_path / name).parent.iterdir() if path.is_file()] == [Path(name).name]
+
+
+def test_grey_is_written_as_one_channel(tmp_path):
+    write_picture(tmp_path / "a.png", Picture(np.repeat(GREY[..., None], 3, 2), grey=True))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "L"
+
+
+def test_jpeg_is_close_and_takes_no_transparency(tmp_path):
+    smooth = np.linspace(0, 255, 32 * 32).reshape(32, 32, 1).repeat(3, 2).astype(np.uint8)
+    write_picture(tmp_path / "a.jpg", smooth)
+    assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - smooth).mean() < 2
+    with pytest.raises(FacehallError, match="transparency"):
+        write_picture(tmp_path / "b.jpg", Picture(RGB, ALPHA))
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+    with pytest.raises(FacehallError, match=r"a\.gif cannot be written"):
+        write_picture(tmp_path / "a.gif", RGB)
+    write_picture(tmp_path / "old.png", RGB)
+    before = (tmp_path / "old.png").read_bytes()
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(FacehallError, match="No space left"):
+        write_picture(tmp_path / "old.png", RGB[::-1])
+    assert (tmp_path / "old.png").read_bytes() == before  # the old file is whole
+    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+
+
+# ---------------------------------------------------------------- listing
+
+
+def test_listing_is_recursive_sorted_and_skips_the_hidden(tmp_path):
+    for name in ("b.png", "a/c.JPG", "a/b.webp", ".hidden.png", ".cache/x.png", "notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == ["a/b.webp", "a/c.JPG", "b.png"]
+
+
+def test_listing_survives_a_link_to_itself(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert [path.name for path in list_images(tmp_path)] == ["a.png"]
+
+
+def test_folders_without_pictures_are_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path, says in (
+        (tmp_path, "holds no images"),
+        (tmp_path / "x", "does not exist"),
+        (tmp_path / "file", "is a file"),
+    ):
+        with pytest.raises(FacehallError, match=says):
+            list_images(path)
