@@ -15,7 +15,7 @@ train: $(READY) ## train the paper's method on the sample photographs; ARGS="key
 	$(BIN)/python -m facehall.train experiment=esrgan_vgg16s $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="-k name" chooses some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 lint: $(READY) ## ruff: lint and format, changing nothing
 	$(BIN)/ruff check .

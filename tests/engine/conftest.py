@@ -14,16 +14,7 @@ from facehall.losses import Objective, PerceptualLoss, PyramidPixelLoss, Relativ
 from facehall.metrics import Protocol
 from facehall.models.discriminators import PaperDiscriminator
 from facehall.models.generators import MultiScaleRRDB
-
-TINY = {
-    "blocks": 1,
-    "dense_blocks": 2,
-    "convs": 2,
-    "features": 8,
-    "growth": 4,
-    "stage_features": 8,
-    "carry": 2,
-}
+from small import TINY_NETWORK
 
 
 class Edges(nn.Module):
@@ -59,7 +50,7 @@ def make_module():
         torch.manual_seed(0)
         curriculum = Curriculum(psnr_steps, gan_steps, ramp_steps)
         defaults = {
-            "generator": MultiScaleRRDB(scale=2, **TINY),
+            "generator": MultiScaleRRDB(scale=2, **TINY_NETWORK),
             "discriminator": PaperDiscriminator(16, channels=4),
             "perceptual": PerceptualLoss(Edges(), {"edges": 1.0}),
             "objective": Objective(

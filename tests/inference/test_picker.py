@@ -8,7 +8,7 @@ import pytest
 
 from facehall.errors import FacehallError
 from facehall.inference.picker import SHOWN, find_weights, pick_weights
-from tiny import write_weights
+from small import write_weights
 
 
 @pytest.fixture

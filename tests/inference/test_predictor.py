@@ -8,7 +8,7 @@ from PIL import Image
 from facehall.errors import FacehallError
 from facehall.imaging import Picture, read_picture, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.inference import Failure, Job, Outcome, Predictor, plan
-from tiny import tiny_generator, write_weights
+from small import tiny_generator, write_weights
 
 RNG = np.random.default_rng(0)
 

