@@ -50,7 +50,7 @@ def threads():
         ("experimnt=psnr", "there is no key 'experimnt' in the config. Did you mean 'experiment'?"),
         ("sede=3", "Did you mean 'seed'?"),
         ("generator.grwth=3", "there is no key 'generator.grwth' in the config. Did you mean 'growth'?"),
-        ("patches.mining.treshold=0", "Did you mean 'threshold'?"),
+        ("mining.treshold=0", "Did you mean 'threshold'?"),
         ("data.root=x", "there is no key 'data.root' in the config. Nothing can be set there."),
         ("seed", "'seed' does not read as KEY=VALUE"),
         ("name=a(b", "'name=a(b' does not read as KEY=VALUE"),

@@ -63,3 +63,10 @@ def test_lr_pixels_are_seen_as_they_are():
 def test_sheets_that_do_not_fit_are_refused(rows, titles, captions):
     with pytest.raises(ValueError):
         comparison_sheet(rows, titles, captions)
+
+
+@pytest.mark.parametrize("sign", ["×", "↓", "é", "Ж"])
+def test_captions_may_hold_any_letter(sign):
+    """A sign that the font lacks is drawn as a box, the same for all such signs."""
+    panel = [[np.zeros((32, 32, 3), np.uint8)]]
+    assert not np.array_equal(comparison_sheet(panel, [sign]), comparison_sheet(panel, ["\uffff"]))

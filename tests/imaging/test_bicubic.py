@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matlab_golden import DOWN, UP
+from torch import nn
 from torch.nn import functional as F
 
 from facehall.errors import FacehallError
@@ -93,3 +94,34 @@ def test_what_makes_no_sense_is_refused():
     ):
         with pytest.raises(ValueError):
             call()
+
+
+def test_what_inference_mode_leaves_behind_does_not_spoil_training():
+    """A tensor that was cached there could not be saved for a backward pass."""
+    images = torch.rand(1, 3, 7, 9)
+    with torch.inference_mode():
+        expected = resize_bicubic(images, (11, 5))
+    images.requires_grad_()
+    resized = resize_bicubic(images, (11, 5))
+    resized.sum().backward()
+    torch.testing.assert_close(resized.detach(), expected)
+    assert images.grad is not None
+
+
+def test_export_leaves_the_size_open():
+    class Base(nn.Module):
+        def forward(self, images):
+            return upscale_bicubic(images, 4)
+
+    sides = {2: torch.export.Dim("height", min=2, max=4096), 3: torch.export.Dim("width", min=2, max=4096)}
+    program = torch.export.export(Base(), (torch.rand(1, 3, 20, 24),), dynamic_shapes=(sides,))
+    images = torch.rand(1, 3, 7, 9)
+    torch.testing.assert_close(program.module()(images), upscale_bicubic(images, 4))
+
+
+def test_mixed_precision_does_not_touch_it():
+    images = torch.rand(1, 3, 8, 8)
+    for size in ((32, 32), (11, 5)):
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = resize_bicubic(images, size)
+        assert torch.equal(mixed, resize_bicubic(images, size))

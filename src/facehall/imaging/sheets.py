@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,7 +27,7 @@ def comparison_sheet(
     ValueError when the lengths do not fit.
     """
     _check(rows, titles, captions)
-    font = ImageFont.load_default(size=max(11, cell // 16))
+    font = _font(max(11, cell // 17))
     line = int(np.ceil(font.getbbox("Ag")[3])) + 4
     panels = [[_fit(panel, cell) for panel in row] for row in rows]
     texts = [titles, *(captions or [])]
@@ -51,6 +54,11 @@ def comparison_sheet(
             top += pitch
         left += width + _GAP
     return np.array(sheet)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # The font in Pillow has no multiplication sign or arrow, and file names may hold any letter.
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
 
 
 def _fit(panel: np.ndarray, height: int) -> np.ndarray:
