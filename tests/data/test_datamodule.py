@@ -3,10 +3,12 @@
 import hashlib
 from types import SimpleNamespace
 
+import lightning as L
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from facehall.config import build
 from facehall.data import BicubicDegradation, FolderSource, Mining, PatchDataModule, PatchDataset, PatchSampler
@@ -53,7 +55,7 @@ def test_batches_keep_the_contract(source):
 def test_lr_and_hr_patches_show_the_same_place(source, index):
     """Away from the border, reducing the HR patch gives the LR patch; with whole blocks of 8 px no other place does."""
     item = dataset(source)[index]
-    made = downscale_bicubic(item["hr"], 4)
+    made = downscale_bicubic(item["hr"], 4).clamp(0, 1)  # bicubic overshoots at edges, files do not
     inner = (slice(None), slice(2, -2), slice(2, -2))
     torch.testing.assert_close(made[inner], item["lr"][inner], atol=0.51 / 255, rtol=0)
 
@@ -112,6 +114,67 @@ def test_batches_do_not_depend_on_workers(source):
     assert len(set(expected)) == 8
 
 
+class Witness(L.LightningModule):
+    """Learns nothing, remembers which batches it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def training_step(self, batch, index):
+        self.seen.append((self.current_epoch, index, *fingerprints([batch])))
+        return self.weight * batch["lr"].mean()
+
+    def validation_step(self, batch, index):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def fit(source, workers, epochs, callbacks=(), resume=None):
+    witness = Witness()
+    trainer = L.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        callbacks=list(callbacks),
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(witness, datamodule(source, workers=workers), ckpt_path=resume, weights_only=True)
+    return witness.seen
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("when", "batches"),
+    [
+        ({"every_n_epochs": 1, "save_on_train_epoch_end": True}, 8),
+        ({"every_n_epochs": 1, "save_on_train_epoch_end": False}, 8),
+        ({"every_n_train_steps": 6}, 6),
+    ],
+    ids=["epoch-end", "validation-end", "mid-epoch"],
+)
+def test_a_resumed_training_sees_the_batches_that_were_left(source, tmp_path, workers, when, batches):
+    saved = ModelCheckpoint(dirpath=tmp_path, filename="saved", **when)
+    fit(source, workers, epochs=2, callbacks=[saved])
+    whole = fit(source, workers, epochs=4)
+    assert len(set(whole)) == 16
+    assert fit(source, workers, epochs=4, resume=tmp_path / "saved.ckpt") == whole[batches:]
+
+
+def test_a_place_in_another_epoch_is_not_gone_to(source):
+    loader = datamodule(source).train_dataloader()
+    loader.load_state_dict({"epoch": 0, "batches": 3})
+    loader.sampler.set_epoch(1)
+    assert len(list(loader)) == 4
+
+
 def test_two_ranks_see_what_one_of_twice_the_batch_sees(source):
     def of(rank, world, batch_size):
         module = datamodule(source, batch_size=batch_size)
@@ -135,6 +198,23 @@ def test_val_and_test_hold_whole_pictures_in_order(source):
         assert batches[0]["hr"].shape == (1, 3, 96, 96)
         assert batches[0]["lr"].shape == (1, 3, 24, 24)
         assert "rejections" not in batches[0]
+
+
+def test_pictures_are_shared_by_the_processes_once_each(source):
+    def of(rank, world):
+        module = datamodule(source)
+        device = torch.device("cpu")
+        module.trainer = SimpleNamespace(
+            global_rank=rank, world_size=world, strategy=SimpleNamespace(root_device=device)
+        )
+        return [batch["name"][0] for batch in module.val_dataloader()]
+
+    names = [file.name for file in source.split("val")]
+    assert len(names) == 2
+    assert of(0, 2) + of(1, 2) == names
+    for rank in range(3):  # all of them, so that none waits for another
+        with pytest.raises(FacehallError, match=r"2 val image\(s\) cannot be shared by 3 processes"):
+            of(rank, 3)
 
 
 def test_the_threshold_follows_the_epoch(source):

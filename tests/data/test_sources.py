@@ -97,6 +97,13 @@ def test_every_picture_can_be_for_test(photographs):
         source.split("train")
 
 
+def test_a_fraction_of_one_takes_every_picture_whatever_the_sub_folders(tmp_path):
+    for which, count in (("train", 3), ("test", 1), ("other", 2)):
+        make_photographs(tmp_path / which, count)
+    source = FolderSource(tmp_path, val_fraction=0, test_fraction=1)
+    assert names(source, "test") == ["other/0", "other/1", "test/0", "train/0", "train/1", "train/2"]
+
+
 def test_limits_are_spread_over_the_split(tmp_path):
     make_photographs(tmp_path, 10)
     assert names(FolderSource(tmp_path, 0, 1, test_limit=5), "test") == ["0", "2", "4", "6", "8"]

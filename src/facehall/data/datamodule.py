@@ -5,10 +5,11 @@ from __future__ import annotations
 import lightning as L
 from torch.utils.data import DataLoader
 
-from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
+from facehall.data.datasets import ImageDataset, PatchDataset, PatchLoader, PatchSampler
 from facehall.data.degradation import Degradation
 from facehall.data.mining import Mining
 from facehall.data.sources import Source, Split
+from facehall.errors import FacehallError
 
 
 class PatchDataModule(L.LightningDataModule):
@@ -86,7 +87,7 @@ class PatchDataModule(L.LightningDataModule):
             self.symmetry,
             self.cache_mb,
         )
-        return DataLoader(
+        return PatchLoader(
             dataset,
             batch_size=self.batch_size,
             sampler=PatchSampler(samples, rank, world),
@@ -103,8 +104,15 @@ class PatchDataModule(L.LightningDataModule):
 
     def _images(self, which: Split) -> DataLoader:
         rank, world = self._rank_and_world()
-        files = self.source.split(which)[rank::world]
-        return DataLoader(ImageDataset(files, self.scale, self.degradation), batch_size=1, pin_memory=self._on_gpu())
+        files = self.source.split(which)
+        if len(files) < world:  # on every process alike: an error on some of them would leave the others waiting
+            raise FacehallError(
+                f"{len(files)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
+                f"devices (trainer.devices={len(files)}) or more {which} images."
+            )
+        return DataLoader(
+            ImageDataset(files[rank::world], self.scale, self.degradation), batch_size=1, pin_memory=self._on_gpu()
+        )
 
     def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

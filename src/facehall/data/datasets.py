@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facehall.data.degradation import Degradation
 from facehall.data.mining import Mining
@@ -66,6 +66,7 @@ class PatchDataset(Dataset):
         self.seed = seed
         self.symmetry = symmetry
         self.load = PairCache(scale, degradation, cache_mb)
+        self._order: tuple[int, np.ndarray] | None = None  # of the pass met last: dealing one out costs as its length
 
     def __len__(self) -> int:
         return self.samples_per_epoch
@@ -88,8 +89,10 @@ class PatchDataset(Dataset):
     def file_of(self, index: int) -> ImageFile:
         """The picture of sample `index`: each once per pass, in an order of the pass's own."""
         images_pass, position = divmod(index, len(self.files))
-        order = np.random.default_rng([self.seed, images_pass, len(self.files)]).permutation(len(self.files))
-        return self.files[order[position]]
+        if self._order is None or self._order[0] != images_pass:
+            rng = np.random.default_rng([self.seed, images_pass, len(self.files)])
+            self._order = images_pass, rng.permutation(len(self.files))
+        return self.files[self._order[1][position]]
 
 
 class PatchSampler(Sampler[int]):
@@ -103,6 +106,7 @@ class PatchSampler(Sampler[int]):
         self.rank = rank
         self.world = world
         self.epoch = 0
+        self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -112,8 +116,40 @@ class PatchSampler(Sampler[int]):
         return len(range(self.rank, self.samples_per_epoch, self.world))
 
     def __iter__(self) -> Iterator[int]:
+        """What is left of the epoch behind the first `skip` samples of this rank."""
         first = self.epoch * self.samples_per_epoch
-        return iter(range(first + self.rank, first + self.samples_per_epoch, self.world))
+        return iter(range(first + self.rank, first + self.samples_per_epoch, self.world)[self.skip :])
+
+
+class PatchLoader(DataLoader):
+    """The DataLoader of a PatchDataset under a PatchSampler: goes on after an interruption as if there had been none.
+
+    A stock DataLoader hands indices to its workers as soon as an iterator is made, and Lightning makes the first one
+    of a resumed training before it sets the sampler's epoch: the workers would load epoch 0 once more. This one
+    starts when the first batch is asked for. Its state is the place within the epoch, for checkpoints in mid-epoch;
+    Lightning saves and loads it.
+    """
+
+    _handed_out = 0
+    _resume_at: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # Lightning and we only ask for the next batch
+        sampler: PatchSampler = self.sampler  # type: ignore[assignment]
+        resume_at, self._resume_at = self._resume_at, None
+        epoch, batches = resume_at or (sampler.epoch, 0)
+        self._handed_out = batches if epoch == sampler.epoch else 0
+        sampler.skip = self._handed_out * (self.batch_size or 1)
+        for batch in super().__iter__():
+            self._handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its batches have been handed out."""
+        return {"epoch": self.sampler.epoch, "batches": self._handed_out}  # type: ignore[attr-defined]
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind that batch, if the next epoch asked for is that epoch."""
+        self._resume_at = state["epoch"], state["batches"]
 
 
 class ImageDataset(Dataset):

@@ -33,7 +33,8 @@ class FolderSource:
     """Any folder tree of pictures.
 
     Where `root` has a sub-folder train, its sub-folders train, val and test are the splits, and a val or test that
-    is missing is dealt out of train. Otherwise all pictures below `root` are dealt out by the fractions.
+    is missing is dealt out of train. Otherwise, and where a fraction is 1, all pictures below `root` are dealt out by
+    the fractions.
 
     Args:
         root: the folder.
@@ -71,7 +72,7 @@ class FolderSource:
         return files
 
     def _deal(self) -> dict[Split, list[ImageFile]]:
-        if not (self.root / "train").is_dir():
+        if not (self.root / "train").is_dir() or 1 in self.fractions.values():
             return random_split(self._files(self.root), self.fractions["val"], self.fractions["test"], self.seed)
         given = {which: self._files(self.root / which) for which in SPLITS if (self.root / which).is_dir()}
         missing = {which: 0.0 if which in given else self.fractions[which] for which in ("val", "test")}
