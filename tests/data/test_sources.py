@@ -1,14 +1,20 @@
 """Sources: splits, pairs, names, and what is said when something does not fit."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from facehall.config import build
 from facehall.data import Div2kSource, FolderSource, ImageFile, PairedSource, SampleSource, load_pair
 from facehall.data.degradation import BicubicDegradation
+from facehall.data.folders import files_below
 from facehall.data.pairs import PairCache, check_sizes
-from facehall.data.sources import SPLITS
+from facehall.data.sources import SPLITS, random_split
 from facehall.errors import FacehallError
 from small import make_photographs
 
@@ -81,6 +87,9 @@ def test_sub_folders_are_the_splits(tmp_path):
     source = FolderSource(tmp_path)
     assert [len(source.split(which)) for which in SPLITS] == [3, 2, 1]
     assert source.split("test")[0].hr.parent.name == "test"
+    every = [name for which in SPLITS for name in names(source, which)]
+    assert len(set(every)) == 6  # each sub-folder has its 0.png, but a name means one picture
+    assert names(source, "val") == ["val/0", "val/1"]
 
 
 def test_a_missing_split_is_dealt_out_of_train(tmp_path):
@@ -88,6 +97,28 @@ def test_a_missing_split_is_dealt_out_of_train(tmp_path):
     make_photographs(tmp_path / "val", 2)
     source = FolderSource(tmp_path, test_fraction=0.2)
     assert [len(source.split(which)) for which in SPLITS] == [8, 2, 2]
+    assert not set(names(source, "train")) & set(names(source, "test"))
+
+
+@pytest.mark.parametrize("there", [["test"], ["val"], ["val", "test"]])
+def test_pictures_of_a_val_or_test_folder_are_never_trained_on(tmp_path, there):
+    """Without a folder train the whole tree would be dealt out, theirs among it."""
+    make_photographs(tmp_path / "people", 6)
+    for which in there:
+        make_photographs(tmp_path / which, 3)
+    source = FolderSource(tmp_path)
+    assert [len(source.split(which)) for which in there] == [3] * len(there)
+    with pytest.raises(FacehallError, match=rf"{tmp_path} has {' and '.join(there)}, but neither train nor a train"):
+        source.split("train")
+
+
+def test_an_empty_split_folder_stops_that_split_only(tmp_path):
+    make_photographs(tmp_path / "train", 10)
+    (tmp_path / "test").mkdir()
+    source = FolderSource(tmp_path)
+    assert [len(source.split(which)) for which in ("train", "val")] == [9, 1]
+    with pytest.raises(FacehallError, match=r"test is empty: fill it, or remove it to have test dealt out"):
+        source.split("test")
 
 
 def test_every_picture_can_be_for_test(photographs):
@@ -115,17 +146,69 @@ def test_equal_stems_keep_their_suffix(tmp_path):
     assert names(FolderSource(tmp_path, 0, 1), "test") == ["a.jpg", "a.png", "b"]
 
 
+@given(
+    st.sets(
+        st.tuples(st.sampled_from(["a", "b/a", "a.png", "A b", "x.y"]), st.sampled_from([".png", ".jpg", ".PNG"])),
+        min_size=1,
+    )
+)
+def test_names_are_unique_whatever_the_files_are_called(files):
+    with tempfile.TemporaryDirectory() as root:
+        for stem, suffix in files:
+            path = Path(root, stem + suffix)
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        assert len({file.name for file in files_below(Path(root))}) == len(files)
+
+
+@given(
+    count=st.integers(1, 40),
+    val=st.floats(0, 1),
+    test=st.floats(0, 1),
+    seed=st.integers(0, 9),
+    data=st.data(),
+)
+def test_any_dealing_is_disjoint_complete_and_blind_to_the_order_of_files(count, val, test, seed, data):
+    assume(val + test <= 1)
+    files = [ImageFile(str(i), Path(f"{i}.png")) for i in range(count)]
+    if (val > 0) + (test > 0) > count:
+        with pytest.raises(FacehallError, match="too few"):
+            random_split(files, val, test, seed)
+        return
+    try:
+        dealt = random_split(files, val, test, seed)
+    except FacehallError:
+        assert test  # val alone already took everything
+        assert round(val * count) == count
+        return
+    assert sorted(file.name for part in dealt.values() for file in part) == sorted(file.name for file in files)
+    assert abs(len(dealt["val"]) - val * count) <= 1
+    assert abs(len(dealt["test"]) - test * count) <= 1
+    assert bool(dealt["val"]) == bool(val)
+    assert bool(dealt["test"]) == bool(test)
+    assert random_split(data.draw(st.permutations(files)), val, test, seed) == dealt
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"val_fraction": -0.1}, "must not be negative"),
         ({"val_fraction": 0.6, "test_fraction": 0.6}, "must not exceed 1"),
-        ({"val_limit": 0}, "gives no val images"),
+        ({"val_fraction": float("nan")}, "val_fraction=nan"),
+        ({"val_limit": 0}, r"data\.val_limit=0: give a number"),
+        ({"test_limit": -1}, r"data\.test_limit=-1"),
+        ({"val_fraction": 0.0}, r"gives no val images.*val_fraction=0\.0"),
     ],
 )
 def test_impossible_splits_are_refused(photographs, options, says):
     with pytest.raises(FacehallError, match=says):
         FolderSource(photographs, **options).split("val")
+
+
+def test_halves_of_an_odd_number_are_dealt_out(tmp_path):
+    make_photographs(tmp_path, 3)
+    source = FolderSource(tmp_path, 0.5, 0.5)
+    assert [len(source.split(which)) for which in ("val", "test")] == [2, 1]
 
 
 def test_one_picture_cannot_be_dealt_out(tmp_path):
@@ -169,7 +252,7 @@ def test_strays_are_listed(tmp_path):
     make_pairs(tmp_path)
     write(tmp_path / "HR" / "stray.png")
     write(tmp_path / "LR" / "other.png")
-    with pytest.raises(FacehallError, match=r"identical names.*2 stand") as error:
+    with pytest.raises(FacehallError, match=r"identical names.*2 stand.*Add what is missing") as error:
         PairedSource(tmp_path).split("train")
     assert "HR/stray.png" in str(error.value)
     assert "LR/other.png" in str(error.value)
@@ -188,6 +271,29 @@ def test_two_lr_files_of_one_name_are_refused(tmp_path):
     write(tmp_path / "LR" / "0x2.png")
     with pytest.raises(FacehallError, match="both the LR image of 0"):
         PairedSource(tmp_path).split("train")
+
+
+def test_a_folder_without_pairs_is_told_what_is_needed(photographs):
+    with pytest.raises(FacehallError, match=r"HR is missing: data=paired takes.*data=folder"):
+        PairedSource(photographs).split("train")
+
+
+def test_pairs_may_lie_in_folders_of_their_splits(tmp_path):
+    for which in SPLITS:
+        make_pairs(tmp_path / which, count=2)
+    assert names(PairedSource(tmp_path), "val") == ["val/0", "val/1"]
+
+
+@pytest.mark.parametrize(("size", "fits"), [((9, 7), True), ((8, 6), True), ((9, 6), False), ((8, 7), False)])
+def test_lr_of_an_hr_that_is_no_multiple_may_be_rounded_up_or_down(tmp_path, size, fits):
+    file = ImageFile("a", write(tmp_path / "hr.png", 34, 26), write(tmp_path / "lr.png", *size))
+    if not fits:
+        with pytest.raises(FacehallError, match=r"lr\.png has"):
+            load_pair(file, 4, BicubicDegradation())
+        return
+    lr, hr = load_pair(file, 4, BicubicDegradation())
+    assert (lr.shape, hr.shape) == ((6, 8, 3), (24, 32, 3))
+    assert np.array_equal(lr, np.asarray(Image.open(file.lr))[:6, :8])
 
 
 def test_lr_and_hr_that_do_not_match_are_named_with_their_sizes(tmp_path):
@@ -228,6 +334,23 @@ def test_official_lr_images_are_found_under_their_own_names(tmp_path):
     file = Div2kSource(make_div2k(tmp_path), scale=4, lr="official").split("train")[0]
     assert file.lr.name == "0001x4.png"
     assert load_pair(file, 4, BicubicDegradation())[0].shape == (8, 8, 3)
+
+
+def test_official_lr_images_of_x8_have_a_folder_of_their_own(tmp_path):
+    root = make_div2k(tmp_path)
+    with pytest.raises(FacehallError, match=r"DIV2K_train_LR_x8 does not exist.*data\.lr=make"):
+        Div2kSource(root, scale=8, lr="official").split("train")
+    for i in (1, 2, 3):
+        write(root / "DIV2K_train_LR_x8" / f"{i:04d}x8.png", 4, 4)
+    file = Div2kSource(root, scale=8, lr="official").split("train")[0]
+    assert load_pair(file, 8, BicubicDegradation())[0].shape == (4, 4, 3)
+
+
+def test_div2k_limits(tmp_path):
+    root = make_div2k(tmp_path)
+    assert names(Div2kSource(root, scale=4, val_limit=1), "val") == ["0002"]
+    with pytest.raises(FacehallError, match=r"data\.val_limit=0: give a number"):
+        Div2kSource(root, scale=4, val_limit=0)
 
 
 def test_without_div2k_the_way_to_it_is_shown(tmp_path):

@@ -15,8 +15,9 @@ from facehall.errors import FacehallError
 class PatchDataModule(L.LightningDataModule):
     """Feeds a training from a source of pictures.
 
-    A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1]; val and test batches hold one
-    whole image. The Trainer must leave the samplers alone (use_distributed_sampler=False): they know their rank.
+    A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1], with the flatness (B,) and
+    rejections (B,) of its patches; val and test batches hold one whole image. The Trainer must leave the samplers alone
+    (use_distributed_sampler=False): they know their rank.
 
     Args:
         source: the pictures.
@@ -46,13 +47,16 @@ class PatchDataModule(L.LightningDataModule):
         cache_mb: float = 1024,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("patch_size", patch_size),
-            ("batch_size", batch_size),
-            ("steps_per_epoch", steps_per_epoch),
+        for name, value, least in (
+            ("patch_size", patch_size, 1),
+            ("batch_size", batch_size, 1),
+            ("steps_per_epoch", steps_per_epoch, 1),
+            ("workers", workers, 0),
+            ("seed", seed, 0),
+            ("cache_mb", cache_mb, 0),
         ):
-            if value < 1:
-                raise ValueError(f"{name} is at least 1, not {value}")
+            if value < least:
+                raise ValueError(f"{name} is at least {least}, not {value}")
         self.source = source
         self.scale = scale
         self.patch_size = patch_size

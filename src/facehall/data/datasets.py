@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facehall.data.degradation import Degradation
@@ -83,7 +84,8 @@ class PatchDataset(Dataset):
         if self.symmetry:
             which = int(rng.integers(COUNT))
             lr, hr = transform(lr, which), transform(hr, which)
-        mined = {"flatness": corner.flatness, "rejections": float(corner.rejections)}
+        # Tensors, because Python floats are collated to float64, which not every device has.
+        mined = {"flatness": torch.tensor(corner.flatness), "rejections": torch.tensor(float(corner.rejections))}
         return {**pair_item(file.name, lr, hr), **mined}
 
     def file_of(self, index: int) -> ImageFile:

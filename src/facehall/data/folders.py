@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from facehall.data.sources import (
     SPLITS,
     ImageFile,
     Split,
+    check_limits,
     check_split,
     evenly_spaced,
     random_split,
@@ -20,21 +22,19 @@ from facehall.imaging import list_images
 
 
 def files_below(root: Path) -> list[ImageFile]:
-    """Every picture below a folder, named by its relative path, with the suffix where two differ in nothing else."""
+    """Every picture below a folder, named by its relative path; the suffix stays where a name would mean two files."""
     paths = {path: path.relative_to(root) for path in list_images(root)}
-    stems = Counter(relative.with_suffix("") for relative in paths.values())
-    return [
-        ImageFile((relative if stems[relative.with_suffix("")] > 1 else relative.with_suffix("")).as_posix(), path)
-        for path, relative in paths.items()
-    ]
+    # With the full names counted as well, a.png.jpg beside a.png and a.jpg does not become a second a.png.
+    meanings = Counter(name for relative in paths.values() for name in (relative, relative.with_suffix("")))
+    names = {path: relative.with_suffix("") for path, relative in paths.items()}
+    return [ImageFile((name if meanings[name] == 1 else paths[path]).as_posix(), path) for path, name in names.items()]
 
 
 class FolderSource:
     """Any folder tree of pictures.
 
-    Where `root` has a sub-folder train, its sub-folders train, val and test are the splits, and a val or test that
-    is missing is dealt out of train. Otherwise, and where a fraction is 1, all pictures below `root` are dealt out by
-    the fractions.
+    Where `root` has sub-folders train, val or test, they are the splits, and a val or test that is missing is dealt
+    out of train. Otherwise, and where a fraction is 1, all pictures below `root` are dealt out by the fractions.
 
     Args:
         root: the folder.
@@ -56,28 +56,39 @@ class FolderSource:
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.seed = seed
         self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
-        self._splits: dict[Split, list[ImageFile]] | None = None
+        check_limits(self.limits)
+        self._listed: dict[str, list[ImageFile]] = {}
 
     def split(self, which: Split) -> list[ImageFile]:
         check_split(which)
-        if self._splits is None:
-            self._splits = self._deal()
-        files = evenly_spaced(self._splits[which], self.limits[which])
+        every = 1 in self.fractions.values()
+        own = [] if every else [name for name in SPLITS if (self.root / name).is_dir()]
+        if which in own and which != "train":
+            return evenly_spaced(self._list(which), self.limits[which])
+        if own and "train" not in own:  # dealing the whole tree out would train on its val and test pictures
+            raise FacehallError(
+                f"{self.root} has {' and '.join(own)}, but neither {which} nor a train to deal it out of: make "
+                f"{self.root / 'train'}, or give data.root=DIR of a folder without {' and '.join(own)}."
+            )
+        val, test = (0.0 if name in own else self.fractions[name] for name in ("val", "test"))
+        files = random_split(self._list("train" if own else ""), val, test, self.seed)[which]
         if not files:
             raise FacehallError(
-                f"{self.root} gives no {which} images: its pictures are dealt out with data.val_fraction="
-                f"{self.fractions['val']} and data.test_fraction={self.fractions['test']}, and data.val_limit and "
-                "data.test_limit cut the splits. Change these, or make folders train, val and test below it."
+                f"{self.root} gives no {which} images: its pictures are dealt out with data.val_fraction={val} and "
+                f"data.test_fraction={test}. Change these, or make folders train, val and test below it."
             )
-        return files
+        return evenly_spaced(files, self.limits[which])
 
-    def _deal(self) -> dict[Split, list[ImageFile]]:
-        if not (self.root / "train").is_dir() or 1 in self.fractions.values():
-            return random_split(self._files(self.root), self.fractions["val"], self.fractions["test"], self.seed)
-        given = {which: self._files(self.root / which) for which in SPLITS if (self.root / which).is_dir()}
-        missing = {which: 0.0 if which in given else self.fractions[which] for which in ("val", "test")}
-        dealt = random_split(given["train"], missing["val"], missing["test"], self.seed)
-        return {**dealt, **{which: files for which, files in given.items() if which != "train"}}
+    def _list(self, name: str) -> list[ImageFile]:
+        """The pictures of a sub-folder, or of the root (""), with names from the root on; listed once."""
+        if name not in self._listed:
+            folder = self.root / name
+            if name and not any(folder.iterdir()):
+                instead = "put pictures there" if name == "train" else f"fill it, or remove it to have {name} dealt out"
+                raise FacehallError(f"{folder} is empty: {instead}.")
+            files = self._files(folder)
+            self._listed[name] = [replace(file, name=f"{name}/{file.name}") for file in files] if name else files
+        return self._listed[name]
 
     def _files(self, folder: Path) -> list[ImageFile]:
         """What one folder holds; a sibling with another layout says otherwise."""
@@ -96,6 +107,12 @@ class PairedSource(FolderSource):
     """
 
     def _files(self, folder: Path) -> list[ImageFile]:
+        for name in ("HR", "LR"):
+            if not (folder / name).is_dir():
+                raise FacehallError(
+                    f"{folder / name} is missing: data=paired takes a folder that holds HR and LR with files of "
+                    "identical names, or train, val and test with HR and LR in each. Without LR images use data=folder."
+                )
         return pair_up(folder / "HR", folder / "LR")
 
 
@@ -117,7 +134,8 @@ def pair_up(hr_root: Path, lr_root: Path) -> list[ImageFile]:
     if strays:
         listed = ", ".join(strays[:10]) + (f" and {len(strays) - 10} more" if len(strays) > 10 else "")
         raise FacehallError(
-            f"{hr_root} and {lr_root} must hold files of identical names, but {len(strays)} stand(s) alone: {listed}."
+            f"{hr_root} and {lr_root} must hold files of identical names, but {len(strays)} stand(s) alone: {listed}. "
+            "Add what is missing or remove these."
         )
     return [ImageFile(name, hr[name], lr[name]) for name in sorted(hr)]
 
@@ -130,7 +148,7 @@ class Div2kSource:
 
     Args:
         root: the folder that holds DIV2K_train_HR and DIV2K_valid_HR.
-        lr: ``make``: LR images by the degradation. ``official``: DIV2K_*_LR_bicubic/X{scale}.
+        lr: ``make``: LR images by the degradation. ``official``: DIV2K_*_LR_bicubic/X{scale}, of x8 DIV2K_*_LR_x8.
         scale: of the official LR images.
         val_limit, test_limit: at most so many pictures of a split, evenly spaced; None takes all.
     """
@@ -151,6 +169,7 @@ class Div2kSource:
         self.scale = scale
         self.official = lr == "official"
         self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
+        check_limits(self.limits)
 
     def split(self, which: Split) -> list[ImageFile]:
         check_split(which)
@@ -169,4 +188,11 @@ class Div2kSource:
             )
         if not self.official:
             return files_below(hr)
-        return pair_up(hr, self.root / f"DIV2K_{name}_LR_bicubic" / f"X{self.scale}")
+        track = "LR_x8" if self.scale == 8 else f"LR_bicubic/X{self.scale}"
+        lr = self.root / f"DIV2K_{name}_{track}"
+        if not lr.is_dir():
+            raise FacehallError(
+                f"{lr} does not exist: data.lr=official takes the LR images of DIV2K's bicubic track. Get them from "
+                f"{self.ORIGIN} and unpack them beside {hr.name}, or make LR images here: data.lr=make."
+            )
+        return pair_up(hr, lr)

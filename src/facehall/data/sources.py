@@ -20,7 +20,8 @@ class ImageFile:
     """One picture.
 
     Attributes:
-        name: unique in its source: the path below the root without suffix, with forward slashes.
+        name: unique in its source: the path below the root with forward slashes, and without suffix where that is
+            enough.
         hr: the high-resolved file.
         lr: its low-resolved sibling; None where a degradation makes it.
         box: (left, top, right, bottom) to cut out of the HR file first; None keeps it whole.
@@ -57,26 +58,36 @@ def random_split(
     Raises:
         FacehallError: the fractions are impossible, or there are too few files.
     """
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 1:
+    if not (val_fraction >= 0 and test_fraction >= 0 and val_fraction + test_fraction <= 1):  # NaN is neither
         raise FacehallError(
             f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction} must not be negative and must "
             "not exceed 1 together."
         )
     shuffled = sorted(files, key=lambda file: file.name)
     random.Random(seed).shuffle(shuffled)
-    counts = [max(1, round(f * len(files))) if f else 0 for f in (val_fraction, test_fraction)]
-    if sum(counts) > len(files):
+    val = max(1, round(val_fraction * len(files))) if val_fraction else 0
+    # Two halves of three pictures must not be rounded up to two each.
+    test = val + (min(max(1, round(test_fraction * len(files))), len(files) - val) if test_fraction else 0)
+    if val > len(files) or (test_fraction and test == val):
         raise FacehallError(
             f"{len(files)} image(s) are too few to take val and test images from; set data.val_fraction or "
             "data.test_fraction to 0, or make the folders train, val and test yourself."
         )
-    val, test = counts[0], counts[0] + counts[1]
     parts: dict[Split, list[ImageFile]] = {
         "val": shuffled[:val],
         "test": shuffled[val:test],
         "train": shuffled[test:],
     }
     return {which: sorted(part, key=lambda file: file.name) for which, part in parts.items()}
+
+
+def check_limits(limits: dict[Split, int | None]) -> None:
+    """Raises FacehallError for a limit that would leave nothing of a split."""
+    for which, limit in limits.items():
+        if limit is not None and limit < 1:
+            raise FacehallError(
+                f"data.{which}_limit={limit}: give a number of pictures, at least 1, or null for all of them."
+            )
 
 
 def evenly_spaced(files: list[ImageFile], limit: int | None) -> list[ImageFile]:
