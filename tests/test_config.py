@@ -1,5 +1,7 @@
 """The configuration: everything in conf/ composes and is built from allowed targets, and it travels in the wheel."""
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
@@ -139,7 +141,7 @@ def test_added_keys_are_paths_as_well(prefix):
 
 
 def test_the_wheel_carries_the_configuration():
-    project = (conf_dir().parent / "pyproject.toml").read_text()
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
     section = project.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
     assert section.startswith('conf = "facehall/conf"\n')
 
