@@ -121,3 +121,12 @@ def test_wrong_network_in_a_checkpoint_is_one_paragraph(run):
 def test_nothing_to_resume_is_one_paragraph(run, tmp_path):
     with pytest.raises(FacehallError, match=r"resume=.*does not exist"):
         run(*LIGHT, f"resume={tmp_path / 'nowhere'}")
+
+
+def test_what_assembly_refuses_is_one_paragraph(run):
+    with pytest.raises(FacehallError, match=r"accumulate=3 does not divide patches\.steps_per_epoch=2"):
+        run(*LIGHT, "training.accumulate=3")
+    with pytest.raises(FacehallError, match=r"training\.accumulate is a number of batches"):
+        run(*LIGHT, "training.accumulate=-1")
+    with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
+        run(*LIGHT, "loss.psnr.pixel=0")

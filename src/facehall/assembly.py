@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,42 +37,51 @@ def assemble(cfg: DictConfig) -> Training:
         FacehallError: a part refuses its settings; the paragraph names the key.
     """
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    threads = _runtime(cfg)
     datamodule = build(cfg.patches, "patches", source=build(cfg.data, "data"))
     curriculum: Curriculum = build(cfg.curriculum, "curriculum")
-    module = SuperResolution(
-        generator=build(cfg.generator, "generator"),
-        objective=_objective(cfg.loss),
-        curriculum=curriculum,
-        protocol=build(cfg.metrics, "metrics"),
-        discriminator=build(cfg.discriminator, "discriminator"),
-        perceptual=build(cfg.perceptual, "perceptual"),
-        generator_optimizer=build(cfg.optimizer.generator, "optimizer.generator"),
-        discriminator_optimizer=build(cfg.optimizer.discriminator, "optimizer.discriminator"),
-        generator_scheduler=build(cfg.scheduler.generator, "scheduler.generator"),
-        discriminator_scheduler=build(cfg.scheduler.discriminator, "scheduler.discriminator"),
-        **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
-    )
+    _check_accumulation(cfg.training.accumulate, cfg.patches.steps_per_epoch)
+    with _mistakes():
+        threads = set_threads(cfg.runtime.threads)
+        module = SuperResolution(
+            generator=build(cfg.generator, "generator"),
+            objective=_objective(cfg.loss),
+            curriculum=curriculum,
+            protocol=build(cfg.metrics, "metrics"),
+            discriminator=build(cfg.discriminator, "discriminator"),
+            perceptual=build(cfg.perceptual, "perceptual"),
+            generator_optimizer=build(cfg.optimizer.generator, "optimizer.generator"),
+            discriminator_optimizer=build(cfg.optimizer.discriminator, "optimizer.discriminator"),
+            generator_scheduler=build(cfg.scheduler.generator, "scheduler.generator"),
+            discriminator_scheduler=build(cfg.scheduler.discriminator, "scheduler.discriminator"),
+            **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
+        )
     return Training(module, datamodule, _trainer(cfg, curriculum), threads)
 
 
-def _runtime(cfg: DictConfig) -> int:
+@contextmanager
+def _mistakes() -> Iterator[None]:
+    """What a constructor refuses, it refuses because of the config."""
     try:
-        return set_threads(cfg.runtime.threads)
+        yield
     except ValueError as error:
-        raise FacehallError(str(error)) from None
+        raise FacehallError(f"{error}.") from None
+
+
+def _check_accumulation(accumulate: int, steps_per_epoch: int) -> None:
+    if accumulate > 1 and steps_per_epoch % accumulate:
+        raise FacehallError(
+            f"training.accumulate={accumulate} does not divide patches.steps_per_epoch={steps_per_epoch}: the last "
+            "batches of each epoch would never reach an optimizer step."
+        )
 
 
 def _objective(cfg: DictConfig) -> Objective:
-    try:
-        return Objective(
-            pixel=build(cfg.pixel, "loss.pixel"),
-            adversarial=build(cfg.adversarial, "loss.adversarial"),
-            psnr=TermWeights(**cfg.psnr),
-            gan=TermWeights(**cfg.gan),
-        )
-    except ValueError as error:
-        raise FacehallError(str(error)) from None
+    return Objective(
+        pixel=build(cfg.pixel, "loss.pixel"),
+        adversarial=build(cfg.adversarial, "loss.adversarial"),
+        psnr=TermWeights(**cfg.psnr),
+        gan=TermWeights(**cfg.gan),
+    )
 
 
 def _trainer(cfg: DictConfig, curriculum: Curriculum) -> L.Trainer:

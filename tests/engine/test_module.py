@@ -149,3 +149,9 @@ def test_checkpoints_hold_what_is_trained_and_nothing_else(make_module):
 def test_discriminator_without_optimizer_is_refused(make_module):
     with pytest.raises(ValueError, match=r"optimizer\.discriminator"):
         make_module(discriminator_optimizer=None)
+
+
+def test_a_phase_with_nothing_to_minimise_is_refused(make_module):
+    with pytest.raises(ValueError, match=r"the gan phase has nothing to minimise"):
+        make_module(gan=TermWeights(0, 1, 1), perceptual=None, discriminator=None)
+    make_module(gan=TermWeights(0, 1, 0))

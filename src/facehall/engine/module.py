@@ -44,7 +44,7 @@ class SuperResolution(L.LightningModule):
         accumulate: batches per optimizer step.
 
     Raises:
-        ValueError: a discriminator without an optimizer, or `accumulate` below 1.
+        ValueError: a discriminator without an optimizer, `accumulate` below 1, or a phase without any loss term.
     """
 
     def __init__(
@@ -86,6 +86,19 @@ class SuperResolution(L.LightningModule):
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
         if accumulate < 1:
             raise ValueError(f"training.accumulate is a number of batches, at least 1, not {accumulate}")
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        """See that each phase has something to minimise."""
+        steps = {"psnr": self.curriculum.psnr_steps, "gan": self.curriculum.gan_steps}
+        for phase, weights in (("psnr", self.objective.psnr), ("gan", self.objective.gan)):
+            perceptual = self.perceptual is not None and weights.perceptual
+            adversarial = self.discriminator is not None and weights.adversarial
+            if steps[phase] and not (weights.pixel or perceptual or adversarial):
+                raise ValueError(
+                    f"the {phase} phase has nothing to minimise: every term of loss.{phase} has weight 0 or no network; "
+                    f"set loss.{phase}.pixel, or choose a perceptual network or a discriminator"
+                )
 
     # ------------------------------------------------------------------ training
 
