@@ -96,7 +96,7 @@ class SuperResolution(L.LightningModule):
             adversarial = self.discriminator is not None and weights.adversarial
             if steps[phase] and not (weights.pixel or perceptual or adversarial):
                 raise ValueError(
-                    f"the {phase} phase has nothing to minimise: every term of loss.{phase} has weight 0 or no network; "
+                    f"the {phase} phase has nothing to minimise: each term of loss.{phase} has weight 0 or no network; "
                     f"set loss.{phase}.pixel, or choose a perceptual network or a discriminator"
                 )
 
