@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from facehall.assets import WeightsNotFoundError, resolve
 from facehall.config import conf_dir
 from facehall.runs import register_resolvers
 from small import make_photographs
+
+settings.register_profile("facehall", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("facehall")
 
 
 @pytest.fixture

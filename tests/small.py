@@ -80,3 +80,13 @@ def run_command(main: Callable[[], None], *arguments: object) -> int:
         except SystemExit as end:
             return end.code
     return 0
+
+
+class Malicious:
+    """An object whose unpickling touches a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
+        return Path.touch, (self.mark,)

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from facehall.atomic import write_text
 from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
 from facehall.inference import Predictor
 from facehall.metrics import Protocol, count_gmacs, count_parameters, milliseconds, peak_memory_mib
@@ -190,10 +190,10 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         "device": evaluation.costs["device"],
         "table": [{key: _finite(value) for key, value in row.items()} for row in rows],
     }
-    _write(folder / "table.txt", evaluation.text() + "\n")
-    _write(folder / "table.csv", _csv(rows))
-    _write(folder / "images.csv", _csv(per_image))
-    _write(folder / "table.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "table.txt", evaluation.text() + "\n")
+    write_text(folder / "table.csv", _csv(rows))
+    write_text(folder / "images.csv", _csv(per_image))
+    write_text(folder / "table.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
     _write_sheet(folder / "comparison.png", evaluation.images)
 
 
@@ -217,12 +217,3 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

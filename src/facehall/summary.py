@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from pathlib import Path
@@ -91,13 +90,6 @@ def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, 
 def _measures(row: Row, prefix: str) -> dict[str, float]:
     names = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips")
     return {name: round(float(row[prefix + name]), 5) for name in names if prefix + name in row}
-
-
-def write_summary(path: Path, summary: dict[str, Any]) -> None:
-    """Write summary.json atomically."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(summary, indent=2) + "\n")
-    partial.replace(path)
 
 
 def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.assembly import Training, assemble
+from facehall.atomic import write_text
 from facehall.cli import entry_point, in_multirun
 from facehall.engine.checkpoints import check_checkpoint
 from facehall.engine.loggers import finish_wandb
 from facehall.engine.runtime import quieten
 from facehall.errors import FacehallError
 from facehall.runs import checkpoint_to_resume
-from facehall.summary import closing_lines, opening_lines, summarise, write_summary
+from facehall.summary import closing_lines, opening_lines, summarise
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def train(cfg: DictConfig) -> Result:
     if checkpoint is not None:
         check_checkpoint(checkpoint, training.module)
     if training.trainer.is_global_zero:
-        (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         print(opening_lines(cfg, training, checkpoint), flush=True)
     started = time.monotonic()
     try:
@@ -62,7 +64,7 @@ def train(cfg: DictConfig) -> Result:
         finish_wandb()
     metrics = summarise(cfg, training, seconds=time.monotonic() - started)
     if training.trainer.is_global_zero:
-        write_summary(run_dir / "summary.json", metrics)
+        write_text(run_dir / "summary.json", json.dumps(metrics, indent=2) + "\n")
         print(closing_lines(run_dir, metrics), flush=True)
     return Result(metrics, training, run_dir)
 

@@ -1,7 +1,5 @@
 """The files of a run folder, apart from a training."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -12,6 +10,7 @@ from facehall.engine.curves import draw_curves
 from facehall.engine.runtime import set_threads
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb
+from small import Malicious
 
 
 def rows(lpips=True):
@@ -61,16 +60,8 @@ def test_unreadable_checkpoints_are_named(tmp_path, content):
     assert str(path) in str(error.value)
 
 
-class Evil:
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
 def test_checkpoints_execute_nothing(tmp_path):
-    torch.save({"state_dict": Evil(tmp_path / "executed")}, tmp_path / "last.ckpt")
+    torch.save({"state_dict": Malicious(tmp_path / "executed")}, tmp_path / "last.ckpt")
     with pytest.raises(FacehallError, match="not a readable"):
         check_checkpoint(tmp_path / "last.ckpt", torch.nn.Linear(1, 1))
     assert not (tmp_path / "executed").exists()

@@ -1,7 +1,6 @@
 """Weights files: one file rebuilds the network; anything else is refused with a paragraph."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from safetensors.torch import save_file
 from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
-from small import TINY_NETWORK
+from small import TINY_NETWORK, Malicious
 
 
 @pytest.mark.parametrize(
@@ -90,16 +89,8 @@ def test_public_checkpoints_are_read_with_their_own_size(tmp_path, wrap):
     assert torch.equal(loaded(lr), generator(lr))
 
 
-class Evil:
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
 def test_a_malicious_checkpoint_executes_nothing(tmp_path):
-    torch.save(Evil(tmp_path / "executed"), tmp_path / "x4.pth")
+    torch.save(Malicious(tmp_path / "executed"), tmp_path / "x4.pth")
     with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
         load_generator(tmp_path / "x4.pth")
     assert not (tmp_path / "executed").exists()

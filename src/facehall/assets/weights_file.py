@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from facehall.assets.registry import Asset
+from facehall.atomic import replacing
 from facehall.errors import FacehallError
 
 _FLOATS = {"F16", "BF16", "F32", "F64"}
@@ -99,8 +98,8 @@ def write_weights(tensors: Mapping[str, Tensor], path: Path, asset: Asset, sourc
     ready = {key: tensors[key].to(torch.float32).contiguous() for key in asset.shapes}
     data = save(ready, metadata={"format": "pt", "source": source, "tensors_sha256": tensors_sha256(ready)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(data, path)
+        with replacing(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise FacehallError(
             f"Cannot write {path}: {error.strerror or error}. Set FACEHALL_CACHE to a folder that can be "
@@ -115,21 +114,6 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(key.encode())
         digest.update(tensors[key].to(torch.float32).contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _write_atomically(data: bytes, path: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp's 0600 would shut out the others who share the cache
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _unfit(path: Path, asset: Asset, what: str) -> FacehallError:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from facehall.errors import FacehallError
+from facehall.models.weights import differing_tensors
 
 
 def check_checkpoint(path: Path, module: nn.Module) -> None:
@@ -19,20 +22,21 @@ def check_checkpoint(path: Path, module: nn.Module) -> None:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        state = checkpoint["state_dict"]
-    except (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        state = _tensors(checkpoint["state_dict"])
+    except (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FacehallError(
             f"{path}: this is not a readable training checkpoint ({reason}). Resume from another run, or start anew "
             "without resume."
         ) from None
-    own = module.state_dict()
-    tensors = {key for key in {*state, *own} if not key.endswith("_extra_state")}
-    differing = sorted(
-        key for key in tensors if key not in state or key not in own or state[key].shape != own[key].shape
-    )
+    differing = differing_tensors(state, _tensors(module.state_dict()))
     if differing:
         raise FacehallError(
             f"{path}: this checkpoint is of another network: {len(differing)} tensors differ, first "
             f"{', '.join(differing[:3])}. Resume with the settings of that run: the config.yaml of its folder."
         )
+
+
+def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A state dict without what modules keep beside their tensors."""
+    return {key: value for key, value in state.items() if isinstance(value, Tensor)}

@@ -9,6 +9,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from facehall.atomic import replacing
+
 PANELS = (("psnr", "PSNR in dB (RGB)", "higher is better"), ("ssim", "SSIM (RGB)", "higher is better"))
 LPIPS_PANEL = ("lpips", "LPIPS", "lower is better")
 
@@ -48,6 +50,5 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8)
-    partial = path.with_suffix(".part")
-    figure.savefig(partial, dpi=110, format="png")
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")

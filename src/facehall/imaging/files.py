@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from facehall.atomic import replacing
 from facehall.errors import FacehallError
 
 #: File name endings (in lower case) that `list_images` takes for images.
@@ -196,15 +196,9 @@ def write_picture(path: str | Path, picture: Picture | np.ndarray) -> None:
 
 
 def _write(path: Path, image: Image.Image, target: _Format) -> None:
-    # Not tempfile: its files are for the owner's eyes only, and would stay so under their final name.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            image.save(file, target.name, **target.options)
-        partial.replace(path)
+        with replacing(path) as partial:
+            image.save(partial, target.name, **target.options)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ and anything else under ``facehall.`` says where the weights come from.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from facehall.atomic import replacing
 from facehall.errors import FacehallError
 from facehall.models import generators
 from facehall.models.generators import Generator, RRDBNet
@@ -38,13 +39,8 @@ def save_generator(path: Path, generator: Generator, origin: Mapping[str, str] |
         **{f"facehall.{key}": value for key, value in (origin or {}).items()},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as partial:
         save_file(state, partial, metadata=metadata)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -119,6 +115,12 @@ def load_public_rrdbnet(path: Path) -> RRDBNet:
     return generator.eval()
 
 
+def differing_tensors(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """The names that only one of two state dicts has, or that have another shape in each, sorted."""
+    names = {*state, *own}
+    return sorted(n for n in names if n not in state or n not in own or state[n].shape != own[n].shape)
+
+
 def load_into(generator: Generator, path: Path) -> None:
     """Fill an existing generator from a weights file of the same network.
 
@@ -127,9 +129,7 @@ def load_into(generator: Generator, path: Path) -> None:
     """
     metadata = read_metadata(path)
     state, own = load_file(path), generator.state_dict()
-    differing = sorted(
-        key for key in {*state, *own} if key not in state or key not in own or state[key].shape != own[key].shape
-    )
+    differing = differing_tensors(state, own)
     if differing:
         raise FacehallError(
             f"{path}: these are weights of another network: it holds a {metadata['target']} with "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning as L
 
+from facehall.atomic import replacing
 from facehall.engine.curves import draw_curves
 from facehall.engine.module import SuperResolution
 
@@ -65,12 +66,10 @@ def _measured(trainer: L.Trainer) -> dict[str, float]:
 def write_history(path: Path, rows: list[Row]) -> None:
     """Write the table atomically. Columns stand in the order in which they first appear."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    partial = path.with_suffix(".part")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def read_history(path: Path) -> list[Row]:
