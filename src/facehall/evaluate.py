@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.progress import track
 
 from facehall.cli import entry_point
 from facehall.config import build
@@ -15,6 +14,7 @@ from facehall.evaluation import Evaluation, Measured, measure_costs, write_repor
 from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
+from facehall.progress import progress_bar
 from facehall.runs import shown
 
 
@@ -40,16 +40,12 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     protocol = build(cfg.metrics, "metrics").to(predictor.device)
     output = Path(str(cfg.output))
     output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later
-    images = [
-        Measured.of(
-            dataset[i],
-            predictor,
-            protocol,
-            grey=read_picture(files[i].hr).grey,
-            keep_pictures=i < cfg.sheet,
-        )
-        for i in track(range(len(dataset)), f"{cfg.split}, {len(dataset)} images")
-    ]
+    images = []
+    with progress_bar(f"measuring the {cfg.split} images", len(dataset)) as advance:
+        for i in range(len(dataset)):
+            grey = read_picture(files[i].hr).grey
+            images.append(Measured.of(dataset[i], predictor, protocol, grey=grey, keep_pictures=i < cfg.sheet))
+            advance()
     evaluation = Evaluation(
         weights=weights,
         protocol=protocol.description,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.progress import track
 
 from facehall.cli import entry_point
 from facehall.errors import FacehallError
 from facehall.inference import Failure, Job, Outcome, Predictor, plan
 from facehall.inference.picker import pick_weights
+from facehall.progress import progress_bar
 
 LISTED = 20
 """How many failures are told one by one."""
@@ -28,8 +28,12 @@ def predict(cfg: DictConfig) -> list[Outcome]:
     jobs = plan(str(cfg.input), str(cfg.output))
     weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
-    title = f"x{predictor.scale} on {predictor.device}"
-    results = list(track(predictor.run(jobs, overwrite=cfg.overwrite), title, len(jobs)))
+    title = f"upscaling x{predictor.scale} on {predictor.device}"
+    results = []
+    with progress_bar(title, len(jobs)) as advance:
+        for result in predictor.run(jobs, overwrite=cfg.overwrite):
+            results.append(result)
+            advance()
     outcomes = [result for result in results if isinstance(result, Outcome)]
     failures = [result for result in results if isinstance(result, Failure)]
     written = sum(outcome.written for outcome in outcomes)

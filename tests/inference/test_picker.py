@@ -1,6 +1,7 @@
 """The picker: on a terminal it asks, elsewhere it lists."""
 
 import os
+import select
 import sys
 from contextlib import contextmanager
 
@@ -36,7 +37,10 @@ def terminal(keys: bytes):
 
         def screen():
             stdout.flush()
-            return os.read(master, 100_000).decode()
+            shown = b""
+            while select.select([master], [], [], 0.5)[0]:  # what was written comes through in pieces
+                shown += os.read(master, 100_000)
+            return shown.decode()
 
         yield screen
     os.close(master)
