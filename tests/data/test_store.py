@@ -37,7 +37,7 @@ def test_an_array_is_made_once(tmp_path, make_store):
 def test_another_process_maps_the_same_file(tmp_path):
     DiskStore(tmp_path).get("a", lambda: ones(1))
     found = DiskStore(tmp_path).get("a", never)
-    assert isinstance(found, np.memmap)
+    assert isinstance(found.base, np.memmap)
     assert not found.flags.writeable
 
 

@@ -190,7 +190,8 @@ class DiskStore:
 def _map(path: Path) -> np.ndarray | None:
     """The array of a file; None where there is none, or a damaged one, which goes."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        # A plain view: np.memmap's own indexing costs more than the reading.
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
         return None
     except (ValueError, OSError, EOFError):
