@@ -6,8 +6,7 @@ from picture_folders import make_div2k, make_pairs, names, write
 from PIL import Image
 
 from facehall.config import build
-from facehall.data import ImageFile, PairedSource, load_pair
-from facehall.data.degradation import BicubicDegradation
+from facehall.data import BicubicDegradation, ImageFile, PairedSource, load_pair
 from facehall.data.pairs import PairCache, check_sizes
 from facehall.data.sources import SPLITS
 from facehall.errors import FacehallError

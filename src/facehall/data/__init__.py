@@ -2,7 +2,16 @@
 
 from facehall.data.datamodule import PatchDataModule
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
-from facehall.data.degradation import BicubicDegradation
+from facehall.data.degradations import (
+    BicubicDegradation,
+    BlindFaceDegradation,
+    Degradation,
+    LowLightDegradation,
+    RealDegradation,
+    RealStage,
+    Recipe,
+    recipe_of,
+)
 from facehall.data.folders import Div2kSource, FolderSource, PairedSource
 from facehall.data.mining import Mining, flatness_isr, flatness_std
 from facehall.data.pairs import load_pair
@@ -11,18 +20,25 @@ from facehall.data.sources import ImageFile, Source
 
 __all__ = [
     "BicubicDegradation",
+    "BlindFaceDegradation",
+    "Degradation",
     "Div2kSource",
     "FolderSource",
     "ImageDataset",
     "ImageFile",
+    "LowLightDegradation",
     "Mining",
     "PairedSource",
     "PatchDataModule",
     "PatchDataset",
     "PatchSampler",
+    "RealDegradation",
+    "RealStage",
+    "Recipe",
     "SampleSource",
     "Source",
     "flatness_isr",
     "flatness_std",
     "load_pair",
+    "recipe_of",
 ]

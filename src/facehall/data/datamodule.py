@@ -6,7 +6,7 @@ import lightning as L
 from torch.utils.data import DataLoader
 
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchLoader, PatchSampler
-from facehall.data.degradation import Degradation
+from facehall.data.degradations import Degradation
 from facehall.data.mining import Mining
 from facehall.data.sources import Source, Split
 from facehall.errors import FacehallError

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facehall.data.degradation import Degradation
+from facehall.data.degradations import Degradation
 from facehall.data.mining import Mining
 from facehall.data.pairs import PairCache, check_sizes, load_pair
 from facehall.data.sources import ImageFile

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from facehall.data.degradation import Degradation
+from facehall.data.degradations import Degradation
 from facehall.data.sources import ImageFile
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb, read_size, to_tensor, to_uint8
