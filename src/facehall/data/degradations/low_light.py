@@ -39,8 +39,8 @@ class LowLightDegradation(ProgramDegradation):
     alpha: Sequence[float] = (0.9, 1.0)
     beta: Sequence[float] = (0.5, 1.0)
     gamma: Sequence[float] = (1.5, 5.0)
-    photons: Sequence[float] = (200.0, 2000.0)
-    read_noise: Sequence[float] = (0.5, 4.0)
+    photons: Sequence[float] = (30.0, 1000.0)
+    read_noise: Sequence[float] = (1.0, 12.0)
     white_balance: Sequence[float] = (0.8, 1.25)
 
     def __post_init__(self) -> None:
