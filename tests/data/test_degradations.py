@@ -134,6 +134,14 @@ def test_a_batch_without_rounding_on_the_way_is_equal_to_single_calls(option):
     assert levels.mean() < 0.01
 
 
+def test_a_batch_does_not_care_for_autocast():
+    degradation, hr = default("real"), torch.stack([portrait()] * 4)
+    recipes = [recipe_of(str(i), 0, degradation, 4) for i in range(4)]
+    with torch.autocast("cpu", torch.bfloat16):
+        lr = degradation.batch(hr, 4, recipes)
+    assert torch.equal(lr, degradation.batch(hr, 4, recipes))
+
+
 def test_a_batch_wants_a_recipe_each():
     degradation = degradation_of("blind_face")
     recipe = recipe_of("a", 0, degradation, 2)

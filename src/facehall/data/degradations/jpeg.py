@@ -99,10 +99,10 @@ def _cosines() -> Tensor:
     k = torch.arange(8, dtype=torch.float64)
     rows = torch.cos(math.pi / 8 * k[:, None] * (k + 0.5)) / 2
     rows[0] /= math.sqrt(2)
-    return rows
+    return rows.float()
 
 
 def _quantization(qualities: Sequence[int]) -> Tensor:
     """(N, 2, 8, 8) of luminance and chrominance, scaled as the Independent JPEG Group does."""
     percent = np.array([5000 // q if q < 50 else 200 - 2 * q for q in qualities]).reshape(-1, 1, 1, 1)
-    return torch.from_numpy(((_TABLES * percent + 50) // 100).clip(1, 255))
+    return torch.from_numpy(((_TABLES * percent + 50) // 100).clip(1, 255)).float()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from torch import Tensor
 
@@ -28,12 +29,12 @@ class Darken(Step):
     gamma: float
 
     def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
-        return np.float32(self.beta) * (np.float32(self.alpha) * image) ** np.float32(self.gamma)
+        return cv2.pow(image, self.gamma) * np.float32(self.beta * self.alpha**self.gamma)
 
     @staticmethod
     def batched(steps: Sequence[Darken], images: Tensor, sizes: Sizes) -> Tensor:
         alpha, beta, gamma = images.new_tensor([[s.alpha, s.beta, s.gamma] for s in steps]).T.reshape(3, -1, 1, 1, 1)
-        return beta * (alpha * images) ** gamma
+        return beta * alpha**gamma * images**gamma
 
 
 @register

@@ -167,7 +167,7 @@ class RealDegradation(ProgramDegradation):
                 steps.append(stage.draw_blur(rng))
             steps.append(Resize(stage.draw_factor(rng), of, _mode(rng)))  # type: ignore[arg-type]
             steps.append(stage.draw_noise(rng))
-            if stage is self.first:
+            if of == "hr":
                 steps.append(stage.draw_jpeg(rng))
         final: list[Step] = [Resize(1.0, "lr", _mode(rng))]  # type: ignore[arg-type]
         if rng.random() < self.final_sinc:

@@ -106,23 +106,25 @@ def run_batch(programs: Sequence[Sequence[Step]], hr: Tensor, scale: int) -> Ten
     """Hr (B, 3, H, W) in [0, 1], a program each -> lr (B, 3, H / scale, W / scale) on 8-bit levels, on hr's device.
 
     Pictures go in rounds, each to its own next step; those that meet at the same operation with the same sizes are
-    computed together, so that programs of unlike steps may stand in one batch.
+    computed together, so that programs of unlike steps may stand in one batch. Wants true float32 products, torch's
+    default ("highest"); autocast is switched off.
     """
     sizes = _sizes(hr, 4, scale)
     if len(programs) != len(hr):
         raise ValueError(f"{len(hr)} pictures, but {len(programs)} recipes")
     images = list(hr.detach().float())
-    for turn in range(max(map(len, programs), default=0)):
-        groups: dict[Any, list[int]] = {}
-        for i, program in enumerate(programs):
-            if turn < len(program):
-                now = (images[i].shape[-2], images[i].shape[-1])
-                groups.setdefault((type(program[turn]), now, program[turn].target(now, sizes)), []).append(i)
-        for (step, *_), members in groups.items():
-            mine = [programs[i][turn] for i in members]
-            done = step.batched(mine, torch.stack([images[i] for i in members]), sizes)
-            for i, image in zip(members, done, strict=True):
-                images[i] = image
+    with torch.autocast(hr.device.type, enabled=False):  # 16 bits would not do for the cosines of JPEG
+        for turn in range(max(map(len, programs), default=0)):
+            groups: dict[Any, list[int]] = {}
+            for i, program in enumerate(programs):
+                if turn < len(program):
+                    now = (images[i].shape[-2], images[i].shape[-1])
+                    groups.setdefault((type(program[turn]), now, program[turn].target(now, sizes)), []).append(i)
+            for (step, *_), members in groups.items():
+                mine = [programs[i][turn] for i in members]
+                done = step.batched(mine, torch.stack([images[i] for i in members]), sizes)
+                for i, image in zip(members, done, strict=True):
+                    images[i] = image
     return torch.stack([_checked(quantize(image), sizes) for image in images])
 
 
