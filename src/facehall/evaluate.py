@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from facehall.atomic import write_text
 from facehall.cli import entry_point
 from facehall.config import build
-from facehall.data import ImageDataset, MemoryStore, Pairs
+from facehall.data import ImageDataset, MemoryStore, Pairs, recipe_of
 from facehall.errors import FacehallError
 from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
 from facehall.imaging import read_picture
@@ -36,8 +38,8 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
     cfg.scale = predictor.scale  # data and metrics refer to it
     files = build(cfg.data, "data").split(cfg.split)
-    pairs = Pairs(predictor.scale, build(cfg.degradation, "degradation"), MemoryStore(0))
-    dataset = ImageDataset(files, pairs)
+    degradation = build(cfg.degradation, "degradation")
+    dataset = ImageDataset(files, Pairs(predictor.scale, degradation, MemoryStore(0), cfg.seed))
     protocol = build(cfg.metrics, "metrics").to(predictor.device)
     output = Path(str(cfg.output))
     output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later
@@ -47,6 +49,9 @@ def evaluate(cfg: DictConfig) -> Evaluation:
             grey = read_picture(files[i].hr).grey
             images.append(Measured.of(dataset[i], predictor, protocol, grey=grey, keep_pictures=i < cfg.sheet))
             advance()
+    if degradation.random:
+        recipes = {file.name: recipe_of(file.name, cfg.seed, degradation, predictor.scale) for file in files}
+        write_text(output / "recipes.json", json.dumps(recipes, indent=1) + "\n")
     evaluation = Evaluation(
         weights=weights,
         protocol=protocol.description,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facehall.config import build
 from facehall.data import DiskStore, ImageFile, MemoryStore, Mining, PairedSource, Pairs, load_pair
-from facehall.data.degradation import BicubicDegradation
+from facehall.data.degradations import BicubicDegradation
 from facehall.data.sources import SPLITS
 from facehall.errors import FacehallError
 

@@ -3,8 +3,7 @@
 import pytest
 from picture_folders import names
 
-from facehall.data import SampleSource, load_pair
-from facehall.data.degradation import BicubicDegradation
+from facehall.data import BicubicDegradation, SampleSource, load_pair
 from facehall.data.sources import SPLITS
 from facehall.errors import FacehallError
 

@@ -8,8 +8,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from picture_folders import make_div2k, names, write
 
-from facehall.data import Div2kSource, FolderSource, ImageFile, PairedSource, SampleSource, load_pair
-from facehall.data.degradation import BicubicDegradation
+from facehall.data import (
+    BicubicDegradation,
+    Div2kSource,
+    FolderSource,
+    ImageFile,
+    PairedSource,
+    SampleSource,
+    load_pair,
+)
 from facehall.data.folders import files_below
 from facehall.data.sources import SPLITS, random_split
 from facehall.errors import FacehallError

@@ -9,6 +9,7 @@ from matlab_golden import DOWN, UP
 from torch import nn
 from torch.nn import functional as F
 
+from facehall.data import BicubicDegradation
 from facehall.errors import FacehallError
 from facehall.imaging import bicubic, downscale_bicubic, resize_bicubic, upscale_bicubic
 
@@ -25,6 +26,14 @@ def test_reduction_is_matlabs(formula_image, scale):
         formula_image = formula_image[:, :15]
     golden = torch.tensor(DOWN[scale], dtype=torch.float64)
     torch.testing.assert_close(downscale_bicubic(formula_image, scale), golden, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_degradation_is_matlabs_up_to_the_border(formula_image, scale):
+    hr = formula_image[:, : 16 - 16 % scale].float().expand(3, -1, -1)
+    lr = BicubicDegradation()(hr, scale).mul(255)
+    golden = torch.tensor(DOWN[scale]).clamp(0, 1).mul(255)
+    assert (lr - golden).abs().max() <= 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -2,7 +2,16 @@
 
 from facehall.data.datamodule import PatchDataModule
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
-from facehall.data.degradation import BicubicDegradation
+from facehall.data.degradations import (
+    BicubicDegradation,
+    BlindFaceDegradation,
+    Degradation,
+    LowLightDegradation,
+    RealDegradation,
+    RealStage,
+    Recipe,
+    recipe_of,
+)
 from facehall.data.folders import Div2kSource, FolderSource, PairedSource
 from facehall.data.mining import Corner, Mining
 from facehall.data.pairs import Pairs, load_pair
@@ -12,12 +21,15 @@ from facehall.data.store import DiskStore, MemoryStore
 
 __all__ = [
     "BicubicDegradation",
+    "BlindFaceDegradation",
     "Corner",
+    "Degradation",
     "DiskStore",
     "Div2kSource",
     "FolderSource",
     "ImageDataset",
     "ImageFile",
+    "LowLightDegradation",
     "MemoryStore",
     "Mining",
     "PairedSource",
@@ -25,7 +37,11 @@ __all__ = [
     "PatchDataModule",
     "PatchDataset",
     "PatchSampler",
+    "RealDegradation",
+    "RealStage",
+    "Recipe",
     "SampleSource",
     "Source",
     "load_pair",
+    "recipe_of",
 ]

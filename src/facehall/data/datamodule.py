@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
-from typing import get_args
+from typing import Any, Literal, get_args
 
 import lightning as L
 from torch.utils.data import DataLoader
 
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchLoader, PatchSampler
-from facehall.data.degradation import Degradation
+from facehall.data.degradations import Degradation
 from facehall.data.mining import Mining
 from facehall.data.pairs import Pairs
 from facehall.data.sources import Source, Split
@@ -35,6 +36,8 @@ class PatchDataModule(L.LightningDataModule):
         degradation: how LR is made.
         store: keeps what is decoded.
         checks: what a problem with a picture does, see `survey`.
+        degrade_on: where a random degradation works: ``loader``, a picture at a time, or the training's ``device``, a
+            batch at a time.
         workers: processes that load; 0 loads in the training process.
         seed: decides every patch.
         symmetry: train on all eight symmetries.
@@ -51,6 +54,7 @@ class PatchDataModule(L.LightningDataModule):
         degradation: Degradation,
         store: Store,
         checks: Policy = "strict",
+        degrade_on: Literal["loader", "device"] = "loader",
         workers: int = 0,
         seed: int = 0,
         symmetry: bool = True,
@@ -73,7 +77,11 @@ class PatchDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.mining = mining
-        self.pairs = Pairs(scale, degradation, store)
+        if degrade_on not in ("loader", "device"):
+            raise ValueError(f"degrade_on is loader or device, not {degrade_on!r}")
+        self.degradation = degradation
+        self.degrade_on = degrade_on
+        self.pairs = Pairs(scale, degradation, store, seed)
         self.checks = checks
         self.workers = workers
         self.seed = seed
@@ -104,6 +112,7 @@ class PatchDataModule(L.LightningDataModule):
             self.mining,
             self.seed,
             self.symmetry,
+            leave_lr=self.degrade_on == "device",
         )
         return PatchLoader(
             dataset,
@@ -113,6 +122,13 @@ class PatchDataModule(L.LightningDataModule):
             persistent_workers=self.workers > 0,
             pin_memory=self._on_gpu(),
         )
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Degrade what the loader has left to the device."""
+        if "recipe" in batch:
+            recipes = [json.loads(recipe) for recipe in batch.pop("recipe")]
+            batch["lr"] = self.degradation.batch(batch["hr"], self.scale, recipes)
+        return batch
 
     def val_dataloader(self) -> DataLoader:
         return self._images("val")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,11 +17,6 @@ from facehall.data.symmetry import COUNT, transform
 from facehall.imaging import to_tensor
 
 Item = dict[str, Any]
-
-
-def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
-    """Lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], and the name."""
-    return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": name}
 
 
 class PatchDataset(Dataset):
@@ -39,6 +35,7 @@ class PatchDataset(Dataset):
         mining: which patches are worth training on.
         seed: what decides.
         symmetry: apply one of the eight symmetries, drawn uniformly.
+        leave_lr: leave LR to somebody else where the degradation is random: items hold its `recipe` as JSON instead.
     """
 
     def __init__(
@@ -50,9 +47,12 @@ class PatchDataset(Dataset):
         mining: Mining,
         seed: int,
         symmetry: bool = True,
+        leave_lr: bool = False,
     ) -> None:
         self.files = list(files)
-        self.pairs = pairs
+        self.pairs = pairs.for_mining()
+        self.degradation = pairs.degradation
+        self.leave_lr = leave_lr
         self.patch_size = patch_size
         self.samples_per_epoch = samples_per_epoch
         self.mining = mining
@@ -80,7 +80,15 @@ class PatchDataset(Dataset):
             "threshold": self.mining.threshold_at(epoch),
         }
         # Tensors, because Python floats are collated to float64, which not every device has.
-        return pair_item(file.name, lr, hr) | {name: torch.tensor(value) for name, value in mined.items()}
+        item: Item = {"name": file.name, "hr": to_tensor(hr)} | {
+            name: torch.tensor(value) for name, value in mined.items()
+        }
+        if file.lr is not None or not self.degradation.random:
+            return item | {"lr": to_tensor(lr)}
+        recipe = self.degradation.draw(rng, s)
+        if self.leave_lr:
+            return item | {"recipe": json.dumps(recipe)}
+        return item | {"lr": self.degradation(item["hr"], s, recipe)}
 
     def _draw(self, index: int, file: ImageFile, columns: int, epoch: int) -> tuple[Corner, np.random.Generator]:
         """The sample's corner, behind those of its group, whose rejections have used up their budget."""
@@ -175,4 +183,5 @@ class ImageDataset(Dataset):
 
     def __getitem__(self, index: int) -> Item:
         file = self.files[index]
-        return pair_item(file.name, *self.pairs(file))
+        lr, hr = self.pairs(file)
+        return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": file.name}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facehall.data.degradation import Degradation
+from facehall.data.degradations import BicubicDegradation, Degradation, recipe_of
 from facehall.data.mining import Mining
 from facehall.data.sources import ImageFile
 from facehall.data.store import Store
@@ -19,16 +19,17 @@ MADE_BY = "1"
 """Counts up when the same file gives other arrays than before: what older versions stored is not asked for any more."""
 
 
-def load_pair(file: ImageFile, scale: int, degradation: Degradation) -> Pair:
+def load_pair(file: ImageFile, scale: int, degradation: Degradation, seed: int = 0) -> Pair:
     """Read a picture: (lr (h, w, 3), hr (scale h, scale w, 3)), both uint8.
 
-    HR is cropped to a multiple of the scale; LR is read where the file has one and made by the degradation elsewhere.
+    HR is cropped to a multiple of the scale; LR is read where the file has one and made by the degradation elsewhere,
+    by one that is random with the recipe that `seed` and the file's name give.
 
     Raises:
         FacehallError: a file is unreadable or too small, a box lies outside, or LR and HR do not match.
     """
     hr = read_hr(file)
-    lr = _lr(file, hr, scale, degradation)
+    lr = _lr(file, hr, scale, degradation, seed)
     return lr, _covered(hr, lr, scale)
 
 
@@ -43,12 +44,13 @@ def read_hr(file: ImageFile) -> np.ndarray:
     return np.ascontiguousarray(hr[top:bottom, left:right])
 
 
-def _lr(file: ImageFile, hr: np.ndarray, scale: int, degradation: Degradation) -> np.ndarray:
+def _lr(file: ImageFile, hr: np.ndarray, scale: int, degradation: Degradation, seed: int) -> np.ndarray:
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if not height or not width:
         raise FacehallError(f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for x{scale}.")
     if file.lr is None:
-        return to_uint8(degradation(to_tensor(np.ascontiguousarray(hr[: height * scale, : width * scale])), scale))
+        recipe = recipe_of(file.name, seed, degradation, scale) if degradation.random else None
+        return to_uint8(degradation(to_tensor(hr[: height * scale, : width * scale]), scale, recipe))
     lr = read_rgb(file.lr)
     if lr.shape[:2] not in ((height, width), (-(-hr.shape[0] // scale), -(-hr.shape[1] // scale))):
         raise FacehallError(
@@ -66,21 +68,22 @@ class Pairs:
     """LR, HR and patch indices of pictures, each made once and then taken out of a store.
 
     Args:
-        scale, degradation: as `load_pair`.
+        scale, degradation, seed: as `load_pair`.
         store: remembers.
     """
 
-    def __init__(self, scale: int, degradation: Degradation, store: Store) -> None:
+    def __init__(self, scale: int, degradation: Degradation, store: Store, seed: int = 0) -> None:
         self.scale = scale
         self.degradation = degradation
         self.store = store
+        self.seed = seed
         self._identities: dict[ImageFile, tuple[str, str]] = {}
 
     def __call__(self, file: ImageFile) -> Pair:
         """As `load_pair`; the arrays are read-only, and views of what the store holds."""
         hr_key, lr_key = self._keys(file)
         hr = self.store.get(hr_key, lambda: read_hr(file))
-        lr = self.store.get(lr_key, lambda: _lr(file, hr, self.scale, self.degradation))
+        lr = self.store.get(lr_key, lambda: _lr(file, hr, self.scale, self.degradation, self.seed))
         return lr, _covered(hr, lr, self.scale)
 
     def index(self, file: ImageFile, mining: Mining, size: int) -> np.ndarray:
@@ -88,11 +91,16 @@ class Pairs:
         key = f"{self._keys(file)[1]} index {mining.measure} {size}"
         return self.store.get(key, lambda: mining.index(self(file)[0], size))
 
+    def for_mining(self) -> Pairs:
+        """The same pictures, with LR by bicubic where the degradation is random: flatness is no matter of chance."""
+        return Pairs(self.scale, BicubicDegradation(), self.store) if self.degradation.random else self
+
     def _keys(self, file: ImageFile) -> tuple[str, str]:
         """Texts that change when the HR and LR arrays of a file would."""
         if file not in self._identities:
             hr = f"{MADE_BY} {identity(file.hr)} {file.box}"
-            made_of = self.degradation.name if file.lr is None else identity(file.lr)
+            made_by = f"{self.degradation.name} {f'{self.seed} {file.name}' if self.degradation.random else ''}"
+            made_of = made_by if file.lr is None else identity(file.lr)
             self._identities[file] = hr, f"{hr} x{self.scale} {made_of}"
         return self._identities[file]
 

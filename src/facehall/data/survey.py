@@ -126,30 +126,31 @@ class _Examine(Dataset):
     def __init__(
         self, listed: Sequence[tuple[Split, ImageFile]], pairs: Pairs, mining: Mining, patch_size: int
     ) -> None:
-        self.listed, self.pairs, self.mining, self.patch_size = listed, pairs, mining, patch_size
+        self.listed, self.mining, self.patch_size = listed, mining, patch_size
+        self.pairs = {"train": pairs.for_mining(), "val": pairs, "test": pairs}
 
     def __len__(self) -> int:
         return len(self.listed)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         which, file = self.listed[index]
+        pairs = self.pairs[which]
         try:
-            facts = json.loads(
-                self.pairs.store.get(f"{identity(file.hr)} {file.box} facts", lambda: _facts(file)).tobytes()
-            )
+            key = f"{identity(file.hr)} {file.box} facts"
+            facts = json.loads(pairs.store.get(key, lambda: _facts(file)).tobytes())
             if which != "test":
-                lr, hr = self.pairs(file)
+                lr, hr = pairs(file)
             if which == "train":
-                side = self.patch_size * self.pairs.scale
+                side = self.patch_size * pairs.scale
                 if min(lr.shape[:2]) < self.patch_size:
                     raise FacehallError(
                         f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for patches of {side}x{side} in HR "
                         "(patches.patch_size times scale). Remove it or choose smaller patches."
                     )
-                self.pairs.index(file, self.mining, self.patch_size)
+                pairs.index(file, self.mining, self.patch_size)
         except FacehallError as error:
             return {"problem": str(error)}
-        return facts | {"complaint": self.pairs.store.complaint}
+        return facts | {"complaint": pairs.store.complaint}
 
 
 def _facts(file: ImageFile) -> np.ndarray:

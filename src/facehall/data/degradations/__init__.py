@@ -1,0 +1,18 @@
+"""How an LR image is made from an HR one: one degradation a file, and the steps that they are made of."""
+
+from facehall.data.degradations.base import Degradation, Recipe, recipe_of
+from facehall.data.degradations.bicubic import BicubicDegradation
+from facehall.data.degradations.blind_face import BlindFaceDegradation
+from facehall.data.degradations.low_light import LowLightDegradation
+from facehall.data.degradations.real import RealDegradation, RealStage
+
+__all__ = [
+    "BicubicDegradation",
+    "BlindFaceDegradation",
+    "Degradation",
+    "LowLightDegradation",
+    "RealDegradation",
+    "RealStage",
+    "Recipe",
+    "recipe_of",
+]

@@ -1,0 +1,118 @@
+"""Blur: Gaussian, generalised Gaussian and plateau kernels, round or elongated, and the sinc filter that makes ringing.
+
+Kernels as in Real-ESRGAN (Wang et al. 2021, sec. 3.1 and 3.3, and its released options). Beyond its border a picture
+goes on as its mirror image, edge pixel not repeated: no dark rim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from facehall.data.degradations.steps import Sizes, Step, register
+
+Shape = Literal["gaussian", "generalized", "plateau"]
+
+
+class _Filter(Step):
+    def kernel(self) -> np.ndarray:
+        """(k, k) float32, k odd, point-symmetric, of sum 1."""
+        raise NotImplementedError
+
+    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        return cv2.filter2D(image, -1, self.kernel(), borderType=cv2.BORDER_REFLECT_101)
+
+    @staticmethod
+    def batched(steps: Sequence[_Filter], images: Tensor, sizes: Sizes) -> Tensor:
+        return convolve(images, [step.kernel() for step in steps])
+
+
+@register
+@dataclass(frozen=True)
+class Blur(_Filter):
+    """A bell over u = d' S^-1 d, d the distance from the centre, S the covariance of two widths and an angle.
+
+    Args:
+        shape: gaussian: exp(-u / 2); generalized: exp(-u^beta / 2); plateau: 1 / (1 + u^beta).
+        size: side of the kernel in pixels, odd.
+        sigma: the widths along the two axes, in pixels of the picture at this step.
+        angle: of the first axis, in radians.
+        beta: see shape; a Gaussian has none.
+    """
+
+    op = "blur"
+    shape: Shape
+    size: int
+    sigma: Sequence[float]
+    angle: float = 0.0
+    beta: float = 1.0
+
+    def kernel(self) -> np.ndarray:
+        y, x = _grid(self.size)
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        u = ((cos * x + sin * y) / self.sigma[0]) ** 2 + ((cos * y - sin * x) / self.sigma[1]) ** 2
+        if self.shape == "plateau":
+            return _normalised(1 / (1 + u**self.beta))
+        return _normalised(np.exp(-0.5 * (u if self.shape == "gaussian" else u**self.beta)))
+
+    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        if self.shape == "gaussian" and self.sigma[0] == self.sigma[1]:  # the only one that separates; faster
+            axis = self.kernel().sum(axis=0)
+            return cv2.sepFilter2D(image, -1, axis, axis, borderType=cv2.BORDER_REFLECT_101)
+        return super().single(image, sizes)
+
+
+@register
+@dataclass(frozen=True)
+class Sinc(_Filter):
+    """The circular ideal low pass, cut off at the kernel's border: J1(w r) w / (2 pi r).
+
+    Args:
+        size: side of the kernel in pixels, odd.
+        cutoff: w, in radians a pixel; pi lets everything pass.
+    """
+
+    op = "sinc"
+    size: int
+    cutoff: float
+
+    def kernel(self) -> np.ndarray:
+        y, x = _grid(self.size)
+        r = np.hypot(x, y)
+        r[self.size // 2, self.size // 2] = 1e-6  # the limit w^2 / (4 pi), to 12 digits
+        bessel = torch.special.bessel_j1(torch.from_numpy(self.cutoff * r)).numpy()
+        return _normalised(self.cutoff * bessel / (2 * np.pi * r))
+
+
+def convolve(images: Tensor, kernels: Sequence[np.ndarray]) -> Tensor:
+    """Each of the images (N, 3, h, w) with a kernel of its own, by FFT; the same mirroring as OpenCV's."""
+    side = max(kernel.shape[0] for kernel in kernels)
+    margin = side // 2
+    padded = images
+    for dim in (-2, -1):
+        old = images.shape[dim]
+        index = torch.arange(-margin, old + margin, device=images.device) % max(1, 2 * (old - 1))
+        padded = padded.index_select(dim, torch.where(index < old, index, 2 * (old - 1) - index))
+    size = padded.shape[-2:]
+    stacked = np.stack([np.pad(kernel, (side - kernel.shape[0]) // 2) for kernel in kernels])
+    spectrum = torch.fft.rfft2(torch.from_numpy(stacked).to(images)[:, None], s=size)
+    blurred = torch.fft.irfft2(torch.fft.rfft2(padded) * spectrum, s=size)
+    return blurred[..., 2 * margin :, 2 * margin :]
+
+
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"the side of a blur kernel is odd, not {size}")
+    axis = np.arange(size) - size // 2
+    return axis[:, None].astype(np.float64), axis[None, :].astype(np.float64)
+
+
+def _normalised(kernel: np.ndarray) -> np.ndarray:
+    return (kernel / kernel.sum()).astype(np.float32)

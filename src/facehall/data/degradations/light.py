@@ -1,0 +1,53 @@
+"""Too little light, and light of the wrong colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from facehall.data.degradations.steps import Sizes, Step, register
+
+
+@register
+@dataclass(frozen=True)
+class Darken(Step):
+    """beta (alpha x)^gamma: Lv, Li and Lu (2021), "Attention Guided Low-Light Image Enhancement with a Large Scale
+    Low-Light Simulation Dataset", IJCV 129, sec. 3.
+
+    Args:
+        alpha, beta: linear factors in front of and behind the curve, in [0, 1].
+        gamma: at least 1.
+    """
+
+    op = "darken"
+    alpha: float
+    beta: float
+    gamma: float
+
+    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        return cv2.pow(image, self.gamma) * np.float32(self.beta * self.alpha**self.gamma)
+
+    @staticmethod
+    def batched(steps: Sequence[Darken], images: Tensor, sizes: Sizes) -> Tensor:
+        alpha, beta, gamma = images.new_tensor([[s.alpha, s.beta, s.gamma] for s in steps]).T.reshape(3, -1, 1, 1, 1)
+        return beta * alpha**gamma * images**gamma
+
+
+@register
+@dataclass(frozen=True)
+class WhiteBalance(Step):
+    """Factors on red, green and blue, clamped to [0, 1]."""
+
+    op = "white_balance"
+    gains: Sequence[float]
+
+    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        return (image * np.array(self.gains, dtype=np.float32)).clip(0, 1)
+
+    @staticmethod
+    def batched(steps: Sequence[WhiteBalance], images: Tensor, sizes: Sizes) -> Tensor:
+        return (images * images.new_tensor([list(s.gains) for s in steps])[..., None, None]).clamp(0, 1)

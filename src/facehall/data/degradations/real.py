@@ -1,0 +1,186 @@
+"""The second-order degradation of photographs from the internet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+
+from facehall.data.degradations.base import interval, probability, uniform
+from facehall.data.degradations.blur import Blur, Shape, Sinc
+from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.noise import GaussianNoise, PoissonNoise
+from facehall.data.degradations.program import ProgramDegradation, noise_seed, set_fields
+from facehall.data.degradations.resize import Resize
+from facehall.data.degradations.steps import Step
+
+_MODES = ("area", "bilinear", "bicubic")
+_PHOTONS = 256.0  # theirs: the picture's number of levels, rounded up to a power of two
+_SHAPES = {f"{shape}_{axes}": (shape, axes == "aniso") for shape in get_args(Shape) for axes in ("iso", "aniso")}
+_KERNELS = {
+    "gaussian_iso": 0.45,
+    "gaussian_aniso": 0.25,
+    "generalized_iso": 0.12,
+    "generalized_aniso": 0.03,
+    "plateau_iso": 0.12,
+    "plateau_aniso": 0.03,
+}
+
+
+@dataclass(frozen=True)
+class RealStage:
+    """One round of blur, resize, noise and JPEG. The defaults are the published first one.
+
+    Args:
+        blur: how often there is any.
+        kernel_size: sides of blur kernels, odd ones between both ends, in pixels of the picture at that step.
+        kernels: how often each shape, {gaussian, generalized, plateau} x {_iso, _aniso}; normalised.
+        sinc: how often a sinc filter stands in their place.
+        sigma: widths of a blur, in pixels of the picture at that step.
+        generalized_beta, plateau_beta: see `Blur`; half of the draws below 1 and half above, if 1 lies between.
+        up, down: how often the picture grows and shrinks; else its size stays.
+        resize: by how much, the ends around 1. In the first stage of HR's size, in the second of LR's.
+        gaussian: how often noise is Gaussian; else Poisson.
+        noise: standard deviation of Gaussian noise, in 8-bit levels.
+        poisson: strength of Poisson noise; 1 is that of 256 photons a white pixel.
+        grey: how often noise is the same in all channels.
+        jpeg: quality, both ends included.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    blur: float = 1.0
+    kernel_size: Sequence[int] = (7, 21)
+    kernels: Mapping[str, float] = field(default_factory=lambda: dict(_KERNELS))
+    sinc: float = 0.1
+    sigma: Sequence[float] = (0.2, 3.0)
+    generalized_beta: Sequence[float] = (0.5, 4.0)
+    plateau_beta: Sequence[float] = (1.0, 2.0)
+    up: float = 0.2
+    down: float = 0.7
+    resize: Sequence[float] = (0.15, 1.5)
+    gaussian: float = 0.5
+    noise: Sequence[float] = (1.0, 30.0)
+    poisson: Sequence[float] = (0.05, 3.0)
+    grey: float = 0.4
+    jpeg: Sequence[int] = (30, 95)
+
+    def __post_init__(self) -> None:
+        set_fields(self, **{key: probability(key, getattr(self, key)) for key in _PROBABILITIES})
+        set_fields(self, **{key: interval(key, getattr(self, key), *ends) for key, ends in _INTERVALS.items()})
+        if self.up + self.down > 1:
+            raise ValueError(f"up ({self.up}) and down ({self.down}) are probabilities that sum to at most 1")
+        if not self.resize[0] <= 1 <= self.resize[1]:
+            raise ValueError(f"resize is a range around 1, not {list(self.resize)}")
+        if any(side % 2 == 0 for side in self.kernel_size):
+            raise ValueError(f"kernel_size is a range of odd sides, not {list(self.kernel_size)}")
+        unknown = set(self.kernels) - set(_SHAPES)
+        if unknown or not sum(self.kernels.values()) > 0 or min(self.kernels.values()) < 0:
+            raise ValueError(f"kernels gives probabilities to {', '.join(_SHAPES)}, not {dict(self.kernels)}")
+        set_fields(self, kernels={shape: float(self.kernels[shape]) for shape in _SHAPES if shape in self.kernels})
+
+    def draw_blur(self, rng: np.random.Generator) -> Step:
+        size = odd(rng, self.kernel_size)
+        if rng.random() < self.sinc:
+            return Sinc(size, float(rng.uniform(math.pi / (3 if size < 13 else 5), math.pi)))
+        weights = np.array(list(self.kernels.values()))
+        shape, elongated = _SHAPES[list(self.kernels)[int(rng.choice(len(weights), p=weights / weights.sum()))]]
+        first = uniform(rng, self.sigma)
+        sigma, angle = (first, first), 0.0
+        if elongated:
+            sigma, angle = (first, uniform(rng, self.sigma)), float(rng.uniform(-math.pi, math.pi))
+        beta = 1.0
+        if shape != "gaussian":
+            low, high = self.generalized_beta if shape == "generalized" else self.plateau_beta
+            halves = [(low, 1.0), (1.0, high)] if low <= 1 <= high else [(low, high)]
+            beta = uniform(rng, halves[int(rng.integers(len(halves)))])
+        return Blur(shape, size, sigma, angle, beta)
+
+    def draw_factor(self, rng: np.random.Generator) -> float:
+        kind = rng.random()
+        if kind < self.up:
+            return float(rng.uniform(1, self.resize[1]))
+        return float(rng.uniform(self.resize[0], 1)) if kind < self.up + self.down else 1.0
+
+    def draw_noise(self, rng: np.random.Generator) -> Step:
+        grey = bool(rng.random() < self.grey)
+        if rng.random() < self.gaussian:
+            return GaussianNoise(uniform(rng, self.noise) / 255, grey, noise_seed(rng))
+        return PoissonNoise(_PHOTONS, uniform(rng, self.poisson), grey, noise_seed(rng))
+
+    def draw_jpeg(self, rng: np.random.Generator) -> Step:
+        return Jpeg(int(rng.integers(int(self.jpeg[0]), int(self.jpeg[1]), endpoint=True)))
+
+
+_PROBABILITIES = ("blur", "sinc", "up", "down", "gaussian", "grey")
+_INTERVALS = {
+    "kernel_size": (1, 99),
+    "sigma": (0.01, 100),
+    "generalized_beta": (0.1, 10),
+    "plateau_beta": (0.1, 10),
+    "resize": (0.02, 8),
+    "noise": (0, 255),
+    "poisson": (0, 100),
+    "jpeg": (1, 100),
+}
+
+
+def second_stage() -> RealStage:
+    """The published second round."""
+    return RealStage(
+        blur=0.8, sigma=(0.2, 1.5), up=0.3, down=0.4, resize=(0.3, 1.2), noise=(1.0, 25.0), poisson=(0.05, 2.5)
+    )
+
+
+@dataclass(frozen=True)
+class RealDegradation(ProgramDegradation):
+    """Twice blur, resize, noise and JPEG, with a sinc filter at the end: Real-ESRGAN (Wang et al. 2021), sec. 3.
+
+    The second JPEG comes behind or in front of [resize to LR's size, sinc filter], one as often as the other. Values
+    are those of the released options. Sharpening HR, which theirs does too, is no degradation and left to the data.
+    Their resizing by area is torch's where it is not the mean over whole pixels; here it is OpenCV's.
+
+    Args:
+        first, second: the two rounds.
+        final_sinc: how often the sinc filter comes; its kernel has 7 to 21 pixels and a cutoff of pi / 3 to pi.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    kind = "real"
+    first: RealStage = field(default_factory=RealStage)
+    second: RealStage = field(default_factory=second_stage)
+    final_sinc: float = 0.8
+
+    def __post_init__(self) -> None:
+        set_fields(self, final_sinc=probability("final_sinc", self.final_sinc))
+
+    def steps(self, rng: np.random.Generator) -> Sequence[Step]:
+        steps: list[Step] = []
+        for stage, of in ((self.first, "hr"), (self.second, "lr")):
+            if rng.random() < stage.blur:
+                steps.append(stage.draw_blur(rng))
+            steps.append(Resize(stage.draw_factor(rng), of, _mode(rng)))  # type: ignore[arg-type]
+            steps.append(stage.draw_noise(rng))
+            if of == "hr":
+                steps.append(stage.draw_jpeg(rng))
+        final: list[Step] = [Resize(1.0, "lr", _mode(rng))]  # type: ignore[arg-type]
+        if rng.random() < self.final_sinc:
+            final.append(Sinc(odd(rng, (7, 21)), float(rng.uniform(math.pi / 3, math.pi))))
+        jpeg = [self.second.draw_jpeg(rng)]
+        return [*steps, *(final + jpeg if rng.random() < 0.5 else jpeg + final)]
+
+
+def odd(rng: np.random.Generator, ends: Sequence[float]) -> int:
+    """An odd number between two odd ones, both included."""
+    low, high = int(ends[0]), int(ends[1])
+    return low + 2 * int(rng.integers((high - low) // 2, endpoint=True))
+
+
+def _mode(rng: np.random.Generator) -> str:
+    return _MODES[int(rng.integers(len(_MODES)))]

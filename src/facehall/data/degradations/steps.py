@@ -1,0 +1,145 @@
+"""Degradations as programs: a recipe is a list of steps, carried out on one picture by OpenCV or on a batch by torch.
+
+A recipe reads {"steps": [{"op": "blur", "shape": "gaussian", "size": 41, …}, {"op": "resize", …}, …]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from facehall.data.degradations.base import Recipe
+from facehall.imaging import quantize
+
+# Data loaders run many processes of one thread each, and a pool of OpenCV's own does not survive a fork. Set where
+# OpenCV's work is, so that it holds in the parent before it forks and in workers that import anew.
+cv2.setNumThreads(0)
+
+
+class Sizes(NamedTuple):
+    """(height, width) of the HR patch and of the LR image that is to come out."""
+
+    hr: tuple[int, int]
+    lr: tuple[int, int]
+
+
+class Step:
+    """One operation with its parameters: a frozen dataclass of plain numbers, strings and lists.
+
+    `single` takes and gives (h, w, 3) float32. `batched` takes steps of this class, one a picture, and pictures
+    (N, 3, h, w) of one size that also share their `target`.
+    """
+
+    op: ClassVar[str]
+
+    def target(self, now: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
+        """(height, width) behind this step."""
+        return now
+
+    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        raise NotImplementedError
+
+    @staticmethod
+    def batched(steps: Sequence[Any], images: Tensor, sizes: Sizes) -> Tensor:
+        raise NotImplementedError
+
+
+_STEPS: dict[str, type[Step]] = {}
+
+
+def register(step: type[Step]) -> type[Step]:
+    """Class decorator: recipes may name this step."""
+    _STEPS[step.op] = step
+    return step
+
+
+def recipe(steps: Sequence[Step]) -> Recipe:
+    """Steps as plain data, equal to what comes back from JSON."""
+    return {"steps": [{"op": step.op, **_plain(asdict(step))} for step in steps]}  # type: ignore[call-overload]
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in parameters.items()}
+
+
+def parse(written: Recipe | None, name: str) -> list[Step]:
+    """The steps of a recipe.
+
+    Raises:
+        ValueError: there is none, or it has keys, operations or parameters that do not exist.
+    """
+    if written is None:
+        raise ValueError(f"{name} is random: it needs a recipe, from its draw() or from recipe_of()")
+    if set(written) != {"steps"}:
+        raise ValueError(f"a recipe of {name} has the one key 'steps', not {sorted(written)}")
+    return [_step(entry, name) for entry in written["steps"]]
+
+
+def _step(entry: dict[str, Any], name: str) -> Step:
+    parameters = dict(entry)
+    op = parameters.pop("op", None)
+    if op not in _STEPS:
+        raise ValueError(f"a recipe of {name} has the operation {op!r}; there are {', '.join(sorted(_STEPS))}")
+    try:
+        return _STEPS[op](**parameters)
+    except TypeError as error:
+        raise ValueError(f"a recipe of {name} has wrong parameters for {op}: {error}") from None
+
+
+def run(steps: Sequence[Step], hr: Tensor, scale: int) -> Tensor:
+    """Hr (3, H, W) in [0, 1] -> lr (3, H / scale, W / scale) on 8-bit levels. The steps must end at LR's size."""
+    sizes = _sizes(hr, 3, scale)
+    image = np.ascontiguousarray(hr.detach().float().permute(1, 2, 0).cpu().numpy())
+    for step in steps:
+        image = step.single(image, sizes)
+    lr = quantize(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
+    return _checked(lr, sizes).to(hr.device)
+
+
+def run_batch(programs: Sequence[Sequence[Step]], hr: Tensor, scale: int) -> Tensor:
+    """Hr (B, 3, H, W) in [0, 1], a program each -> lr (B, 3, H / scale, W / scale) on 8-bit levels, on hr's device.
+
+    Pictures go in rounds, each to its own next step; those that meet at the same operation with the same sizes are
+    computed together, so that programs of unlike steps may stand in one batch. Wants true float32 products, torch's
+    default ("highest"); autocast is switched off.
+    """
+    sizes = _sizes(hr, 4, scale)
+    if len(programs) != len(hr):
+        raise ValueError(f"{len(hr)} pictures, but {len(programs)} recipes")
+    images = list(hr.detach().float())
+    with torch.autocast(hr.device.type, enabled=False):  # 16 bits would not do for the cosines of JPEG
+        for turn in range(max(map(len, programs), default=0)):
+            groups: dict[Any, list[int]] = {}
+            for i, program in enumerate(programs):
+                if turn < len(program):
+                    now = (images[i].shape[-2], images[i].shape[-1])
+                    groups.setdefault((type(program[turn]), now, program[turn].target(now, sizes)), []).append(i)
+            for (step, *_), members in groups.items():
+                mine = [programs[i][turn] for i in members]
+                done = step.batched(mine, torch.stack([images[i] for i in members]), sizes)
+                for i, image in zip(members, done, strict=True):
+                    images[i] = image
+    return torch.stack([_checked(quantize(image), sizes) for image in images])
+
+
+def _sizes(hr: Tensor, dims: int, scale: int) -> Sizes:
+    height, width = hr.shape[-2:]
+    if hr.ndim != dims or hr.shape[-3] != 3 or not height or not width or height % scale or width % scale:
+        raise ValueError(
+            f"hr must be RGB with {dims} dimensions and sides of multiples of {scale}, not {tuple(hr.shape)}"
+        )
+    return Sizes((height, width), (height // scale, width // scale))
+
+
+def _checked(lr: Tensor, sizes: Sizes) -> Tensor:
+    if tuple(lr.shape[-2:]) != sizes.lr:
+        raise ValueError(
+            f"a recipe ends at {tuple(lr.shape[-2:])} pixels instead of LR's {sizes.lr}: its last resize is missing"
+        )
+    return lr

@@ -1,0 +1,154 @@
+"""The steps: kernels, resampling, noise, JPEG, each by OpenCV and by torch."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facehall.data import SampleSource
+from facehall.data.degradations.blur import Blur, Sinc
+from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.light import Darken, WhiteBalance
+from facehall.data.degradations.noise import GaussianNoise, PoissonNoise, poisson
+from facehall.data.degradations.resize import Resize
+from facehall.data.degradations.steps import Sizes
+from facehall.imaging import read_rgb
+
+SIZES = Sizes((48, 40), (12, 10))
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """(48, 40, 3) in [0, 1]."""
+    rgb = read_rgb(SampleSource().split("val")[0].hr)[20:212:4, 150:310:4]
+    return np.ascontiguousarray(rgb, dtype=np.float32) / 255
+
+
+def batched(steps, image):
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return type(steps[0]).batched(steps, planes.expand(len(steps), -1, -1, -1), SIZES).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Blur("gaussian", 41, [5.0, 5.0]), Blur("gaussian", 41, [9.0, 2.0], 0.7), Sinc(7, 2.0)],
+        [Blur("plateau", 21, [2.0, 1.0], -1.0, 1.7), Blur("generalized", 9, [1.0, 1.0], 0.0, 0.6)],
+        [Resize(0.37, "hr", mode) for mode in ("area", "bilinear", "bicubic", "matlab")],
+        [Resize(1.43, "hr", mode) for mode in ("area", "bilinear", "bicubic")],
+        [Resize(1.0, "lr", "matlab")],
+        [GaussianNoise(0.1, grey, 3) for grey in (False, True)],
+        [PoissonNoise(256, 2.0, grey, 3) for grey in (False, True)],
+        [Darken(0.9, 0.7, 3.1), Darken(1.0, 0.5, 1.5)],
+        [WhiteBalance([1.2, 1.0, 0.8]), WhiteBalance([0.8, 1.0, 1.2])],
+    ],
+    ids=lambda steps: f"{steps[0].op}{len(steps)}",
+)
+def test_torch_does_what_opencv_does(photograph, steps):
+    single = np.stack([step.single(photograph, SIZES) for step in steps])
+    difference = np.abs(batched(steps, photograph) - single)
+    # A Poisson count on the edge may tip: 2 / 256 here and there.
+    assert difference.mean() < 1e-5
+    assert difference.max() < (0.01 if steps[0].op == "poisson_noise" else 1e-5)
+
+
+@pytest.mark.parametrize("quality", [30, 60, 90, 98])
+@pytest.mark.parametrize("size", [(48, 40), (37, 21), (5, 3)])
+def test_jpeg_in_torch_is_the_codecs_within_a_level(photograph, quality, size):
+    cut = np.ascontiguousarray(photograph[: size[0], : size[1]])
+    codec, ours = Jpeg(quality).single(cut, SIZES), batched([Jpeg(quality)], cut)[0]
+    difference = np.abs(codec - ours) * 255
+    assert difference.mean() < 1
+    assert abs((codec - ours).mean()) * 255 < 0.2
+    assert np.abs(codec - cut).mean() * 255 > 3 * difference.mean() or quality > 90
+
+
+def test_jpeg_leaves_flat_colours_of_blocks_alone():
+    grey = np.full((16, 16, 3), 128 / 255, np.float32)
+    assert np.array_equal(Jpeg(50).single(grey, SIZES), grey)
+    assert np.array_equal(batched([Jpeg(50)], grey)[0], grey)
+
+
+def test_less_quality_is_further_away(photograph):
+    errors = [((Jpeg(q).single(photograph, SIZES) - photograph) ** 2).mean() for q in (95, 80, 60, 40, 20)]
+    assert errors == sorted(errors)
+
+
+@given(
+    st.sampled_from(["gaussian", "generalized", "plateau"]),
+    st.integers(0, 20),
+    st.tuples(*[st.floats(0.05, 20)] * 2),
+    st.floats(-4, 4),
+    st.floats(0.5, 4),
+)
+def test_kernels_sum_to_one_and_are_symmetric(shape, radius, sigma, angle, beta):
+    kernel = Blur(shape, 2 * radius + 1, sigma, angle, beta).kernel()
+    assert kernel.shape == (2 * radius + 1,) * 2
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert kernel.min() >= 0
+    np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-7)
+
+
+@given(st.integers(3, 10), st.floats(1.1, 3.1))
+def test_sinc_kernels_sum_to_one_and_ring(radius, cutoff):
+    kernel = Sinc(2 * radius + 1, cutoff).kernel()
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert kernel.max() == kernel[radius, radius]
+    assert kernel.min() < 0
+
+
+def test_a_gaussian_has_its_widths():
+    """Second moments, along the axes of an angle."""
+    kernel = Blur("gaussian", 41, [4.0, 2.0], np.pi / 2).kernel().astype(np.float64)
+    axis = np.arange(41) - 20
+    assert (kernel.sum(1) * axis**2).sum() == pytest.approx(16, rel=1e-3)
+    assert (kernel.sum(0) * axis**2).sum() == pytest.approx(4, rel=1e-3)
+    tilted = Blur("gaussian", 41, [4.0, 2.0], np.pi / 4).kernel()
+    assert (tilted * axis[:, None] * axis[None]).sum() == pytest.approx((16 - 4) / 2, rel=1e-2)
+
+
+def test_a_kernel_of_even_side_is_refused():
+    with pytest.raises(ValueError, match="odd, not 4"):
+        Blur("gaussian", 4, [1.0, 1.0]).kernel()
+
+
+def test_a_round_gaussian_is_the_same_whether_separated_or_not(photograph):
+    step = Blur("gaussian", 41, [3.0, 3.0])
+    whole = cv2.filter2D(photograph, -1, step.kernel(), borderType=cv2.BORDER_REFLECT_101)
+    np.testing.assert_allclose(step.single(photograph, SIZES), whole, atol=2e-6)
+
+
+@pytest.mark.parametrize("light", [1, 3, 10, 100, 1000])
+def test_photons_are_counted_as_poisson_says(light):
+    normals = torch.randn(400_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = poisson(torch.full_like(normals, light), normals).numpy()
+    assert np.array_equal(counts, counts.round())
+    assert counts.mean() == pytest.approx(light, rel=0.02)
+    assert counts.var() == pytest.approx(light, rel=0.05)
+    exact = np.random.default_rng(1).poisson(light, counts.size)
+    below = [np.mean(counts <= level) - np.mean(exact <= level) for level in np.unique(exact)]
+    assert np.abs(below).max() < 0.02
+
+
+def test_no_light_no_photons():
+    assert not poisson(torch.zeros(1000), torch.linspace(-5, 5, 1000)).any()
+
+
+def test_grey_noise_is_the_same_in_all_channels():
+    image = np.full((32, 32, 3), 0.5, np.float32)
+    for kind in (lambda grey: GaussianNoise(0.1, grey, 1), lambda grey: PoissonNoise(256, 1.0, grey, 1)):
+        grey, colour = kind(True).single(image, SIZES), kind(False).single(image, SIZES)
+        assert np.ptp(grey, axis=2).max() < 1e-6
+        assert np.ptp(colour, axis=2).max() > 0.05
+
+
+def test_noise_has_its_strength():
+    image = np.full((256, 256, 3), 0.25, np.float32)
+    assert GaussianNoise(0.02, False, 1).single(image, SIZES).std() == pytest.approx(0.02, rel=0.02)
+    assert PoissonNoise(400, 1.0, False, 1).single(image, SIZES).std() == pytest.approx(np.sqrt(0.25 / 400), rel=0.02)
+
+
+def test_loaders_run_opencv_on_one_thread():
+    assert cv2.getNumThreads() == 1
