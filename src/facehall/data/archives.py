@@ -69,24 +69,26 @@ def fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool = Fal
     Raises:
         FacehallError: there is no room, or an archive cannot be had, or is not what was published.
     """
-    lock = root / _LOCK
-    # A lock file outlives a process that was killed: then there may be something to tidy up.
-    if not lock.exists() and not any(archive.missing(root) for archive in archives):
-        return
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with file_lock(lock, _PATIENCE, on_wait=lambda: _tell(f"waiting for another process that fetches into {root}")):
-            missing = [archive for archive in archives if archive.missing(root)]
-            _check_room(missing, root, keep)
-            for archive in archives:
-                _complete(archive, root, origin, keep)
-            with suppress(OSError):  # it is not empty, or was never there
-                (root / DOWNLOADS).rmdir()
+        lock = root / _LOCK
+        # A lock file outlives a process that was killed: then there may be something to tidy up.
+        if lock.exists() or any(archive.missing(root) for archive in archives):
+            root.mkdir(parents=True, exist_ok=True)
+            with file_lock(lock, _PATIENCE, on_wait=lambda: _tell(f"another process fetches into {root}; waiting")):
+                _fetch(archives, root, origin, keep)
     except OSError as error:
         raise FacehallError(
             f"Cannot write to {error.filename or root}: {error.strerror or error}. Mend that or choose another "
             "data.root, then run the same command again: it goes on from there."
         ) from error
+
+
+def _fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool) -> None:
+    _check_room([archive for archive in archives if archive.missing(root)], root, keep)
+    for archive in archives:
+        _complete(archive, root, origin, keep)
+    with suppress(OSError):  # it is not empty, or was never there
+        (root / DOWNLOADS).rmdir()
 
 
 def _complete(archive: Archive, root: Path, origin: str, keep: bool) -> None:

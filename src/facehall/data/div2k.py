@@ -28,7 +28,7 @@ PUBLISHED = {
 OFFICIAL_SCALES = (2, 3, 4, 8)
 
 Part = Literal["train", "valid"]
-_NUMBERS: dict[Part, range] = {"train": range(1, 801), "valid": range(801, 901)}
+NUMBERS: dict[Part, range] = {"train": range(1, 801), "valid": range(801, 901)}
 
 
 class Div2kSource:
@@ -116,7 +116,7 @@ class Div2kSource:
                 marks[self._lr_folder(part)] = f"x{self.scale}"
             for folder, mark in marks.items():
                 file = folder.replace("/", "_") + ".zip"
-                names = tuple(f"{number:04d}{mark}.png" for number in _NUMBERS[part])
+                names = tuple(f"{number:04d}{mark}.png" for number in NUMBERS[part])
                 archives.append(Archive(file, *PUBLISHED[file], folder, names))
         return archives
 
