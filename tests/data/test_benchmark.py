@@ -137,7 +137,7 @@ def bicubic_measures(name, count, scale):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("name", "count"), [("Set5", 5), ("Set14", 14)])
 def test_the_means_of_published_bicubic_figures_come_out(name, count, scale):
-    """Against the tables of each image's measures that Huang et al. (2015) published with SelfExSR; bicubic is first."""
+    """Against the tables of each image's measures that Huang et al. (2015) published with SelfExSR, bicubic first."""
     tables = loadmat(BENCHMARKS / "published_tables_mat" / f"{name}_SRF_{scale}.mat")
     published = np.stack([tables["PSNR_table"][:, 0], tables["SSIM_table"][:, 0]], axis=1)
     difference = np.abs(bicubic_measures(name, count, scale).mean(axis=0) - published.mean(axis=0))
