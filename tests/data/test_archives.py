@@ -106,10 +106,13 @@ def test_a_wrong_file_on_the_server_is_refused(get, server, tmp_path):
     assert not (tmp_path / "root" / "a").exists()
 
 
-def test_a_server_that_cannot_be_reached_leaves_what_is_there(get, server):
+def test_without_a_network_the_ways_out_are_named(get, server, tmp_path):
     server.close()
-    with pytest.raises(FacehallError, match=r"Cannot download http.*a\.zip"):
+    with pytest.raises(
+        FacehallError, match=r"Cannot download http.*a\.zip: .*or put a\.zip into .*root: it is"
+    ):
         get()
+    assert contents(tmp_path) == {"root": b""}
 
 
 def test_names_inside_an_archive_never_become_paths(tmp_path):

@@ -1,5 +1,6 @@
 """Sources on disk: how folders are split and named, and what is said when something does not fit."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -161,6 +162,11 @@ def test_one_picture_more_moves_one_at_most_across_a_boundary(count, val, test, 
     for which in ("val", "test"):
         chosen = [{file.name for file in limited(dealt[which], limit, seed)} for dealt in (before, after)]
         assert len(chosen[0] - chosen[1]) <= 1
+
+
+def test_file_names_that_are_no_text_are_dealt_out_too():
+    files = [ImageFile(os.fsdecode(name), Path("x.png")) for name in (b"\xff", b"\xfe", b"a")]
+    assert {file.name for part in random_split(files, 0.3, 0.3, 0).values() for file in part} == {f.name for f in files}
 
 
 def test_pictures_that_come_and_go_leave_the_others_where_they_are(tmp_path):

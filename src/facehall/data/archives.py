@@ -16,6 +16,7 @@ from facehall.assets import download
 from facehall.assets.download import matches
 from facehall.assets.locking import file_lock
 from facehall.assets.partial import Partial
+from facehall.assets.transfer import UnreachableError
 from facehall.atomic import replacing
 from facehall.errors import FacehallError
 from facehall.progress import progress_bar
@@ -85,10 +86,12 @@ def fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool = Fal
 
 def _fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool) -> None:
     _check_room([archive for archive in archives if archive.missing(root)], root, keep)
-    for archive in archives:
-        _complete(archive, root, origin, keep)
-    with suppress(OSError):  # it is not empty, or was never there
-        (root / DOWNLOADS).rmdir()
+    try:
+        for archive in archives:
+            _complete(archive, root, origin, keep)
+    finally:
+        with suppress(OSError):  # it is not empty, or was never there
+            (root / DOWNLOADS).rmdir()
 
 
 def _complete(archive: Archive, root: Path, origin: str, keep: bool) -> None:
@@ -102,13 +105,21 @@ def _complete(archive: Archive, root: Path, origin: str, keep: bool) -> None:
                 )
             unpack(own, root / archive.folder, archive.pictures)
             return
-        unpack(
-            download(f"{origin.rstrip('/')}/{archive.file}", ours, sha256=archive.sha256),
-            root / archive.folder,
-            archive.pictures,
-        )
+        _download(archive, root, origin, ours)
+        unpack(ours, root / archive.folder, archive.pictures)
     if not keep:
         ours.unlink(missing_ok=True)
+
+
+def _download(archive: Archive, root: Path, origin: str, target: Path) -> None:
+    try:
+        download(f"{origin.rstrip('/')}/{archive.file}", target, sha256=archive.sha256)
+    except FacehallError as error:
+        if isinstance(error.__cause__, UnreachableError):
+            raise FacehallError(
+                f"{error} Do this where there is a network, or put {archive.file} into {root}: it is unpacked there."
+            ) from error
+        raise
 
 
 def unpack(archive: Path, folder: Path, pictures: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ def check_split(which: str) -> None:
 
 def rank(name: str, seed: int) -> bytes:
     """A hash that orders names as if shuffled; a name's place among others depends on nothing but the two names."""
-    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
+    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).digest()
 
 
 def random_split(
