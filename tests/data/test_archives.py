@@ -108,9 +108,7 @@ def test_a_wrong_file_on_the_server_is_refused(get, server, tmp_path):
 
 def test_without_a_network_the_ways_out_are_named(get, server, tmp_path):
     server.close()
-    with pytest.raises(
-        FacehallError, match=r"Cannot download http.*a\.zip: .*or put a\.zip into .*root: it is"
-    ):
+    with pytest.raises(FacehallError, match=r"Cannot download http.*a\.zip: .*or put a\.zip into .*root: it is"):
         get()
     assert contents(tmp_path) == {"root": b""}
 
