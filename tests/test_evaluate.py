@@ -211,7 +211,7 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
     assert "has 32x31 pixels, but x2 of" in capsys.readouterr().err
     (tmp_path / "LR" / "3.png").unlink()
     assert run_command(main, *arguments) == 2
-    assert "identical names, but 1 stand(s) alone: HR/3.png" in capsys.readouterr().err
+    assert "HR/3.png stands alone: LR/3.png is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from facehall.atomic import write_text
 from facehall.cli import entry_point
 from facehall.config import build
 from facehall.data import ImageDataset, MemoryStore, Pairs, recipe_of
+from facehall.data.pairs import check_pairs
 from facehall.errors import FacehallError
 from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
 from facehall.imaging import read_picture
@@ -38,6 +39,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
     cfg.scale = predictor.scale  # data and metrics refer to it
     files = build(cfg.data, "data").split(cfg.split)
+    check_pairs(files)
     degradation = build(cfg.degradation, "degradation")
     dataset = ImageDataset(files, Pairs(predictor.scale, degradation, MemoryStore(0), cfg.seed))
     protocol = build(cfg.metrics, "metrics").to(predictor.device)

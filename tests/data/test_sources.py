@@ -1,24 +1,17 @@
 """Sources on disk: how folders are split and named, and what is said when something does not fit."""
 
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from picture_folders import make_div2k, names, write
+from picture_folders import names, write
 
-from facehall.data import (
-    BicubicDegradation,
-    Div2kSource,
-    FolderSource,
-    ImageFile,
-    PairedSource,
-    SampleSource,
-    load_pair,
-)
+from facehall.data import FolderSource, ImageFile, PairedSource, SampleSource
 from facehall.data.folders import files_below
-from facehall.data.sources import SPLITS, random_split
+from facehall.data.sources import SPLITS, limited, random_split
 from facehall.errors import FacehallError
 from small import make_photographs
 
@@ -89,9 +82,14 @@ def test_a_fraction_of_one_takes_every_picture_whatever_the_sub_folders(tmp_path
     assert names(source, "test") == ["other/0", "other/1", "test/0", "train/0", "train/1", "train/2"]
 
 
-def test_limits_are_spread_over_the_split(tmp_path):
+def test_limits_choose_by_name_whatever_else_is_there(tmp_path):
     make_photographs(tmp_path, 10)
-    assert names(FolderSource(tmp_path, 0, 1, test_limit=5), "test") == ["0", "2", "4", "6", "8"]
+    chosen = names(FolderSource(tmp_path, 0, 1, test_limit=5), "test")
+    assert chosen == sorted(chosen)
+    assert len(chosen) == 5
+    (tmp_path / f"{chosen[0]}.png").unlink()
+    assert len(set(names(FolderSource(tmp_path, 0, 1, test_limit=5), "test")) & set(chosen)) == 4
+    assert chosen != names(FolderSource(tmp_path, 0, 1, test_limit=5, seed=1), "test")
 
 
 def test_equal_stems_keep_their_suffix(tmp_path):
@@ -143,6 +141,46 @@ def test_any_dealing_is_disjoint_complete_and_blind_to_the_order_of_files(count,
     assert random_split(data.draw(st.permutations(files)), val, test, seed) == dealt
 
 
+@given(
+    count=st.integers(2, 60),
+    val=st.floats(0, 1),
+    test=st.floats(0, 1),
+    seed=st.integers(0, 9),
+    limit=st.integers(1, 8),
+)
+def test_one_picture_more_moves_one_at_most_across_a_boundary(count, val, test, seed, limit):
+    assume(val + test <= 1)
+    files = [ImageFile(f"{seed} {i}", Path(f"{i}.png")) for i in range(count + 1)]
+    try:
+        before, after = (random_split(some, val, test, seed) for some in (files[:-1], files))
+    except FacehallError:
+        assume(False)
+    homes = [{file.name: which for which, part in dealt.items() for file in part} for dealt in (before, after)]
+    moves = [frozenset((homes[0][name], homes[1][name])) for name in homes[0] if homes[0][name] != homes[1][name]]
+    assert len(moves) == len(set(moves)) <= 2
+    assert frozenset(("val", "test")) not in moves or not before["train"] or not after["train"]
+    for which in ("val", "test"):
+        chosen = [{file.name for file in limited(dealt[which], limit, seed)} for dealt in (before, after)]
+        assert len(chosen[0] - chosen[1]) <= 1
+
+
+def test_file_names_that_are_no_text_are_dealt_out_too():
+    files = [ImageFile(os.fsdecode(name), Path("x.png")) for name in (b"\xff", b"\xfe", b"a")]
+    assert {file.name for part in random_split(files, 0.3, 0.3, 0).values() for file in part} == {f.name for f in files}
+
+
+def test_pictures_that_come_and_go_leave_the_others_where_they_are(tmp_path):
+    """The same on disk, in both directions."""
+    make_photographs(tmp_path, 40)
+    before = {which: set(names(FolderSource(tmp_path, 0.2, 0.2), which)) for which in SPLITS}
+    write(tmp_path / "one more.png")
+    after = {which: set(names(FolderSource(tmp_path, 0.2, 0.2), which)) for which in SPLITS}
+    assert all(len(before[which] - after[which]) <= 1 for which in ("val", "test"))
+    assert len(before["train"] - after["train"]) <= 2
+    (tmp_path / "one more.png").unlink()
+    assert {which: set(names(FolderSource(tmp_path, 0.2, 0.2), which)) for which in SPLITS} == before
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -181,44 +219,3 @@ def test_an_unknown_split_is_refused(photographs):
 def test_a_missing_folder_is_named(tmp_path, source):
     with pytest.raises(FacehallError, match="nowhere"):
         source(tmp_path / "nowhere").split("train")
-
-
-def test_div2k_splits_its_validation_in_two(tmp_path):
-    source = Div2kSource(make_div2k(tmp_path), scale=4)
-    assert [len(source.split(which)) for which in SPLITS] == [3, 2, 2]
-    assert (names(source, "val"), names(source, "test")) == (["0002", "0004"], ["0001", "0003"])
-
-
-def test_div2k_with_a_test_folder_keeps_validation_whole(tmp_path):
-    source = Div2kSource(make_div2k(tmp_path, test=True), scale=4)
-    assert [len(source.split(which)) for which in SPLITS] == [3, 4, 2]
-
-
-def test_official_lr_images_are_found_under_their_own_names(tmp_path):
-    file = Div2kSource(make_div2k(tmp_path), scale=4, lr="official").split("train")[0]
-    assert file.lr.name == "0001x4.png"
-    assert load_pair(file, 4, BicubicDegradation())[0].shape == (8, 8, 3)
-
-
-def test_official_lr_images_of_x8_have_a_folder_of_their_own(tmp_path):
-    root = make_div2k(tmp_path)
-    with pytest.raises(FacehallError, match=r"DIV2K_train_LR_x8 does not exist.*data\.lr=make"):
-        Div2kSource(root, scale=8, lr="official").split("train")
-    for i in (1, 2, 3):
-        write(root / "DIV2K_train_LR_x8" / f"{i:04d}x8.png", 4, 4)
-    file = Div2kSource(root, scale=8, lr="official").split("train")[0]
-    assert load_pair(file, 8, BicubicDegradation())[0].shape == (4, 4, 3)
-
-
-def test_div2k_limits(tmp_path):
-    root = make_div2k(tmp_path)
-    assert names(Div2kSource(root, scale=4, val_limit=1), "val") == ["0002"]
-    with pytest.raises(FacehallError, match=r"data\.val_limit=0: give a number"):
-        Div2kSource(root, scale=4, val_limit=0)
-
-
-def test_without_div2k_the_way_to_it_is_shown(tmp_path):
-    with pytest.raises(FacehallError, match=r"DIV2K_train_HR is missing.*https://data\.vision"):
-        Div2kSource(tmp_path, scale=4).split("train")
-    with pytest.raises(FacehallError, match=r"data\.lr=made"):
-        Div2kSource(tmp_path, scale=4, lr="made")

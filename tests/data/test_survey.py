@@ -130,6 +130,19 @@ def test_a_pair_that_does_not_fit_is_a_problem(tmp_path):
     assert "train/LR/0.png has 15x15 pixels" in found.problems[0]
 
 
+def test_files_without_a_sibling_are_problems(tmp_path):
+    for which in SPLITS:
+        for i in range(3):
+            save(tmp_path / which / "HR" / f"{i}.png", picture(10 * len(which) + i, 32))
+            save(tmp_path / which / "LR" / f"{i}.png", picture(i, 16))
+    (tmp_path / "train" / "HR" / "0.png").unlink()
+    (tmp_path / "val" / "LR" / "1.png").unlink()
+    found = look(PairedSource(tmp_path))
+    assert [len(found.files[which]) for which in SPLITS] == [2, 2, 3]
+    assert "train/LR/0.png stands alone" in found.problems[0]
+    assert "val/HR/1.png stands alone" in found.problems[1]
+
+
 @pytest.mark.parametrize("which", ["val", "test"])
 def test_a_picture_of_train_that_is_measured_on_is_a_problem(folder, which):
     (twin, *_) = sorted((folder / which).iterdir())

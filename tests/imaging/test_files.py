@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, list_images, peculiarities, read_picture, read_rgb, write_picture
+from facehall.imaging import Picture, list_images, peculiarities, read_picture, read_rgb, read_size, write_picture
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -66,6 +66,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     upright = {1: RGB, 2: RGB[:, ::-1], 3: RGB[::-1, ::-1], 4: RGB[::-1], 5: RGB.swapaxes(0, 1)}
     upright |= {6: np.rot90(RGB, -1), 7: np.rot90(RGB, 2).swapaxes(0, 1), 8: np.rot90(RGB)}
     assert np.array_equal(read_rgb(path), upright[orientation])
+    assert read_size(path) == upright[orientation].shape[1::-1]
     assert ("turned upright as its EXIF orientation says" in peculiarities(path)) == (orientation > 1)
 
 

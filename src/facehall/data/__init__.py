@@ -1,5 +1,6 @@
 """Data: sources of pictures, patch mining, degradation, and the DataModule that feeds a training."""
 
+from facehall.data.benchmark import BenchmarkSource
 from facehall.data.datamodule import PatchDataModule
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
 from facehall.data.degradations import (
@@ -12,7 +13,9 @@ from facehall.data.degradations import (
     Recipe,
     recipe_of,
 )
-from facehall.data.folders import Div2kSource, FolderSource, PairedSource
+from facehall.data.div2k import Div2kSource
+from facehall.data.faces import FacesSource
+from facehall.data.folders import FolderSource, PairedSource
 from facehall.data.mining import Corner, Mining
 from facehall.data.pairs import Pairs, load_pair
 from facehall.data.sample import SampleSource
@@ -20,12 +23,14 @@ from facehall.data.sources import ImageFile, Source
 from facehall.data.store import DiskStore, MemoryStore
 
 __all__ = [
+    "BenchmarkSource",
     "BicubicDegradation",
     "BlindFaceDegradation",
     "Corner",
     "Degradation",
     "DiskStore",
     "Div2kSource",
+    "FacesSource",
     "FolderSource",
     "ImageDataset",
     "ImageFile",

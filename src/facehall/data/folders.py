@@ -1,4 +1,4 @@
-"""Sources on disk: any folder of pictures, paired LR and HR folders, a local copy of DIV2K."""
+"""Sources on disk: any folder of pictures, paired LR and HR folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from facehall.data.sources import (
     SPLITS,
@@ -14,7 +13,7 @@ from facehall.data.sources import (
     Split,
     check_limits,
     check_split,
-    evenly_spaced,
+    limited,
     random_split,
 )
 from facehall.errors import FacehallError
@@ -38,9 +37,10 @@ class FolderSource:
 
     Args:
         root: the folder.
-        val_fraction, test_fraction: share of the pictures for val and test where no sub-folder says so; the dealing
-            depends on names and `seed` alone.
-        val_limit, test_limit: at most so many pictures of a split, evenly spaced; None takes all.
+        val_fraction, test_fraction: share of the pictures for val and test where no sub-folder says so.
+        seed: decides with the names, by `random_split`: pictures that come or go leave the others where they are, but
+            for one at a boundary.
+        val_limit, test_limit: at most so many pictures of a split, drawn by name and seed too; None takes all.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FolderSource:
         every = 1 in self.fractions.values()
         own = [] if every else [name for name in SPLITS if (self.root / name).is_dir()]
         if which in own and which != "train":
-            return evenly_spaced(self._list(which), self.limits[which])
+            return limited(self._list(which), self.limits[which], self.seed)
         if own and "train" not in own:  # dealing the whole tree out would train on its val and test pictures
             raise FacehallError(
                 f"{self.root} has {' and '.join(own)}, but neither {which} nor a train to deal it out of: make "
@@ -77,7 +77,7 @@ class FolderSource:
                 f"{self.root} gives no {which} images: its pictures are dealt out with data.val_fraction={val} and "
                 f"data.test_fraction={test}. Change these, or make folders train, val and test below it."
             )
-        return evenly_spaced(files, self.limits[which])
+        return limited(files, self.limits[which], self.seed)
 
     def _list(self, name: str) -> list[ImageFile]:
         """The pictures of a sub-folder, or of the root (""), with names from the root on; listed once."""
@@ -101,9 +101,6 @@ class PairedSource(FolderSource):
     An LR name may carry the scale, as DIV2K's do (0001x4.png beside 0001.png).
 
     Args: as FolderSource.
-
-    Raises:
-        FacehallError: a file has no sibling; the paragraph lists the first strays.
     """
 
     def _files(self, folder: Path) -> list[ImageFile]:
@@ -117,82 +114,28 @@ class PairedSource(FolderSource):
 
 
 def pair_up(hr_root: Path, lr_root: Path) -> list[ImageFile]:
-    """The files of an HR folder, each with the file of the same name in an LR folder.
+    """The files of an HR folder, each with the file of the same name in an LR folder; see `match`."""
+    hr, lr = ({file.name: file.hr for file in files_below(root)} for root in (hr_root, lr_root))
+    return match(hr, lr, hr_root, lr_root)
+
+
+def match(hr: dict[str, Path], lr: dict[str, Path], hr_root: Path, lr_root: Path) -> list[ImageFile]:
+    """HR and LR files of one name, sorted by it; an LR name may carry the scale (0001x4).
+
+    Where a name stands on one side only, the other path is that of a file that is missing: `stands_alone` tells.
 
     Raises:
-        FacehallError: names that stand on one side only, or twice on the other.
+        FacehallError: a name stands twice on the LR side.
     """
-    hr = {file.name: file.hr for file in files_below(hr_root)}
-    lr: dict[str, Path] = {}
-    for file in files_below(lr_root):
-        name = file.name if file.name in hr else re.sub(r"x\d$", "", file.name)
-        if name in lr:
-            raise FacehallError(f"{lr[name]} and {file.hr} are both the LR image of {name}: remove one of them.")
-        lr[name] = file.hr
-    strays = [str(hr[name]) for name in sorted(hr.keys() - lr.keys())]
-    strays += [str(lr[name]) for name in sorted(lr.keys() - hr.keys())]
-    if strays:
-        listed = ", ".join(strays[:10]) + (f" and {len(strays) - 10} more" if len(strays) > 10 else "")
-        raise FacehallError(
-            f"{hr_root} and {lr_root} must hold files of identical names, but {len(strays)} stand(s) alone: {listed}. "
-            "Add what is missing or remove these."
-        )
-    return [ImageFile(name, hr[name], lr[name]) for name in sorted(hr)]
-
-
-class Div2kSource:
-    """A local copy of DIV2K (Agustsson & Timofte 2017), the paper's set.
-
-    Train is DIV2K_train_HR (800). DIV2K_valid_HR (100) gives val with its images of even number and test with those
-    of odd number, unless a folder DIV2K_test_HR is there; then val has all 100.
-
-    Args:
-        root: the folder that holds DIV2K_train_HR and DIV2K_valid_HR.
-        lr: ``make``: LR images by the degradation. ``official``: DIV2K_*_LR_bicubic/X{scale}, of x8 DIV2K_*_LR_x8.
-        scale: of the official LR images.
-        val_limit, test_limit: at most so many pictures of a split, evenly spaced; None takes all.
-    """
-
-    ORIGIN = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
-
-    def __init__(
-        self,
-        root: str | Path,
-        scale: int,
-        lr: Literal["make", "official"] = "make",
-        val_limit: int | None = None,
-        test_limit: int | None = None,
-    ) -> None:
-        if lr not in ("make", "official"):
-            raise FacehallError(f"data.lr={lr}: give make or official.")
-        self.root = Path(root)
-        self.scale = scale
-        self.official = lr == "official"
-        self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
-        check_limits(self.limits)
-
-    def split(self, which: Split) -> list[ImageFile]:
-        check_split(which)
-        own_test = (self.root / "DIV2K_test_HR").is_dir()
-        files = self._folder("test" if which == "test" and own_test else "train" if which == "train" else "valid")
-        if which != "train" and not own_test:
-            files = files[which == "val" :: 2]  # 0801, 0803, … test; 0802, 0804, … val
-        return evenly_spaced(files, self.limits[which])
-
-    def _folder(self, name: str) -> list[ImageFile]:
-        hr = self.root / f"DIV2K_{name}_HR"
-        if not hr.is_dir():
-            raise FacehallError(
-                f"{hr} is missing: data=div2k takes a folder that holds DIV2K_train_HR and DIV2K_valid_HR. Get both "
-                f"archives from {self.ORIGIN}, unpack them side by side and give data.root=DIR."
-            )
-        if not self.official:
-            return files_below(hr)
-        track = "LR_x8" if self.scale == 8 else f"LR_bicubic/X{self.scale}"
-        lr = self.root / f"DIV2K_{name}_{track}"
-        if not lr.is_dir():
-            raise FacehallError(
-                f"{lr} does not exist: data.lr=official takes the LR images of DIV2K's bicubic track. Get them from "
-                f"{self.ORIGIN} and unpack them beside {hr.name}, or make LR images here: data.lr=make."
-            )
-        return pair_up(hr, lr)
+    partners: dict[str, Path] = {}
+    for given, path in lr.items():
+        name = given if given in hr else re.sub(r"x\d$", "", given)
+        if name in partners:
+            raise FacehallError(f"{partners[name]} and {path} are both the LR image of {name}: remove one of them.")
+        partners[name] = path
+    files = []
+    for name in sorted(hr.keys() | partners.keys()):
+        high, low = hr.get(name), partners.get(name)
+        high = high or hr_root / f"{name}{low.suffix if low else ''}"
+        files.append(ImageFile(name, high, low or lr_root / f"{name}{high.suffix}"))
+    return files

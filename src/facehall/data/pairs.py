@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,22 @@ def load_pair(file: ImageFile, scale: int, degradation: Degradation, seed: int =
     return lr, _covered(hr, lr, scale)
 
 
+def stands_alone(file: ImageFile) -> str | None:
+    """A sentence that says so, where one of a pair is missing."""
+    for there, missing in ((file.lr, file.hr), (file.hr, file.lr)):
+        if there is not None and missing is not None and there.exists() and not missing.exists():
+            return f"{there} stands alone: {missing} is missing. Add it, or remove the other."
+    return None
+
+
+def check_pairs(files: Iterable[ImageFile]) -> None:
+    """Raises FacehallError with every file that stands alone."""
+    alone = [sentence for file in files if (sentence := stands_alone(file))]
+    if alone:
+        listed = "\n".join(f"  {sentence}" for sentence in alone)
+        raise FacehallError(f"HR and LR folders must hold files of identical names:\n{listed}")
+
+
 def read_hr(file: ImageFile) -> np.ndarray:
     """The HR picture, (H, W, 3) uint8, cut to the file's box."""
     hr = read_rgb(file.hr)
@@ -40,7 +57,10 @@ def read_hr(file: ImageFile) -> np.ndarray:
         return hr
     left, top, right, bottom = file.box
     if not (0 <= left < right <= hr.shape[1] and 0 <= top < bottom <= hr.shape[0]):
-        raise FacehallError(f"{file.hr}: the box {file.box} lies outside its {hr.shape[1]}x{hr.shape[0]} pixels.")
+        raise FacehallError(
+            f"{file.hr} has {hr.shape[1]}x{hr.shape[0]} pixels, but {right - left}x{bottom - top} are to be cut out of "
+            f"it from ({left}, {top}) on: take less, or remove the picture."
+        )
     return np.ascontiguousarray(hr[top:bottom, left:right])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from facehall.errors import FacehallError
 
@@ -45,15 +45,39 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Fetchable(Protocol):
+    """A source whose pictures can be had from the network."""
+
+    def fetch(self) -> str:
+        """Get what is missing of all splits.
+
+        Returns:
+            what is there now, for people.
+
+        Raises:
+            FacehallError: it cannot be had, or there is no room for it.
+        """
+        ...
+
+
 def check_split(which: str) -> None:
     if which not in SPLITS:
         raise FacehallError(f"split={which}: there are train, val and test.")
 
 
+def rank(name: str, seed: int) -> bytes:
+    """A hash that orders names as if shuffled; a name's place among others depends on nothing but the two names."""
+    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).digest()
+
+
 def random_split(
     files: Sequence[ImageFile], val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Split, list[ImageFile]]:
-    """Deal files out by a seeded shuffle of their sorted names; a fraction above 0 gets one image at least.
+    """Deal files out by the seeded `rank` of their names: lowest val, highest test, train between them.
+
+    One file more or less moves one other file at most across each of the two boundaries, and none between val and test
+    as long as there is train. A fraction above 0 gets one file at least.
 
     Raises:
         FacehallError: the fractions are impossible, or there are too few files.
@@ -63,20 +87,20 @@ def random_split(
             f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction} must not be negative and must "
             "not exceed 1 together."
         )
-    shuffled = sorted(files, key=lambda file: file.name)
-    random.Random(seed).shuffle(shuffled)
-    val = max(1, round(val_fraction * len(files))) if val_fraction else 0
+    count = len(files)
+    val = max(1, round(val_fraction * count)) if val_fraction else 0
     # Two halves of three pictures must not be rounded up to two each.
-    test = val + (min(max(1, round(test_fraction * len(files))), len(files) - val) if test_fraction else 0)
-    if val > len(files) or (test_fraction and test == val):
+    test = min(max(1, round(test_fraction * count)), count - val) if test_fraction else 0
+    if val > count or (test_fraction and not test):
         raise FacehallError(
-            f"{len(files)} image(s) are too few to take val and test images from; set data.val_fraction or "
+            f"{count} image(s) are too few to take val and test images from; set data.val_fraction or "
             "data.test_fraction to 0, or make the folders train, val and test yourself."
         )
+    ranked = sorted(files, key=lambda file: rank(file.name, seed))
     parts: dict[Split, list[ImageFile]] = {
-        "val": shuffled[:val],
-        "test": shuffled[val:test],
-        "train": shuffled[test:],
+        "train": ranked[val : count - test],
+        "val": ranked[:val],
+        "test": ranked[count - test :],
     }
     return {which: sorted(part, key=lambda file: file.name) for which, part in parts.items()}
 
@@ -90,8 +114,12 @@ def check_limits(limits: dict[Split, int | None]) -> None:
             )
 
 
-def evenly_spaced(files: list[ImageFile], limit: int | None) -> list[ImageFile]:
-    """At most `limit` files, spread evenly over the list; None keeps them all."""
+def limited(files: list[ImageFile], limit: int | None, seed: int = 0) -> list[ImageFile]:
+    """At most `limit` files, those of lowest `rank`, in the order they came in; None keeps them all.
+
+    So one file more or less changes one of the chosen at most.
+    """
     if limit is None or len(files) <= limit:
         return files
-    return [files[i * len(files) // limit] for i in range(limit)]
+    chosen = set(sorted((file.name for file in files), key=lambda name: rank(name, seed))[:limit])
+    return [file for file in files if file.name in chosen]

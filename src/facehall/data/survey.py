@@ -14,7 +14,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from facehall.data.mining import Mining
-from facehall.data.pairs import Pairs, identity, read_hr
+from facehall.data.pairs import Pairs, identity, read_hr, stands_alone
 from facehall.data.sources import SPLITS, ImageFile, Source, Split
 from facehall.errors import FacehallError
 from facehall.imaging import peculiarities
@@ -68,8 +68,8 @@ class Survey:
 def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy: Policy) -> Survey:
     """Decode every picture once and leave in the store of `pairs` what training and validation will ask for.
 
-    A problem is: a file that cannot be read to its end, is smaller than a patch, does not fit its LR sibling, or is
-    nearly the same picture in train as one in val or test.
+    A problem is: a file that cannot be read to its end, is smaller than a patch or what is to be cut out of it, has no
+    sibling or does not fit it, or is nearly the same picture in train as one in val or test.
 
     Args:
         source: the pictures.
@@ -135,6 +135,8 @@ class _Examine(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         which, file = self.listed[index]
         pairs = self.pairs[which]
+        if alone := stands_alone(file):
+            return {"problem": alone}
         try:
             key = f"{identity(file.hr)} {file.box} facts"
             facts = json.loads(pairs.store.get(key, lambda: _facts(file)).tobytes())

@@ -10,6 +10,7 @@ from facehall.imaging.files import (
     peculiarities,
     read_picture,
     read_rgb,
+    read_size,
     write_picture,
 )
 from facehall.imaging.sheets import comparison_sheet
@@ -25,6 +26,7 @@ __all__ = [
     "quantize",
     "read_picture",
     "read_rgb",
+    "read_size",
     "resize_bicubic",
     "rgb_to_y",
     "to_tensor",

@@ -38,7 +38,7 @@ class _Format(NamedTuple):
     alpha: bool
 
 
-_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 stand for quarter turns
 _JPEG = _Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False)
 _FORMATS = {
     ".png": _Format("PNG", {}, alpha=True),
@@ -106,6 +106,14 @@ def read_picture(path: str | Path) -> Picture:
     with _named_errors(path), Image.open(path) as image:
         image.load()
         return _decode(ImageOps.exif_transpose(image))
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Upright width and height of an image file; raises FacehallError as `read_picture` does, if it notices."""
+    path = Path(path)
+    with _named_errors(path), Image.open(path) as image:
+        (width, height), orientation = image.size, image.getexif().get(_ORIENTATION, 1)
+        return (height, width) if orientation >= 5 else (width, height)
 
 
 def peculiarities(path: str | Path) -> list[str]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+BLOCK = 1 << 15
+
 
 class Server:
-    """Serves `data` with ranges and an ETag.
+    """Serves `data`, or the one of `files` whose name ends the address, with ranges and an ETag.
 
-    `behave(handler, number of the request)` may take over an answer; `requests` keeps the Range headers.
+    `behave(handler, number of the request)` may take over an answer; `requests` keeps the Range headers, `pause` is the
+    time in s between two blocks of an answer.
     """
 
-    def __init__(self, data: bytes = b"") -> None:
+    def __init__(self, data: bytes = b"", files: dict[str, bytes] | None = None, pause: float = 0) -> None:
         self.data = data
+        self.files = files or {}
+        self.pause = pause
         self.etag: str | None = '"one"'
         self.behave: Callable[[BaseHTTPRequestHandler, int], bool] = lambda handler, number: False
         self.requests: list[str | None] = []
@@ -31,6 +37,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *about: None  # clients that are killed are no news here
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/file.bin"
 
@@ -43,22 +50,26 @@ class Server:
         cut: int | None = None,
     ) -> None:
         """A correct answer; `cut` closes the connection after so many bytes of the body."""
+        data = self.files.get(handler.path.rpartition("/")[2], self.data)
         start, wanted = 0, handler.headers.get("Range")
         if ranges and wanted and handler.headers.get("If-Range") == self.etag:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            if start >= len(self.data):
+            if start >= len(data):
                 handler.send_error(416)
                 return
             handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.data) - 1}/{len(self.data)}")
+            handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         else:
             handler.send_response(200)
         if length:
-            handler.send_header("Content-Length", str(len(self.data) - start))
+            handler.send_header("Content-Length", str(len(data) - start))
         if self.etag:
             handler.send_header("ETag", self.etag)
         handler.end_headers()
-        handler.wfile.write(self.data[start:][:cut])
+        body = memoryview(data)[start:][:cut]
+        for begin in range(0, len(body), BLOCK):
+            handler.wfile.write(body[begin : begin + BLOCK])
+            time.sleep(self.pause)
 
     def close(self) -> None:
         self.http.shutdown()

@@ -1,0 +1,28 @@
+"""Get a data set, where there is a network: ``python -m facehall.download data=div2k data.root=DIR``."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from facehall.cli import entry_point
+from facehall.config import build
+from facehall.data.sources import Fetchable
+from facehall.errors import FacehallError
+
+
+def download(cfg: DictConfig) -> None:
+    """Get the pictures of a data source as conf/download.yaml says; what is there already is not fetched again.
+
+    Raises:
+        FacehallError: the source is not one to be downloaded, or it cannot be had.
+    """
+    source = build(cfg.data, "data")
+    if not isinstance(source, Fetchable):
+        raise FacehallError(f"{type(source).__name__} is of files that are there already: download data=div2k.")
+    print(source.fetch())
+
+
+main = entry_point("download")(download)
+
+if __name__ == "__main__":
+    main()
