@@ -79,7 +79,7 @@ def main() -> None:
                 ours = loader(files, pairs, Mining(measure, threshold, max_threshold=0.5))
                 rows.append(row(measure, share, threshold, naive, ours, arguments.rounds))
                 show(rows)
-    with Path(__file__).with_name(arguments.results).open("w", newline="") as out:
+    with arguments.results.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -89,7 +89,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="a folder of pictures; the sample photographs without")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", default="results.csv")
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
     return parser.parse_args()
 
 
