@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 
 from facehall.assembly import assemble
 from facehall.config import conf_dir
+from facehall.engine.runtime import quieten
 from facehall.runs import register_resolvers
 
 ROUNDS = 7
@@ -24,9 +25,11 @@ ROUNDS = 7
 
 def main() -> None:
     register_resolvers()
+    quieten()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         overrides = ["experiment=esrgan_vgg16s", "logger=none", "metrics.lpips=none", f"run_dir={folder}"]
+        overrides.append("patches.steps_per_epoch=100000")
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose("train", overrides=[*overrides, *sys.argv[1:]])
         training = assemble(cfg)
