@@ -26,7 +26,7 @@ USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 PATH_KEYS = (
-    *("weights", "input", "output", "runs", "resume", "run_dir", "data.root"),
+    *("weights", "input", "output", "runs", "resume", "run_dir", "data.root", "patches.root"),
     *("metrics.lpips_weights", "perceptual.extractor.weights"),
 )
 """Keys whose values are taken as they stand, whatever Hydra's grammar would make of their characters."""
@@ -35,6 +35,7 @@ _GO_ON = {
     "train": "A training goes on from its last checkpoint with the same command and resume=last.",
     "predict": "The pictures that are written are whole; the same command goes on with the others.",
     "evaluate": "Nothing was written.",
+    "mine": "What is stored is whole; the same command goes on with the rest.",
 }
 
 
