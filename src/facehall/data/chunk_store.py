@@ -146,4 +146,5 @@ class ChunkStore:
             if not path.is_file():
                 raise FileNotFoundError("nothing came")
         except Exception as error:  # every storage has errors of its own
-            raise FacehallError(f"{url} cannot be fetched ({type(error).__name__}: {error}).") from error
+            reason = (str(error).splitlines() or [""])[0]
+            raise FacehallError(f"{url} cannot be fetched ({type(error).__name__}: {reason}).") from error
