@@ -1,10 +1,16 @@
 """Fixtures of the whole suite: composed configs, trainings small enough for a test, noise photographs."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before torch is imported anywhere: the suite runs on several processes, each with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
+if "FACEHALL_PICTURES" not in os.environ:  # for the commands that tests run as well
+    os.environ["FACEHALL_PICTURES"] = tempfile.mkdtemp(prefix="facehall-pictures-")
+    atexit.register(shutil.rmtree, os.environ["FACEHALL_PICTURES"], ignore_errors=True)
 
 import subprocess
 import sys

@@ -41,8 +41,8 @@ LIGHT = ["perceptual=none", "metrics.lpips=none", "logger=none"]
 """Without pretrained weights and without W&B."""
 
 
-def make_photographs(folder: Path, count: int, side: int = 64) -> Path:
-    rng = np.random.default_rng(0)
+def make_photographs(folder: Path, count: int, side: int = 64, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
     for i in range(count):
         blocks = rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
         write_picture(_made(folder / f"{i}.png"), blocks.repeat(8, axis=0).repeat(8, axis=1))

@@ -38,6 +38,7 @@ def assemble(cfg: DictConfig) -> Training:
     """
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = build(cfg.patches, "patches", source=build(cfg.data, "data"))
+    _ = datamodule.survey  # before anything else is built: pictures are what most often turns out to be wrong
     curriculum: Curriculum = build(cfg.curriculum, "curriculum")
     _check_accumulation(cfg.training.accumulate, cfg.patches.steps_per_epoch)
     with _mistakes():

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from facehall.cli import entry_point
 from facehall.config import build
-from facehall.data import ImageDataset
+from facehall.data import ImageDataset, MemoryStore, Pairs
 from facehall.errors import FacehallError
 from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
 from facehall.imaging import read_picture
@@ -36,7 +36,8 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
     cfg.scale = predictor.scale  # data and metrics refer to it
     files = build(cfg.data, "data").split(cfg.split)
-    dataset = ImageDataset(files, predictor.scale, build(cfg.degradation, "degradation"))
+    pairs = Pairs(predictor.scale, build(cfg.degradation, "degradation"), MemoryStore(0))
+    dataset = ImageDataset(files, pairs)
     protocol = build(cfg.metrics, "metrics").to(predictor.device)
     output = Path(str(cfg.output))
     output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later

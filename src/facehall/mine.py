@@ -26,6 +26,8 @@ from facehall.progress import progress_bar
 from facehall.runs import shown
 
 SHEET = "contact_sheet.png"
+UNDECISIVE = ("output", "workers", "checks", "patches")
+"""Keys that do not change what is mined, or only repeat others."""
 _GO_ON = " What is stored is whole: the same command goes on with the rest."
 LISTED = 20
 """How many unusable pictures are told one by one."""
@@ -168,7 +170,7 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
     """What decides the patches."""
     everything = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(everything, dict)
-    return {str(key): value for key, value in everything.items() if key not in ("output", "workers", "checks")}
+    return {str(key): value for key, value in everything.items() if key not in UNDECISIVE}
 
 
 def _taken(output: Path) -> NoReturn:

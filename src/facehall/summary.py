@@ -42,6 +42,7 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
     width = max(map(len, parts))
     lines = [f"facehall {__version__}: {cfg.name}, x{cfg.scale}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
+    lines += training.datamodule.survey.report().splitlines()
     if type(training.datamodule.source).__name__ == "SampleSource":
         lines.append(PAPERS_SET)
     return "\n".join(lines)

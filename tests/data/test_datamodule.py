@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from facehall.config import build
-from facehall.data import BicubicDegradation, FolderSource, Mining, PatchDataModule, PatchDataset, PatchSampler
+from facehall.data import (
+    BicubicDegradation,
+    DiskStore,
+    FolderSource,
+    MemoryStore,
+    Mining,
+    Pairs,
+    PatchDataModule,
+    PatchDataset,
+    PatchSampler,
+)
 from facehall.data.symmetry import transform
 from facehall.errors import FacehallError
 from facehall.imaging import downscale_bicubic
@@ -26,14 +36,14 @@ def source(tmp_path_factory):
 
 
 def dataset(source, **options):
-    settings = {"scale": 4, "patch_size": 8, "samples_per_epoch": 12, "seed": 3, "mining": Mining()} | options
-    return PatchDataset(source.split("train"), degradation=BicubicDegradation(), **settings)
+    settings = {"patch_size": 8, "samples_per_epoch": 12, "seed": 3, "mining": Mining()} | options
+    return PatchDataset(source.split("train"), Pairs(4, BicubicDegradation(), MemoryStore()), **settings)
 
 
 def datamodule(source, **options):
     settings = {"scale": 4, "patch_size": 8, "batch_size": 3, "steps_per_epoch": 4, "seed": 3} | options
     mining = Mining(threshold=0.02)
-    return PatchDataModule(source, mining=mining, degradation=BicubicDegradation(), **settings)
+    return PatchDataModule(source, mining=mining, degradation=BicubicDegradation(), store=DiskStore(), **settings)
 
 
 def fingerprints(batches):
@@ -66,7 +76,7 @@ def test_lr_and_hr_patches_show_the_same_place(source, index):
 
 
 def test_an_item_is_a_function_of_seed_and_index(source):
-    one, other = dataset(source), dataset(source, cache_mb=0)
+    one, other = dataset(source), dataset(source)
     other[5]  # order does not matter
     for index in (0, 7, 1234):
         assert torch.equal(one[index]["hr"], other[index]["hr"])
@@ -237,18 +247,35 @@ def test_pictures_are_shared_by_the_processes_once_each(source):
             of(rank, 3)
 
 
-def test_the_threshold_follows_the_epoch(source):
+def test_the_threshold_follows_the_epoch_in_workers_that_stay(source):
     mining = Mining(threshold=0.0, increase=0.2, increase_every=1, max_threshold=0.4, max_rejections=0)
-    seen = []
-    mine = Mining.mine
-    data = PatchDataset(source.split("train"), 4, 8, 12, mining, BicubicDegradation(), seed=0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            Mining, "mine", lambda self, lr, size, epoch, rng: seen.append(epoch) or mine(self, lr, size, epoch, rng)
-        )
-        for index in (0, 11, 12, 25):
-            data[index]
-    assert seen == [0, 0, 1, 2]
+    module = PatchDataModule(source, 4, 8, 3, 4, mining, BicubicDegradation(), DiskStore(), workers=1)
+    loader, seen = module.train_dataloader(), []
+    for epoch in range(4):
+        loader.sampler.set_epoch(epoch)
+        seen.append({round(float(value), 6) for batch in loader for value in batch["threshold"]})
+    assert seen == [{0.0}, {0.2}, {0.4}, {0.4}]
+
+
+def test_a_group_shares_a_picture_and_a_budget(source):
+    """The library's way: one picture a batch, and once its budget is spent everything is accepted."""
+    hopeless = Mining(threshold=0.5, max_threshold=0.5, max_rejections=3, group=4)
+    data = dataset(source, mining=hopeless)
+    items = [data[i] for i in (5, 7, 4, 6)]  # in any order
+    assert len({item["name"] for item in items}) == 1
+    assert sorted(float(item["rejections"]) for item in items) == [0, 0, 0, 12]
+    assert float(items[2]["rejections"]) == 12  # the first of the group
+    names = [data.file_of(4 * i).name for i in range(len(data.files))]
+    assert sorted(names) == sorted(file.name for file in data.files)
+
+
+def test_a_shared_budget_is_spent_as_the_definition_says(source):
+    mining = Mining(threshold=0.28, max_threshold=0.5, max_rejections=2, group=5)
+    data = dataset(source, mining=mining)
+    spent = np.array([[float(data[5 * g + i]["rejections"]) for i in range(5)] for g in range(40)])
+    assert spent.sum(1).max() <= 10
+    assert (spent.cumsum(1)[:, :-1] == 10).any()  # in some group before its end
+    assert (spent.sum(1) < 10).any()
 
 
 def test_pictures_too_small_for_a_patch_are_named_before_training(source):
@@ -262,7 +289,7 @@ def test_sizes_start_at_one(source, name):
         datamodule(source, **{name: 0})
 
 
-@pytest.mark.parametrize("name", ["workers", "seed", "cache_mb"])
+@pytest.mark.parametrize("name", ["workers", "seed"])
 def test_other_settings_start_at_nought(source, name):
     with pytest.raises(ValueError, match=f"{name} is at least 0, not -1"):
         datamodule(source, **{name: -1})

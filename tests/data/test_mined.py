@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facehall.config import build
-from facehall.data import BicubicDegradation, MinedSource, Mining, PatchDataModule
+from facehall.data import BicubicDegradation, MemoryStore, MinedSource, Mining, PatchDataModule
 from facehall.data.patch_store import StoredPatch, read_manifest, write_manifest
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb, to_tensor
@@ -14,18 +14,17 @@ from small import make_photographs, run_command
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Patches of 8x8 LR pixels at x2."""
+    """Patches of 24x24 LR pixels at x2, large enough that none looks like another."""
     folder = tmp_path_factory.mktemp("mined")
-    pictures = make_photographs(folder / "pictures", 8)
-    options = ["scale=2", "patch_size=8", "patches_per_image=3", "workers=0", "data.test_fraction=0.3"]
+    pictures = make_photographs(folder / "pictures", 8, side=128)
+    options = ["scale=2", "patch_size=24", "patches_per_image=3", "workers=0", "data.test_fraction=0.3"]
     assert run_command(main, f"data.root={pictures}", f"output={folder / 'out'}", *options) == 0
     return folder / "out"
 
 
-def datamodule(source, patch_size=8):
-    return PatchDataModule(
-        source, 2, patch_size, 4, 8, Mining(), BicubicDegradation(), seed=1, symmetry=False, workers=0
-    )
+def datamodule(source, patch_size=24):
+    tools = (Mining(), BicubicDegradation(), MemoryStore())
+    return PatchDataModule(source, 2, patch_size, 4, 8, *tools, seed=1, symmetry=False)
 
 
 def test_the_splits_are_those_of_the_manifest(store):
@@ -40,7 +39,7 @@ def test_the_splits_are_those_of_the_manifest(store):
 
 
 def test_at_the_stored_size_each_picture_gives_exactly_its_patch(store):
-    module = datamodule(MinedSource(store, 2, patch_size=8))
+    module = datamodule(MinedSource(store, 2, patch_size=24))
     seen = {}
     for batch in module.train_dataloader():
         seen |= dict(zip(batch["name"], zip(batch["lr"], batch["hr"], strict=True), strict=True))
@@ -52,15 +51,15 @@ def test_at_the_stored_size_each_picture_gives_exactly_its_patch(store):
 
 
 def test_smaller_patches_are_cut_out_of_the_stored_ones(store):
-    batch = next(iter(datamodule(MinedSource(store, 2, patch_size=4), 4).train_dataloader()))
-    assert batch["lr"].shape == (4, 3, 4, 4)
+    batch = next(iter(datamodule(MinedSource(store, 2, patch_size=16), 16).train_dataloader()))
+    assert batch["lr"].shape == (4, 3, 16, 16)
 
 
 def test_what_does_not_fit_is_refused(store):
     with pytest.raises(
-        FacehallError, match=r"patches\.patch_size=9, but .* of 8x8 LR pixels: set patches\.patch_size=8"
+        FacehallError, match=r"patches\.patch_size=25, but .* of 24x24 LR pixels: set patches\.patch_size=24"
     ):
-        MinedSource(store, 2, patch_size=9)
+        MinedSource(store, 2, patch_size=25)
     with pytest.raises(FacehallError, match=r"holds patches for x2, which cannot be used with scale=4"):
         MinedSource(store, 4)
 
@@ -94,14 +93,14 @@ def test_a_damaged_manifest_is_refused_or_empty(tmp_path, text):
 
 
 def test_any_name_survives_the_manifest(tmp_path):
-    rows = [StoredPatch(name, "train", 'x "y", z', 1, 2, 8, 2, 0.1, 3) for name in ("a,b", 'q"q', "ü\nü", " x ")]
+    rows = [StoredPatch(name, "train", 'x "y", z', 1, 2, 8, 2, 0.1, 3, 0.04) for name in ("a,b", 'q"q', "ü\nü", " x ")]
     write_manifest(tmp_path, rows)
     assert read_manifest(tmp_path) == rows
 
 
 def test_a_training_sees_the_size_of_its_patches(compose_config, store):
-    cfg = compose_config("train", "data=mined", f"data.root={store}", "scale=2", "patches.patch_size=9")
-    with pytest.raises(FacehallError, match=r"patches\.patch_size=9, but"):
+    cfg = compose_config("train", "data=mined", f"data.root={store}", "scale=2", "patches.patch_size=25")
+    with pytest.raises(FacehallError, match=r"patches\.patch_size=25, but"):
         build(cfg.data, "data")
     cfg = compose_config("evaluate", "data=mined", f"data.root={store}", "scale=2")
     assert len(build(cfg.data, "data").split("test")) == 6

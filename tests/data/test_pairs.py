@@ -1,14 +1,15 @@
 """LR and HR that belong together: by name, by size, from a box, out of the cache."""
 
+import os
+
 import numpy as np
 import pytest
 from picture_folders import make_div2k, make_pairs, names, write
 from PIL import Image
 
 from facehall.config import build
-from facehall.data import ImageFile, PairedSource, load_pair
+from facehall.data import DiskStore, ImageFile, MemoryStore, Mining, PairedSource, Pairs, load_pair
 from facehall.data.degradation import BicubicDegradation
-from facehall.data.pairs import PairCache, check_sizes
 from facehall.data.sources import SPLITS
 from facehall.errors import FacehallError
 
@@ -107,27 +108,46 @@ def test_a_picture_smaller_than_the_scale_is_named(tmp_path):
         load_pair(file, 4, BicubicDegradation())
 
 
-def test_sizes_are_checked_from_headers(tmp_path):
-    large, small = ImageFile("l", write(tmp_path / "l.png")), ImageFile("s", write(tmp_path / "s.png", 32, 20))
-    check_sizes([large], 32)
-    with pytest.raises(FacehallError, match=r"s\.png: 32x20 pixels are too few for patches of 32x32"):
-        check_sizes([large, small], 32)
-    with pytest.raises(FacehallError, match="16x8 pixels"):
-        check_sizes([ImageFile("l", large.hr, box=(0, 0, 16, 8))], 32)
-
-
-def test_the_cache_gives_the_same_and_keeps_its_size(tmp_path):
-    files = [ImageFile(str(i), write(tmp_path / f"{i}.png", 32 + 2 * i, 32)) for i in range(5)]
-    plain = [load_pair(file, 2, BicubicDegradation()) for file in files]
-    cache = PairCache(2, BicubicDegradation(), megabytes=1e4 / 2**20)  # room for two of 3.8 to 4.8 kB
+@pytest.mark.parametrize("make_store", [lambda root: DiskStore(root), lambda root: MemoryStore(1)])
+def test_a_store_gives_what_reading_gives(tmp_path, make_store):
+    source = PairedSource(make_pairs(tmp_path / "pairs"), 0, 1)
+    files = [ImageFile("odd", write(tmp_path / "odd.png", 35, 27), box=(2, 1, 34, 27)), *source.split("test")]
+    store = make_store(tmp_path / "store")
     for _ in range(2):
-        for file, (lr, hr) in zip(files, plain, strict=True):
-            cached = cache(file)
-            assert np.array_equal(cached[0], lr)
-            assert np.array_equal(cached[1], hr)
-            assert sum(a.nbytes + b.nbytes for a, b in cache._pairs.values()) <= 10_000
-    assert list(cache._pairs) == files[-2:]
-    assert cache(files[4])[0] is cache(files[4])[0]
+        pairs = Pairs(2, BicubicDegradation(), store)
+        for file in files:
+            for stored, read in zip(pairs(file), load_pair(file, 2, BicubicDegradation()), strict=True):
+                assert np.array_equal(stored, read)
+
+
+def test_what_a_store_holds_is_not_read_again_and_knows_a_changed_file(tmp_path):
+    path, store = write(tmp_path / "a.png", 32, 32), DiskStore(tmp_path / "store")
+    file = ImageFile("a", path)
+
+    def read():
+        return Pairs(2, BicubicDegradation(), store)(file)[1].copy()
+
+    before, stat = read(), path.stat()
+    path.write_bytes(bytes(stat.st_size))  # of the same size, with the same time: passes for the same
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert np.array_equal(read(), before)
+    write(path, 34, 32)
+    assert read().shape == (32, 34, 3)
+
+
+def test_scales_share_hr_and_patch_sizes_share_lr(tmp_path):
+    file, made = ImageFile("a", write(tmp_path / "a.png", 32, 32)), []
+
+    class Counting(MemoryStore):
+        def get(self, key, make):
+            return super().get(key, lambda: made.append(key) or make())
+
+    store = Counting()
+    for scale in (2, 4):
+        pairs = Pairs(scale, BicubicDegradation(), store)
+        for size, measure in ((2, "std"), (3, "std"), (3, "isr")):
+            pairs.index(file, Mining(measure), size)
+    assert len(made) == 1 + 2 * (1 + 3)
 
 
 @pytest.mark.parametrize("data", ["sample", "folder", "images", "paired", "div2k"])

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from facehall.config import build
-from facehall.data import BicubicDegradation, FolderSource, ShardDataModule
+from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule
 from facehall.data.chunk_store import ChunkStore
 from facehall.data.patch_store import read_manifest
 from facehall.data.shards import ShardDataset
@@ -58,7 +58,9 @@ def cache(tmp_path, monkeypatch):
 
 def datamodule(root, **options):
     settings = {"scale": 2, "patch_size": 8, "batch_size": 4, "steps_per_epoch": 5, "seed": 3, "cache_gb": GB} | options
-    return ShardDataModule(str(root), degradation=BicubicDegradation(), source=None, images="shards", **settings)
+    return ShardDataModule(
+        str(root), degradation=BicubicDegradation(), source=None, store=MemoryStore(), images="shards", **settings
+    )
 
 
 def epochs(module, numbers):
@@ -92,7 +94,8 @@ def test_shards_hold_the_same_patches_as_the_pairs(mined):
         by_name = {patch.name: patch for patch in stored}
         for item in items:
             patch = by_name[item.name]
-            assert (item.flatness, item.rejections) == (patch.flatness, patch.rejections)
+            mined = ("flatness", "rejections", "threshold")
+            assert [getattr(item, name) for name in mined] == [getattr(patch, name) for name in mined]
             assert item.hr == patch.file(pairs, "HR").read_bytes()
             assert item.lr == patch.file(pairs, "LR").read_bytes()
     assert len(ChunkStore(str(shards / "train")).chunks) > 4
@@ -102,17 +105,17 @@ def test_litdata_reads_them_too(shards):
     ours, theirs = ChunkStore(str(shards / "val")), litdata.StreamingDataset(str(shards / "val"))
     assert len(theirs) == sum(chunk.items for chunk in ours.chunks)
     for i in range(len(theirs)):
-        lr, hr, name, flatness, rejections = theirs[i]
+        lr, hr, name, flatness, rejections, threshold = theirs[i]
         item = ours.read(0, i)
         assert (bytes(lr), bytes(hr), bytes(name).decode()) == (item.lr, item.hr, item.name)
-        assert (flatness, rejections) == (item.flatness, item.rejections)
+        assert (flatness, rejections, threshold) == (item.flatness, item.rejections, item.threshold)
 
 
 def test_batches_keep_the_contract(shards):
     batch = next(iter(datamodule(shards).train_dataloader()))
     assert batch["lr"].shape == (4, 3, 8, 8)
     assert batch["hr"].shape == (4, 3, 16, 16)
-    assert {batch[key].dtype for key in ("lr", "hr", "flatness", "rejections")} == {torch.float32}
+    assert {batch[key].dtype for key in ("lr", "hr", "flatness", "rejections", "threshold")} == {torch.float32}
     assert 0 <= batch["lr"].min() <= batch["hr"].max() <= 1
     assert batch["flatness"].shape == batch["rejections"].shape == (4,)
     assert all(isinstance(name, str) for name in batch["name"])
@@ -225,7 +228,7 @@ def test_val_and_test_are_stored_patches_or_pictures(mined, pictures):
     assert [batch["name"][0] for batch in batches] == names
     assert batches[0]["hr"].shape == (1, 3, 16, 16)
     source = FolderSource(pictures)
-    module = ShardDataModule(str(shards), 2, 8, 4, 5, BicubicDegradation(), source)
+    module = ShardDataModule(str(shards), 2, 8, 4, 5, BicubicDegradation(), source, MemoryStore())
     assert [batch["name"][0] for batch in module.test_dataloader()] == [file.name for file in source.split("test")]
     assert next(iter(module.val_dataloader()))["hr"].shape == (1, 3, 64, 64)
 
@@ -277,10 +280,10 @@ def test_nothing_is_unpickled(shards, tmp_path):
 
     folder = tmp_path / "evil"
     writer = BinaryWriter(str(folder), chunk_bytes=1000)
-    writer[0] = (b"", b"", b"", 0.5, Malicious(tmp_path / "mark"))
+    writer[0] = (b"", b"", b"", 0.5, 1, Malicious(tmp_path / "mark"))
     writer.done()
     writer.merge(1)
-    with pytest.raises(FacehallError, match=r"asks for bytes, bytes, bytes, float, pickle to read an item"):
+    with pytest.raises(FacehallError, match=r"asks for bytes, bytes, bytes, float, int, pickle to read an item"):
         ChunkStore(str(folder))
     with pytest.raises(FacehallError, match=r"pickle would run foreign code"):
         ChunkStore(f"local:{folder}")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import get_args
+
 import lightning as L
 from torch.utils.data import DataLoader
 
 from facehall.data.datasets import ImageDataset, PatchDataset, PatchLoader, PatchSampler
 from facehall.data.degradation import Degradation
 from facehall.data.mining import Mining
+from facehall.data.pairs import Pairs
 from facehall.data.sources import Source, Split
+from facehall.data.store import Store
+from facehall.data.survey import Policy, Survey, survey
 from facehall.errors import FacehallError
 
 
 class PatchDataModule(L.LightningDataModule):
     """Feeds a training from a source of pictures.
 
-    A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1], with the flatness (B,) and
-    rejections (B,) of its patches; val and test batches hold one whole image. The Trainer must leave the samplers alone
-    (use_distributed_sampler=False): they know their rank.
+    A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1], with the flatness, rejections
+    and threshold (B,) of its patches; val and test batches hold one whole image. The Trainer must leave the samplers
+    alone (use_distributed_sampler=False): they know their rank.
 
     Args:
         source: the pictures.
@@ -25,11 +31,13 @@ class PatchDataModule(L.LightningDataModule):
         patch_size: p, side of a patch in LR pixels.
         batch_size: patches per batch and process.
         steps_per_epoch: batches per epoch and process: an epoch is a length, not a pass over the pictures.
-        mining, degradation: see PatchDataset.
+        mining: which patches are worth training on.
+        degradation: how LR is made.
+        store: keeps what is decoded.
+        checks: what a problem with a picture does, see `survey`.
         workers: processes that load; 0 loads in the training process.
         seed: decides every patch.
         symmetry: train on all eight symmetries.
-        cache_mb: memory for decoded pictures, per loading process.
     """
 
     def __init__(
@@ -41,10 +49,11 @@ class PatchDataModule(L.LightningDataModule):
         steps_per_epoch: int,
         mining: Mining,
         degradation: Degradation,
+        store: Store,
+        checks: Policy = "strict",
         workers: int = 0,
         seed: int = 0,
         symmetry: bool = True,
-        cache_mb: float = 1024,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -53,26 +62,33 @@ class PatchDataModule(L.LightningDataModule):
             ("steps_per_epoch", steps_per_epoch, 1),
             ("workers", workers, 0),
             ("seed", seed, 0),
-            ("cache_mb", cache_mb, 0),
         ):
             if value < least:
                 raise ValueError(f"{name} is at least {least}, not {value}")
+        if checks not in get_args(Policy):
+            raise ValueError(f"checks is one of {', '.join(get_args(Policy))}, not {checks!r}")
         self.source = source
         self.scale = scale
         self.patch_size = patch_size
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.mining = mining
-        self.degradation = degradation
+        self.pairs = Pairs(scale, degradation, store)
+        self.checks = checks
         self.workers = workers
         self.seed = seed
         self.symmetry = symmetry
-        self.cache_mb = cache_mb
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What there is to train and validate on; looks at every picture, and decodes what is not in the store yet."""
+        with self.pairs.store.exclusive():  # one rank decodes, the others find it done
+            return survey(self.source, self.pairs, self.mining, self.patch_size, self.checks)
 
     @property
     def description(self) -> str:
         """What a run is fed, in one line."""
-        counts = ", ".join(f"{len(self.source.split(which))} {which}" for which in ("train", "val"))
+        counts = ", ".join(f"{len(self.survey.files[which])} {which}" for which in ("train", "val"))
         side = self.patch_size * self.scale
         batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
         return f"{counts} images; {batches}"
@@ -81,15 +97,13 @@ class PatchDataModule(L.LightningDataModule):
         rank, world = self._rank_and_world()
         samples = self.batch_size * self.steps_per_epoch * world
         dataset = PatchDataset(
-            self.source.split("train"),
-            self.scale,
+            self.survey.files["train"],
+            self.pairs,
             self.patch_size,
             samples,
             self.mining,
-            self.degradation,
             self.seed,
             self.symmetry,
-            self.cache_mb,
         )
         return PatchLoader(
             dataset,
@@ -108,15 +122,13 @@ class PatchDataModule(L.LightningDataModule):
 
     def _images(self, which: Split) -> DataLoader:
         rank, world = self._rank_and_world()
-        files = self.source.split(which)
+        files = self.survey.files[which] if which == "val" else self.source.split(which)
         if len(files) < world:  # on every process alike: an error on some of them would leave the others waiting
             raise FacehallError(
                 f"{len(files)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
                 f"devices (trainer.devices={len(files)}) or more {which} images."
             )
-        return DataLoader(
-            ImageDataset(files[rank::world], self.scale, self.degradation), batch_size=1, pin_memory=self._on_gpu()
-        )
+        return DataLoader(ImageDataset(files[rank::world], self.pairs), batch_size=1, pin_memory=self._on_gpu())
 
     def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

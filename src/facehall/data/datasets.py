@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facehall.data.degradation import Degradation
-from facehall.data.mining import Mining
-from facehall.data.pairs import PairCache, check_sizes, load_pair
+from facehall.data.mining import Corner, Mining
+from facehall.data.pairs import Pairs
 from facehall.data.sources import ImageFile
 from facehall.data.symmetry import COUNT, transform
 from facehall.imaging import to_tensor
@@ -25,72 +24,77 @@ def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
 
 
 class PatchDataset(Dataset):
-    """Mined patches, each with its flatness and the rejections before it.
+    """Mined patches, each with its flatness, the rejections before it and the threshold of its epoch.
 
     A global sample index g that counts on through the epochs addresses them.
     Item g is a function of the seed and g alone: the image by a permutation that is drawn anew for each pass over
-    the images, then corner and symmetry. So batches do not depend on worker processes, ranks or interruptions.
+    the images, then corner, symmetry and what is random in the degradation. So batches do not depend on worker
+    processes, ranks or interruptions, and the threshold's schedule reaches workers that are already running.
 
     Args:
         files: the pictures.
-        scale: s.
+        pairs: their LR and HR.
         patch_size: side in LR pixels.
         samples_per_epoch: how many indices make an epoch; it dates a sample for the threshold's schedule.
         mining: which patches are worth training on.
-        degradation: how LR is made.
         seed: what decides.
         symmetry: apply one of the eight symmetries, drawn uniformly.
-        cache_mb: memory for decoded pictures.
-
-    Raises:
-        FacehallError: a file's header is unreadable, or says that the picture is smaller than a patch.
     """
 
     def __init__(
         self,
         files: Sequence[ImageFile],
-        scale: int,
+        pairs: Pairs,
         patch_size: int,
         samples_per_epoch: int,
         mining: Mining,
-        degradation: Degradation,
         seed: int,
         symmetry: bool = True,
-        cache_mb: float = 1024,
     ) -> None:
-        check_sizes(files, patch_size * scale)
         self.files = list(files)
-        self.scale = scale
+        self.pairs = pairs
         self.patch_size = patch_size
         self.samples_per_epoch = samples_per_epoch
         self.mining = mining
         self.seed = seed
         self.symmetry = symmetry
-        self.load = PairCache(scale, degradation, cache_mb)
         self._order: tuple[int, np.ndarray] | None = None  # of the pass met last: dealing one out costs as its length
 
     def __len__(self) -> int:
         return self.samples_per_epoch
 
     def __getitem__(self, index: int) -> Item:
-        file = self.file_of(index)
-        lr, hr = self.load(file)
-        size, s = self.patch_size, self.scale
-        rng = np.random.default_rng([self.seed, index])
-        corner = self.mining.mine(lr, size, index // self.samples_per_epoch, rng)
+        file, epoch = self.file_of(index), index // self.samples_per_epoch
+        lr, hr = self.pairs(file)
+        size, s = self.patch_size, self.pairs.scale
+        corner, rng = self._draw(index, file, lr.shape[1] - size + 1, epoch)
         lr = lr[corner.top : corner.top + size, corner.left : corner.left + size]
         top, left = corner.top * s, corner.left * s
         hr = hr[top : top + size * s, left : left + size * s]
         if self.symmetry:
             which = int(rng.integers(COUNT))
             lr, hr = transform(lr, which), transform(hr, which)
+        mined = {
+            "flatness": corner.flatness,
+            "rejections": float(corner.rejections),
+            "threshold": self.mining.threshold_at(epoch),
+        }
         # Tensors, because Python floats are collated to float64, which not every device has.
-        mined = {"flatness": torch.tensor(corner.flatness), "rejections": torch.tensor(float(corner.rejections))}
-        return {**pair_item(file.name, lr, hr), **mined}
+        return pair_item(file.name, lr, hr) | {name: torch.tensor(value) for name, value in mined.items()}
+
+    def _draw(self, index: int, file: ImageFile, columns: int, epoch: int) -> tuple[Corner, np.random.Generator]:
+        """The sample's corner, behind those of its group, whose rejections have used up their budget."""
+        corners, group = self.pairs.index(file, self.mining, self.patch_size), self.mining.group
+        budget = self.mining.max_rejections * group
+        for each in range(index - index % group, index + 1):
+            rng = np.random.default_rng([self.seed, each])
+            corner = self.mining.draw(corners, columns, epoch, rng, budget)
+            budget -= corner.rejections
+        return corner, rng
 
     def file_of(self, index: int) -> ImageFile:
-        """The picture of sample `index`: each once per pass, in an order of the pass's own."""
-        images_pass, position = divmod(index, len(self.files))
+        """The picture of sample `index`: each once per pass (one a group), in an order of the pass's own."""
+        images_pass, position = divmod(index // self.mining.group, len(self.files))
         if self._order is None or self._order[0] != images_pass:
             rng = np.random.default_rng([self.seed, images_pass, len(self.files)])
             self._order = images_pass, rng.permutation(len(self.files))
@@ -159,18 +163,16 @@ class ImageDataset(Dataset):
 
     Args:
         files: the pictures.
-        scale: s.
-        degradation: how LR is made where a file has none.
+        pairs: their LR and HR.
     """
 
-    def __init__(self, files: Sequence[ImageFile], scale: int, degradation: Degradation) -> None:
+    def __init__(self, files: Sequence[ImageFile], pairs: Pairs) -> None:
         self.files = list(files)
-        self.scale = scale
-        self.degradation = degradation
+        self.pairs = pairs
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
         file = self.files[index]
-        return pair_item(file.name, *load_pair(file, self.scale, self.degradation))
+        return pair_item(file.name, *self.pairs(file))

@@ -26,6 +26,7 @@ class StoredPatch:
         scale: s; the HR patch has s * size pixels a side.
         flatness: of the LR patch.
         rejections: how many patches were rejected before it.
+        threshold: of the flatness, when it was mined.
     """
 
     name: str
@@ -37,6 +38,7 @@ class StoredPatch:
     scale: int
     flatness: float
     rejections: int
+    threshold: float
 
     def file(self, root: Path, kind: str) -> Path:
         """Where the HR or LR half lies below the root of the store."""
@@ -76,4 +78,5 @@ def read_manifest(root: Path) -> list[StoredPatch]:
 def _patch(row: dict[str, str]) -> StoredPatch:
     numbers = {key: int(row[key]) for key in ("top", "left", "size", "scale", "rejections")}
     texts = {key: row[key] for key in ("name", "split", "source")}
-    return StoredPatch(**texts, **numbers, flatness=float(row["flatness"]))  # type: ignore[arg-type]
+    floats = {key: float(row[key]) for key in ("flatness", "threshold")}
+    return StoredPatch(**texts, **numbers, **floats)  # type: ignore[arg-type]

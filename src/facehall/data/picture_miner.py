@@ -25,7 +25,7 @@ REPEATS = 100
 
 
 def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.random.Generator) -> list[Corner]:
-    """At most `count` different corners of patches, mined with the threshold of epoch 0.
+    """At most `count` different corners of patches, mined with the threshold of epoch 0, budgets shared by groups.
 
     Fewer where the picture has no more, or where mining, its budget and all, comes back to the same ones.
 
@@ -33,13 +33,18 @@ def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.
         lr: (h, w, 3) uint8 with h, w >= size.
         size: side of a patch in LR pixels.
     """
-    places = (lr.shape[0] - size + 1) * (lr.shape[1] - size + 1)
+    index, columns = mining.index(lr, size), lr.shape[1] - size + 1
     corners: dict[tuple[int, int], Corner] = {}
-    repeats = 0
-    while len(corners) < min(count, places) and repeats < REPEATS:
-        corner = mining.mine(lr, size, 0, rng)
-        repeats = repeats + 1 if (corner.top, corner.left) in corners else 0
-        corners.setdefault((corner.top, corner.left), corner)
+    budget, repeats = mining.max_rejections * mining.group, 0
+    while len(corners) < min(count, len(index)) and repeats < REPEATS:
+        corner = mining.draw(index, columns, 0, rng, budget)
+        if (corner.top, corner.left) in corners:
+            repeats += 1
+            continue
+        corners[corner.top, corner.left] = corner
+        budget, repeats = budget - corner.rejections, 0
+        if len(corners) % mining.group == 0:
+            budget = mining.max_rejections * mining.group
     return list(corners.values())
 
 
@@ -125,5 +130,9 @@ class PictureMiner(Dataset):
 
     def _stored(self, name: str, split: Split, file: ImageFile, corner: Corner) -> StoredPatch:
         where = {"top": corner.top, "left": corner.left, "size": self.size, "scale": self.scale}
-        mined = {"flatness": float(corner.flatness), "rejections": int(corner.rejections)}
+        mined = {
+            "flatness": corner.flatness,
+            "rejections": corner.rejections,
+            "threshold": self.mining.threshold_at(0),
+        }
         return StoredPatch(name, split, str(file.hr), **where, **mined)  # type: ignore[arg-type]

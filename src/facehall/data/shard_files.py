@@ -25,8 +25,9 @@ from facehall.data.patch_store import StoredPatch
 from facehall.errors import FacehallError
 
 INDEX = "index.json"
-ITEM = ["bytes", "bytes", "bytes", "float", "int"]
-"""LitData's names for the parts of an item: LR and HR as PNG, the name in UTF-8, flatness and rejections.
+ITEM = ["bytes", "bytes", "bytes", "float", "int", "float"]
+"""LitData's names for the parts of an item: LR and HR as PNG, the name in UTF-8, flatness, rejections
+and threshold.
 
 The name is bytes because LitData stores a str that happens to be a file's path in another way; a tuple and no dict
 because dicts are stored in another way where pyarrow is installed.
@@ -42,6 +43,7 @@ class ShardItem:
     name: str
     flatness: float
     rejections: int
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chun
     for place, i in enumerate(order):
         patch = patches[i]
         lr, hr = (patch.file(store, kind).read_bytes() for kind in ("LR", "HR"))
-        writer[place] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections)
+        writer[place] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections, patch.threshold)
     writer.done()
     writer.merge(1)
     partial.rename(folder)
@@ -138,13 +140,13 @@ def read_item(chunk: memoryview, index: int, where: str) -> ShardItem:
         if not 0 <= index < count:
             raise ValueError(f"item {index} of {count}")
         begin, end = struct.unpack_from("<2I", chunk, 4 * (1 + index))
-        head = struct.calcsize("<5I")
-        sizes = struct.unpack_from("<5I", chunk, begin)
+        head = struct.calcsize("<6I")
+        sizes = struct.unpack_from("<6I", chunk, begin)
         if begin + head + sum(sizes) != end or end > len(chunk):
             raise ValueError("sizes do not add up")
         cuts = begin + head + np.cumsum([0, *sizes])
-        lr, hr, name, flatness, rejections = (bytes(chunk[a:b]) for a, b in pairwise(cuts))
-        (f,), (r,) = struct.unpack("<d", flatness), struct.unpack("<q", rejections)
-        return ShardItem(lr, hr, name.decode(), f, r)
+        lr, hr, name, *numbers = (bytes(chunk[a:b]) for a, b in pairwise(cuts))
+        flatness, rejections, threshold = struct.unpack("<dqd", b"".join(numbers))
+        return ShardItem(lr, hr, name.decode(), flatness, rejections, threshold)
     except (struct.error, ValueError) as error:
         raise FacehallError(f"{where} is damaged ({error}): copy it again, or mine the patches again.") from error

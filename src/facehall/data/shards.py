@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,12 +13,14 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from facehall.data.chunk_store import ChunkStore
 from facehall.data.datamodule import PatchDataModule
-from facehall.data.datasets import Item, PatchLoader, PatchSampler, pair_item
+from facehall.data.datasets import ImageDataset, Item, PatchLoader, PatchSampler, pair_item
 from facehall.data.degradation import Degradation
 from facehall.data.mined import check_fit
 from facehall.data.mining import Mining
 from facehall.data.shard_files import ShardItem
 from facehall.data.sources import Source, Split
+from facehall.data.store import Store
+from facehall.data.survey import Survey
 from facehall.data.symmetry import COUNT, transform
 from facehall.errors import FacehallError
 
@@ -65,8 +68,8 @@ class ShardDataset(Dataset):
         if self.symmetry:
             which = int(rng.integers(COUNT))
             lr, hr = transform(lr, which), transform(hr, which)
-        mined = {"flatness": torch.tensor(stored.flatness), "rejections": torch.tensor(float(stored.rejections))}
-        return {**pair_item(stored.name, lr, hr), **mined}
+        mined = {name: torch.tensor(float(getattr(stored, name))) for name in ("flatness", "rejections", "threshold")}
+        return pair_item(stored.name, lr, hr) | mined
 
     def locate(self, index: int) -> tuple[int, int]:
         """Chunk and place in it of sample `index`: each patch once per pass."""
@@ -125,7 +128,7 @@ class ShardDataModule(PatchDataModule):
     Args:
         root: what facehall.mine wrote: a folder, or a copy of it in object storage (s3://bucket/folder).
         scale, patch_size, batch_size, steps_per_epoch, workers, seed, symmetry: see PatchDataModule.
-        degradation: of the pictures of `source`.
+        degradation, store: of the pictures of `source`.
         source: pictures to validate and test on.
         images: ``data``: validate and test on those. ``shards``: on the stored patches of val and test.
         cache_gb: room on disk for what was fetched from object storage.
@@ -140,6 +143,7 @@ class ShardDataModule(PatchDataModule):
         steps_per_epoch: int,
         degradation: Degradation,
         source: Source,
+        store: Store,
         images: Literal["data", "shards"] = "data",
         workers: int = 0,
         seed: int = 0,
@@ -149,19 +153,35 @@ class ShardDataModule(PatchDataModule):
         if images not in ("data", "shards"):
             raise ValueError(f"images is data or shards, not {images!r}")
         sizes = (scale, patch_size, batch_size, steps_per_epoch)
-        super().__init__(source, *sizes, Mining(), degradation, workers, seed, symmetry)  # the mining is done
+        options = {"workers": workers, "seed": seed, "symmetry": symmetry}
+        super().__init__(source, *sizes, Mining(), degradation, store, **options)  # type: ignore[arg-type]
         self.root = str(root).rstrip("/")
         self.images = images
         self.cache_gb = cache_gb
         self._stores: dict[Split, ChunkStore] = {}
 
+    @cached_property
+    def survey(self) -> Survey:
+        """The pictures of val, decoded; of the stored patches, which were looked at when they were mined, one.
+
+        Raises:
+            FacehallError: one of these cannot be used.
+        """
+        store = self._store("train")
+        if not store.remote:  # or a whole chunk would be fetched before the training begins
+            decode(store.read(0, 0), store.url, self.scale, self.patch_size)
+        files = self.source.split("val") if self.images == "data" else []
+        with self.pairs.store.exclusive():
+            for file in files:
+                self.pairs(file)
+        return Survey({"train": [], "val": files, "test": []}, complaint=self.pairs.store.complaint)
+
     @property
     def description(self) -> str:
-        counts = {"train": self._items("train")}
-        counts["val"] = self._items("val") if self.images == "shards" else len(self.source.split("val"))
+        images = self._items("val") if self.images == "shards" else len(self.survey.files["val"])
         side = self.patch_size * self.scale
         batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
-        return f"{counts['train']} stored patches of {self.root}, {counts['val']} val images; {batches}"
+        return f"{self._items('train')} stored patches of {self.root}, {images} val images; {batches}"
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._rank_and_world()
@@ -177,14 +197,16 @@ class ShardDataModule(PatchDataModule):
         )
 
     def _images(self, which: Split) -> DataLoader:
-        if self.images == "data":
-            return super()._images(which)
         rank, world = self._rank_and_world()
-        dataset = StoredImages(self._store(which), self.scale)
-        if len(dataset) < world:
+        dataset: StoredImages | ImageDataset
+        if self.images == "shards":
+            dataset = StoredImages(self._store(which), self.scale)
+        else:
+            dataset = ImageDataset(self.source.split(which), self.pairs)
+        if len(dataset) < world:  # on every process alike: an error on some of them would leave the others waiting
             raise FacehallError(
-                f"{len(dataset)} {which} patch(es) of {self.root} cannot be shared by {world} processes: use fewer "
-                f"devices (trainer.devices={len(dataset)})."
+                f"{len(dataset)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
+                f"devices (trainer.devices={len(dataset)}) or more {which} images."
             )
         return DataLoader(Subset(dataset, range(rank, len(dataset), world)), batch_size=1, pin_memory=self._on_gpu())
 

@@ -125,9 +125,6 @@ class SuperResolution(L.LightningModule):
         if self.trains_discriminator:
             self._learn_to_discriminate(pyramid[self.generator.scale].detach(), hr, steps_now)
         self._learn_to_generate(pyramid, hr, weights, steps_now)
-        for name in ("rejections", "flatness"):  # of the patch mining, where the data are mined
-            if name in batch:
-                self.log(f"mining/{name}", batch[name].float().mean(), on_step=False, on_epoch=True, batch_size=1)
         for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
             self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 

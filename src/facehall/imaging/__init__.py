@@ -7,9 +7,9 @@ from facehall.imaging.files import (
     IMAGE_SUFFIXES,
     Picture,
     list_images,
+    peculiarities,
     read_picture,
     read_rgb,
-    read_size,
     write_picture,
 )
 from facehall.imaging.sheets import comparison_sheet
@@ -21,10 +21,10 @@ __all__ = [
     "crop_to_multiple",
     "downscale_bicubic",
     "list_images",
+    "peculiarities",
     "quantize",
     "read_picture",
     "read_rgb",
-    "read_size",
     "resize_bicubic",
     "rgb_to_y",
     "to_tensor",

@@ -38,7 +38,7 @@ class _Format(NamedTuple):
     alpha: bool
 
 
-_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 stand for quarter turns
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 _JPEG = _Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False)
 _FORMATS = {
     ".png": _Format("PNG", {}, alpha=True),
@@ -108,16 +108,20 @@ def read_picture(path: str | Path) -> Picture:
         return _decode(ImageOps.exif_transpose(image))
 
 
-def read_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image file, upright, read from its header alone.
-
-    Raises FacehallError as `read_picture` does, but does not see what is wrong behind the header.
-    """
+def peculiarities(path: str | Path) -> list[str]:
+    """What `read_picture` changes or drops of this file, in words; raises FacehallError as it does."""
     path = Path(path)
     with _named_errors(path), Image.open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5
-        return (height, width) if turned else (width, height)
+        deep = "16" in image.mode or ";16" in str(image.tile)  # before the orientation is asked for: that may decode
+        found = {
+            "16 bits a channel, of which 8 are kept": deep,
+            "CMYK, converted to RGB": image.mode == "CMYK",
+            "a palette, converted to RGB": image.mode in ("P", "PA"),
+            "transparency, dropped": image.has_transparency_data,
+            "turned upright as its EXIF orientation says": image.getexif().get(_ORIENTATION, 1) > 1,
+            "several frames, of which the first is taken": getattr(image, "n_frames", 1) > 1,
+        }
+    return [name for name, there in found.items() if there]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from facehall.engine.callbacks.console import EpochLines
 from facehall.engine.callbacks.export import ExportWeights
 from facehall.engine.callbacks.history import History
+from facehall.engine.callbacks.mining import MiningStatistics
 from facehall.engine.callbacks.samples import SamplePanels
 
-__all__ = ["EpochLines", "ExportWeights", "History", "SamplePanels"]
+__all__ = ["EpochLines", "ExportWeights", "History", "MiningStatistics", "SamplePanels"]

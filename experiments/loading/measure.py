@@ -1,0 +1,88 @@
+"""How much faster patches can be loaded than the default model consumes them, and what loading costs a training.
+
+python experiments/loading/measure.py [data=folder data.root=FOLDER]
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from facehall.assembly import assemble
+from facehall.config import conf_dir
+from facehall.runs import register_resolvers
+
+ROUNDS = 7
+
+
+def main() -> None:
+    register_resolvers()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = ["experiment=esrgan_vgg16s", "logger=none", "metrics.lpips=none", f"run_dir={folder}"]
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = compose("train", overrides=[*overrides, *sys.argv[1:]])
+        training = assemble(cfg)
+        batches = iter(training.datamodule.train_dataloader())
+        module = training.module
+        optimizers = module.configure_optimizers()[0]
+        for _ in range(len(training.datamodule.survey.files["train"])):
+            next(batches)
+        for phase in ("psnr", "gan"):
+            rows.append(row(phase, module, optimizers, batches, cfg.patches.batch_size))
+            print(rows[-1], flush=True)
+    with Path(__file__).with_name("results.csv").open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def step(module, optimizers, batch, phase) -> None:
+    """What `SuperResolution.training_step` computes, without the logging."""
+    weights = getattr(module.objective, phase)
+    pyramid = module.generator.pyramid(batch["lr"])
+    if phase == "gan":
+        fake = module.discriminator(pyramid[module.generator.scale].detach())
+        module.objective.adversarial.discriminator(module.discriminator(batch["hr"]), fake).backward()
+        optimizers[1].step()
+        optimizers[1].zero_grad()
+    terms = module._generator_terms(pyramid, batch["hr"], weights)
+    torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum().backward()
+    optimizers[0].step()
+    optimizers[0].zero_grad()
+
+
+def row(phase: str, module, optimizers, batches, batch_size: int) -> dict:
+    """A step and the loading of batches by turns, in one process with the training's own threads."""
+    loading, stepping = [], []
+    batch = next(batches)
+    step(module, optimizers, batch, phase)
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        step(module, optimizers, batch, phase)
+        stepping.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        for _ in range(20):
+            batch = next(batches)
+        loading.append((time.perf_counter() - started) / 20)
+    return {
+        "phase": phase,
+        "threads": torch.get_num_threads(),
+        "step_patches_per_s": round(batch_size / statistics.median(stepping), 1),
+        "loader_patches_per_s": round(batch_size / statistics.median(loading), 1),
+        "ratio": round(statistics.median(s / load for s, load in zip(stepping, loading, strict=True)), 1),
+        "share_of_a_step_spent_loading": round(
+            statistics.median(load / (s + load) for s, load in zip(stepping, loading, strict=True)), 4
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()
