@@ -142,9 +142,18 @@ def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path
 
 
 def test_a_folder_with_something_else_is_left_alone(photographs, tmp_path, capsys):
-    assert mine("output=photographs") == 2
-    assert "photographs holds 0.png already" in capsys.readouterr().err
-    assert sorted(path.name for path in photographs.iterdir()) == [f"{i}.png" for i in range(6)]
+    make_photographs(tmp_path / "others", 2)
+    assert mine("output=others") == 2
+    assert "others holds 0.png already: give output=DIR" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "others").iterdir()) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("output", ["photographs", "photographs/patches"])
+def test_patches_are_not_put_among_the_pictures(photographs, output, capsys):
+    """The next command would take them for pictures."""
+    assert mine(f"output={output}") == 2
+    assert f"output={output} lies inside data.root=photographs" in capsys.readouterr().err
+    assert len(list(photographs.iterdir())) == 6
 
 
 def test_pictures_that_cannot_be_used_are_named_together(photographs, tmp_path, capsys):
@@ -211,6 +220,14 @@ def test_corners_are_different_and_as_many_as_there_are():
     assert {(corner.top, corner.left) for corner in corners} == {(i, j) for i in range(3) for j in range(2)}
     assert len(corners) == 6
     assert len(draw_corners(lr, 8, 4, Mining(), np.random.default_rng(0))) == 4
+
+
+def test_a_group_shares_its_budget():
+    """As in training: where nothing is rough enough, the first patch of each group spends all of it."""
+    lr = np.zeros((20, 20, 3), np.uint8)
+    mining = Mining(threshold=0.1, max_threshold=0.5, max_rejections=2, group=3)
+    corners = draw_corners(lr, 8, 7, mining, np.random.default_rng(0))
+    assert [corner.rejections for corner in corners] == [6, 0, 0, 6, 0, 0, 6]
 
 
 def test_a_picture_with_little_to_mine_gives_what_it_has():

@@ -82,6 +82,12 @@ def mine(cfg: DictConfig) -> list[StoredPatch]:
 
 def _miner(cfg: DictConfig, layout: Layout) -> PictureMiner:
     source = build(cfg.data, "data")
+    root = cfg.data.get("root")
+    if root is not None and layout.output.resolve().is_relative_to(Path(str(root)).resolve()):
+        raise FacehallError(
+            f"output={layout.output} lies inside data.root={root}: the patches would be taken for pictures. Give "
+            "output=DIR of a folder elsewhere."
+        )
     pictures = [(which, file) for which in SPLITS if which in cfg.splits for file in source.split(which)]
     options = (cfg.scale, cfg.patch_size, cfg.patches_per_image)
     tools = (build(cfg.mining, "mining"), build(cfg.degradation, "degradation"), cfg.seed)

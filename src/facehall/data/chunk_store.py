@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import mmap
+import os
 import shutil
 import tempfile
 import time
@@ -17,6 +18,7 @@ from facehall.assets.locking import file_lock
 from facehall.data.shard_files import INDEX, Chunk, ShardItem, check_litdata, read_index, read_item
 from facehall.errors import FacehallError
 
+FETCHING = "facehall fetches ahead"
 STALE = 24 * 3600
 """A fetch that is not over after so many seconds is not under way any more."""
 
@@ -29,7 +31,7 @@ class ChunkStore:
 
     Args:
         url: a folder with index.json, or one in object storage (s3://, gs://, azure://, r2://).
-        cache_gb: room for fetched chunks, of all stores together.
+        cache_gb: room for fetched chunks, of all stores together; those that come at the same moment may exceed it.
 
     Raises:
         FacehallError: there is no index, it is not one of ours, or it cannot be fetched.
@@ -70,7 +72,7 @@ class ChunkStore:
     def fetch_ahead(self, chunk: int) -> None:
         """Begin to fetch a chunk that will be wanted next; failures are told when it is."""
         if self.remote:
-            Thread(target=self._fetch_quietly, args=(self.chunks[chunk],), daemon=True).start()
+            Thread(target=self._fetch_quietly, args=(self.chunks[chunk],), name=FETCHING, daemon=True).start()
 
     def _fetch_quietly(self, chunk: Chunk) -> None:
         with contextlib.suppress(FacehallError):
@@ -97,8 +99,8 @@ class ChunkStore:
         path = self.folder / chunk.file
         self.folder.mkdir(parents=True, exist_ok=True)
         with file_lock(self.folder / f".{chunk.file}.lock"):
-            if path.is_file():
-                path.touch()  # the cache drops what was wanted longest ago
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)  # the cache drops what was wanted longest ago
                 return
             self._make_room(chunk.size)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self.folder) as folder:
@@ -110,8 +112,9 @@ class ChunkStore:
 
     def _make_room(self, size: int) -> None:
         for path in self.folder.parent.glob("*/.fetch-*"):  # of processes that were killed
-            if path.stat().st_mtime < time.time() - STALE:
-                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # it ended just now
+                if path.stat().st_mtime < time.time() - STALE:
+                    shutil.rmtree(path, ignore_errors=True)
         found = []
         for path in self.folder.parent.glob("*/chunk-*.bin"):
             with contextlib.suppress(FileNotFoundError):

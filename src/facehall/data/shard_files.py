@@ -10,10 +10,12 @@ nothing else.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -82,16 +84,28 @@ def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chun
         return
     partial = folder.with_name(f".{folder.name}.shards")
     shutil.rmtree(partial, ignore_errors=True)
-    writer = BinaryWriter(str(partial), chunk_bytes=int(chunk_mb * 2**20))
     train = patches[0].split == "train"
     order = np.random.default_rng(seed).permutation(len(patches)) if train else range(len(patches))
-    for place, i in enumerate(order):
-        patch = patches[i]
-        lr, hr = (patch.file(store, kind).read_bytes() for kind in ("LR", "HR"))
-        writer[place] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections, patch.threshold)
-    writer.done()
-    writer.merge(1)
+    with _alone():
+        writer = BinaryWriter(str(partial), chunk_bytes=int(chunk_mb * 2**20))
+        for place, i in enumerate(order):
+            patch = patches[i]
+            lr, hr = (patch.file(store, kind).read_bytes() for kind in ("LR", "HR"))
+            writer[place] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections, patch.threshold)
+        writer.done()
+        writer.merge(1)
     partial.rename(folder)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hide what a cluster's job says of its processes: LitData would wait for the shards of the others."""
+    names = ("WORLD_SIZE", "GLOBAL_RANK", "NNODES", "DATA_OPTIMIZER_GLOBAL_RANK")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def read_index(text: str, where: str) -> list[Chunk]:
