@@ -44,7 +44,7 @@ def resolved(cfg):
             cfg[key] = "somewhere"
     if "scale" in cfg and cfg.scale is None:
         cfg.scale = 4
-    assert OmegaConf.missing_keys(cfg) <= {"data.root", "input", "output"}
+    assert OmegaConf.missing_keys(cfg) <= {"data.root", "patches.root", "input", "output"}
     for key in OmegaConf.missing_keys(cfg):
         OmegaConf.update(cfg, key, "somewhere")
     OmegaConf.resolve(cfg)

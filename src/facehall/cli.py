@@ -27,7 +27,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "resume", "run_dir"),
-    *("data.root", "data.test_root", "data.boxes"),
+    *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "perceptual.extractor.weights"),
 )
 """Keys whose values are taken as they stand, whatever Hydra's grammar would make of their characters."""
@@ -37,6 +37,7 @@ _GO_ON = {
     "predict": "The pictures that are written are whole; the same command goes on with the others.",
     "evaluate": "Nothing was written.",
     "download": "What has come is kept; the same command goes on from there.",
+    "mine": "What is stored is whole; the same command goes on with the rest.",
 }
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from facehall import __version__
 from facehall.assembly import Training
+from facehall.data import PatchDataModule, SampleSource
 from facehall.engine.callbacks import History
 from facehall.engine.callbacks.history import Row
 from facehall.metrics import count_parameters
@@ -31,7 +32,7 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
         "discriminator": _network(module.discriminator),
         "perceptual": "none" if module.perceptual is None else _layers(module.perceptual),
         "metrics": module.protocol.description,
-        "data": f"{type(training.datamodule.source).__name__}: {training.datamodule.description}",
+        "data": training.datamodule.description,
         "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
         f"x {training.trainer.num_devices}, {training.threads} threads, precision {training.trainer.precision}",
@@ -43,7 +44,7 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
     lines = [f"facehall {__version__}: {cfg.name}, x{cfg.scale}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
     lines += training.datamodule.survey.report().splitlines()
-    if type(training.datamodule.source).__name__ == "SampleSource":
+    if type(training.datamodule) is PatchDataModule and isinstance(training.datamodule.source, SampleSource):
         lines.append(PAPERS_SET)
     return "\n".join(lines)
 

@@ -16,9 +16,11 @@ from facehall.data.degradations import (
 from facehall.data.div2k import Div2kSource
 from facehall.data.faces import FacesSource
 from facehall.data.folders import FolderSource, PairedSource
+from facehall.data.mined import MinedSource
 from facehall.data.mining import Corner, Mining
 from facehall.data.pairs import Pairs, load_pair
 from facehall.data.sample import SampleSource
+from facehall.data.shards import ShardDataModule
 from facehall.data.sources import ImageFile, Source
 from facehall.data.store import DiskStore, MemoryStore
 
@@ -36,6 +38,7 @@ __all__ = [
     "ImageFile",
     "LowLightDegradation",
     "MemoryStore",
+    "MinedSource",
     "Mining",
     "PairedSource",
     "Pairs",
@@ -46,6 +49,7 @@ __all__ = [
     "RealStage",
     "Recipe",
     "SampleSource",
+    "ShardDataModule",
     "Source",
     "load_pair",
     "recipe_of",

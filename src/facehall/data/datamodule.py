@@ -99,7 +99,7 @@ class PatchDataModule(L.LightningDataModule):
         counts = ", ".join(f"{len(self.survey.files[which])} {which}" for which in ("train", "val"))
         side = self.patch_size * self.scale
         batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
-        return f"{counts} images; {batches}"
+        return f"{type(self.source).__name__}: {counts} images; {batches}"
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._rank_and_world()

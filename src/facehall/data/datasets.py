@@ -19,6 +19,11 @@ from facehall.imaging import to_tensor
 Item = dict[str, Any]
 
 
+def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
+    """Lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], out of uint8 arrays, and the name."""
+    return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": name}
+
+
 class PatchDataset(Dataset):
     """Mined patches, each with its flatness, the rejections before it and the threshold of its epoch.
 
@@ -183,5 +188,4 @@ class ImageDataset(Dataset):
 
     def __getitem__(self, index: int) -> Item:
         file = self.files[index]
-        lr, hr = self.pairs(file)
-        return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": file.name}
+        return pair_item(file.name, *self.pairs(file))

@@ -1,0 +1,203 @@
+"""Cut and store training patches: ``python -m facehall.mine data=folder data.root=DIR output=OUT``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from omegaconf import DictConfig, OmegaConf
+from torch.utils.data import DataLoader, Subset
+
+from facehall.assets.locking import file_lock
+from facehall.cli import entry_point, original_text
+from facehall.config import build
+from facehall.data.begun import begin
+from facehall.data.patch_sheet import contact_sheet
+from facehall.data.patch_store import MANIFEST, StoredPatch, read_manifest, write_manifest
+from facehall.data.picture_miner import PictureMiner
+from facehall.data.shard_files import check_litdata, write_shards
+from facehall.data.sources import SPLITS
+from facehall.errors import FacehallError
+from facehall.imaging import write_picture
+from facehall.progress import progress_bar
+from facehall.runs import shown
+
+SHEET = "contact_sheet.png"
+UNDECISIVE = ("output", "workers", "checks", "patches")
+"""Keys that do not change what is mined, or only repeat others."""
+_GO_ON = " What is stored is whole: the same command goes on with the rest."
+LISTED = 20
+"""How many unusable pictures are told one by one."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in the output folder; what begins with a dot is gone when everything is done."""
+
+    output: Path
+    shards: bool
+
+    @property
+    def store(self) -> Path:
+        """The root of the pairs."""
+        return self.output / ".patches" if self.shards else self.output
+
+    @property
+    def results(self) -> Path:
+        """What the finished pictures left."""
+        return self.output / ".results"
+
+
+def mine(cfg: DictConfig) -> list[StoredPatch]:
+    """Mine the patches of a source and store them as conf/mine.yaml says.
+
+    Returns:
+        the rows of the manifest.
+
+    Raises:
+        FacehallError: a mistake in the config, the output folder or the pictures, or a full disk.
+    """
+    _check(cfg)
+    layout = Layout(Path(str(cfg.output)), cfg.format == "shards")
+    if layout.shards:
+        check_litdata(f"format={cfg.format}")
+    complete = (layout.output / MANIFEST).is_file()
+    miner = None if complete else _miner(cfg, layout)  # mistakes come before anything is written
+    try:
+        layout.output.mkdir(parents=True, exist_ok=True)
+        with file_lock(layout.output / ".lock", on_wait=lambda: _taken(layout.output)):
+            begin(layout.output, _settings(cfg))
+            if miner is not None:
+                return _mine(cfg, layout, miner)
+            _clear(layout)
+            patches = read_manifest(layout.output)
+            print(f"{shown(layout.output)} is complete already: {_counted(patches)}.")
+            return patches
+    except OSError as error:
+        raise FacehallError(f"{layout.output} cannot be written: {error.strerror or error}.{_GO_ON}") from error
+
+
+def _miner(cfg: DictConfig, layout: Layout) -> PictureMiner:
+    source = build(cfg.data, "data")
+    root = cfg.data.get("root")
+    if root is not None and layout.output.resolve().is_relative_to(Path(str(root)).resolve()):
+        raise FacehallError(
+            f"output={layout.output} lies inside data.root={root}: the patches would be taken for pictures. Give "
+            "output=DIR of a folder elsewhere."
+        )
+    pictures = [(which, file) for which in SPLITS if which in cfg.splits for file in source.split(which)]
+    options = (cfg.scale, cfg.patch_size, cfg.patches_per_image)
+    tools = (build(cfg.mining, "mining"), build(cfg.degradation, "degradation"), cfg.seed)
+    return PictureMiner(pictures, layout.store, layout.results, *options, *tools)
+
+
+def _mine(cfg: DictConfig, layout: Layout, miner: PictureMiner) -> list[StoredPatch]:
+    pictures = miner.pictures
+    failures = _run(miner, os.cpu_count() or 1 if cfg.workers is None else cfg.workers)
+    if failures:
+        _tell(failures, len(pictures), strict=cfg.checks == "strict")
+    patches = [patch for picture in pictures for patch in miner.patches(*picture)]
+    if not patches:
+        raise FacehallError(f"None of the {len(pictures)} pictures gave a patch, so {layout.output} holds none.")
+    _sweep(layout, patches)
+    write_picture(layout.output / SHEET, contact_sheet(layout.store, patches))
+    if layout.shards:
+        for which in cfg.splits:
+            rows = [patch for patch in patches if patch.split == which]
+            write_shards(layout.output / which, layout.store, rows, cfg.chunk_mb, cfg.seed)
+    write_manifest(layout.output, patches)
+    _clear(layout)
+    print(f"{_counted(patches)} out of {len(pictures) - len(failures)} pictures are in {shown(layout.output)}.")
+    return patches
+
+
+def _run(miner: PictureMiner, workers: int) -> list[str]:
+    """Mine what is not done yet; why the others cannot be used, in order."""
+    todo = [i for i, picture in enumerate(miner.pictures) if not miner.result(*picture).is_file()]
+    # The DataLoader's processes end with this one, and it with an error when one of them is killed.
+    loader = DataLoader(Subset(miner, todo), batch_size=None, num_workers=min(workers, len(todo)))
+    failures: list[str] = []
+    try:
+        with progress_bar("mining", len(todo)) as advance:
+            for failure in loader:
+                failures += [failure] if failure else []
+                advance()
+    except FacehallError as error:
+        raise FacehallError(original_text(error) + _GO_ON) from error
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):  # how one that is gone is told
+            raise
+        raise FacehallError(
+            f"a worker process was killed, for want of memory perhaps ({str(error).splitlines()[0]}).{_GO_ON} "
+            "workers=1 needs the least memory."
+        ) from error
+    return failures
+
+
+def _tell(failures: list[str], count: int, strict: bool) -> None:
+    listed = " ".join(failures[:LISTED]) + (f" And {len(failures) - LISTED} more." if len(failures) > LISTED else "")
+    told = f"{len(failures)} of {count} pictures cannot be used: {listed}"
+    if strict:
+        raise FacehallError(f"{told} Mend or remove them and give the same command again, or set checks=skip.")
+    print(told)
+
+
+def _sweep(layout: Layout, patches: list[StoredPatch]) -> None:
+    """Remove what an interruption or pictures that are gone since left among the pairs."""
+    keep = {patch.file(layout.store, kind) for patch in patches for kind in ("HR", "LR")}
+    folders = [layout.store / which / kind for which in SPLITS for kind in ("HR", "LR")]
+    for path in [path for folder in folders for path in folder.rglob("*")]:
+        if path.suffix in (".png", ".part") and path not in keep:
+            path.unlink()
+    _drop_partial(layout.output)
+
+
+def _drop_partial(folder: Path) -> None:
+    for path in folder.glob(".*.part"):
+        if path.is_file():
+            path.unlink()
+
+
+def _clear(layout: Layout) -> None:
+    for folder in (layout.results, *([layout.store] if layout.shards else [])):
+        shutil.rmtree(folder, ignore_errors=True)
+    _drop_partial(layout.output)
+
+
+def _counted(patches: list[StoredPatch]) -> str:
+    parts = {which: sum(patch.split == which for patch in patches) for which in SPLITS}
+    return f"{len(patches):,} patches ({', '.join(f'{count:,} {which}' for which, count in parts.items() if count)})"
+
+
+def _settings(cfg: DictConfig) -> dict[str, Any]:
+    """What decides the patches."""
+    everything = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(everything, dict)
+    return {str(key): value for key, value in everything.items() if key not in UNDECISIVE}
+
+
+def _taken(output: Path) -> NoReturn:
+    raise FacehallError(f"{output}: another facehall.mine is at work there. Let it finish, or give another output.")
+
+
+def _check(cfg: DictConfig) -> None:
+    for key, least in (("scale", 1), ("patch_size", 1), ("patches_per_image", 1), ("seed", 0), ("workers", 0)):
+        value = cfg[key]
+        if not (isinstance(value, int) and value >= least) and not (key == "workers" and value is None):
+            raise FacehallError(f"{key}={value}: give a whole number from {least} on.")
+    for key, options in (("format", ("png", "shards")), ("checks", ("strict", "skip"))):
+        if cfg[key] not in options:
+            raise FacehallError(f"{key}={cfg[key]}: give {' or '.join(options)}.")
+    if not cfg.splits or not set(cfg.splits) <= set(SPLITS):
+        raise FacehallError(f"splits={list(cfg.splits)}: give one or more of {', '.join(SPLITS)}, as [train,val].")
+    if not 0 < cfg.chunk_mb <= 1024:
+        raise FacehallError(f"chunk_mb={cfg.chunk_mb}: give a size in megabytes, above 0 and at most 1024.")
+
+
+main = entry_point("mine")(mine)
+
+if __name__ == "__main__":
+    main()
