@@ -249,7 +249,7 @@ def main() -> None:
     optimizer = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], betas=(0.9, 0.99))
     store = make_store(options.data, options.store or options.out / "crops.npy")
     validation = Validation(options.data, teacher)
-    state = {"step": 0, "seconds": 0.0, "best": -1.0}
+    state = {"step": 0, "seconds": 0.0, "best": 1e9}
     checkpoint = options.out / "last.pt"
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
@@ -291,8 +291,8 @@ def main() -> None:
             row |= {name: value / count for name, value in sums.items()} | seen
             log(options.out / "log.csv", row)
             sums, count = {}, 0
-            if seen["spearman"] > state["best"]:
-                state["best"] = seen["spearman"]
+            if seen["log_spread"] < state["best"]:  # finer than Spearman's coefficient, which is soon near 1
+                state["best"] = seen["log_spread"]
                 ship(averaged.module, options.out / "vgg16s.safetensors", state["step"])
             with replacing(checkpoint) as partial:
                 parts = {"student": student, "averaged": averaged, "optimizer": optimizer}

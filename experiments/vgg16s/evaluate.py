@@ -51,7 +51,7 @@ def measure(pairs: Pairs, weights: str | None) -> dict[str, np.ndarray]:
     return found
 
 
-def direction(pairs: Pairs, weights: str | None, count: int = 200) -> dict[str, float]:
+def direction(pairs: Pairs, weights: str | None, count: int = 100) -> dict[str, float]:
     """Mean cosine of the gradient in the distorted image with that of VGG16's distance, over `count` pairs."""
     chosen = np.random.default_rng(1).permutation(len(pairs.clean))[:count]
     x, y = pairs.distorted[chosen], pairs.clean[chosen]

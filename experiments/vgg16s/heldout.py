@@ -37,7 +37,7 @@ class Pairs:
     picture: list[str]
 
 
-def heldout_pairs(data: Path, psnr: Path, gan: Path, per_picture: int = 5) -> Pairs:
+def heldout_pairs(data: Path, psnr: Path, gan: Path, per_picture: int = 4) -> Pairs:
     """Each picture gives one crop and `per_picture` distortions, which take turns so that each comes equally often.
 
     Args:

@@ -1,7 +1,8 @@
 """What each loss costs beside the default generator: python experiments/vgg16s/speed.py [--threads 2]
 
 The candidates take turns with the generator's own step, so that what else the machine does falls on all of them, and
-the medians of their ratios are reported. Writes cost.csv beside this file.
+the medians of their ratios are reported: of wall-clock time, and of the time that the process had on a core, which
+tells nothing of how well threads share the work but is less troubled by other work. Writes cost.csv beside this file.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from facehall.progress import progress_bar
 from facehall.runs import register_resolvers
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """On the wall's clock, and on cores."""
+    wall, cores = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - cores
 
 
 def main() -> None:
@@ -61,29 +63,23 @@ def main() -> None:
 
     networks = candidates(options.weights)
     work = {name: added_by(PerceptualLoss(extractor, layers)) for name, (extractor, layers) in networks.items()}
-    times: dict[str, list[float]] = {name: [] for name in ("own", *work)}
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
     with progress_bar("rounds", options.rounds) as advance:
         for turn in range(options.rounds + 1):
-            found = {"own": seconds(own_step)} | {name: seconds(function) for name, function in work.items()}
-            if turn:  # the first warms up
-                for name, value in found.items():
-                    times[name].append(value)
+            for name, function in work.items():
+                own, added = seconds(own_step), seconds(function)
+                if turn:  # the first warms up
+                    ratios[name].append((added[0] / own[0], added[1] / own[1]))
             advance()
-    example = hr[:1]
-    reference = count_gmacs(networks["VGG16, two layers"][0], example)
+    reference = count_gmacs(networks["VGG16, two layers"][0], hr[:1])
     with (Path(__file__).parent / "cost.csv").open("w", newline="") as file:
-        columns = ["loss", "parameters", "gmacs", "macs_over_vgg16", "ms", "over_own_step"]
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        own = statistics.median(times["own"])
-        rows: list[list[object]] = [["the generator's own step", count_parameters(generator), "", "", own, 1.0]]
+        writer.writerow(["loss", "parameters", "gmacs", "macs_over_vgg16", "wall_over_own_step", "cores_over_own_step"])
         for name, (extractor, _) in networks.items():
-            gmacs = count_gmacs(extractor, example)
-            ratio = statistics.median(a / b for a, b in zip(times[name], times["own"], strict=True))
+            gmacs = count_gmacs(extractor, hr[:1])
+            wall, cores = (statistics.median(column) for column in zip(*ratios[name], strict=True))
             sizes = [count_parameters(extractor), f"{gmacs:.4f}", f"{gmacs / reference:.4f}"]
-            rows.append([name, *sizes, statistics.median(times[name]), ratio])
-        for *first, milliseconds, ratio in rows:
-            row = [*first, f"{1000 * milliseconds:.0f}", f"{ratio:.3f}"]
+            row = [name, *sizes, f"{wall:.3f}", f"{cores:.3f}"]
             writer.writerow(row)
             print("  ".join(map(str, row)))
 
