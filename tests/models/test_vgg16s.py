@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -93,19 +96,34 @@ def test_unfit_weights_are_refused(tmp_path):
         VGG16sFeatures(widths=((8, 8), (16, 16), (32, 32, 32)))
 
 
+@pytest.fixture
+def distill(monkeypatch):
+    """The experiment's module."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments" / "vgg16s")
+    return importlib.import_module("distill")
+
+
+def test_folding_keeps_the_distances(distill):
+    torch.manual_seed(0)
+    student = distill.Student(((4, 4), (6, 6), (8, 8, 8)))
+    x, y = IMAGES[:1], IMAGES[1:]
+    wanted = student.distances(student.network(x), student.network(y))[0]
+    shipped = student.folded()
+    found = torch.stack([(shipped(x)[name] - shipped(y)[name]).square().mean() for name in VGG16S_LAYERS])
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=0)
+
+
 def sample_pairs():
-    """(distorted, clean) crops of 96x96 of the sample photographs, 8 distortions of 18 crops."""
+    """(distorted, clean): a 64x64 crop of each sample photograph in eight distortions."""
     rng = np.random.default_rng(0)
     clean, distorted = [], []
-    for which in ("train", "val", "test"):
-        for file in SampleSource().split(which):
-            picture = read_rgb(file.hr)
-            for _ in range(2):
-                top, left = (int(rng.integers(0, n - 96)) for n in picture.shape[:2])
-                crop = picture[top : top + 96, left : left + 96].astype(np.float32) / 255
-                for changed in distortions(crop, rng):
-                    clean.append(crop)
-                    distorted.append(changed)
+    for file in (file for which in ("train", "val", "test") for file in SampleSource().split(which)):
+        picture = read_rgb(file.hr)
+        top, left = (int(rng.integers(0, length - 64)) for length in picture.shape[:2])
+        crop = picture[top : top + 64, left : left + 64].astype(np.float32) / 255
+        found = distortions(crop, rng)
+        distorted += found
+        clean += [crop] * len(found)
     return tuple(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).float() for x in (distorted, clean))
 
 
@@ -115,7 +133,7 @@ def distortions(crop, rng):
         return upscale_bicubic(small, scale)[0].permute(1, 2, 0).numpy()
 
     def compressed(quality):
-        _, data = cv2.imencode(".jpg", (crop * 255).round(), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _, data = cv2.imencode(".jpg", (crop * 255).round().astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
         return cv2.imdecode(data, cv2.IMREAD_COLOR) / 255
 
     noise = rng.standard_normal(crop.shape)
