@@ -19,6 +19,12 @@ def test_absent_from_the_state_dict_and_not_missed():
     Owner().load_state_dict(owner.state_dict(), strict=True)
 
 
+def test_a_tensor_under_two_names_is_missed_under_neither():
+    owner = Owner()
+    owner.helper.network.again = owner.helper.network[0]
+    owner.load_state_dict(owner.state_dict(), strict=True)
+
+
 def test_other_missing_keys_are_still_missed():
     incompatible = Owner().load_state_dict({"own.weight": torch.zeros(2, 2)}, strict=False)
     assert incompatible.missing_keys == ["own.bias"]

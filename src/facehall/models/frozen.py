@@ -31,7 +31,8 @@ class Frozen(nn.Module):
 
 def _forget_missing(module: nn.Module, incompatible_keys: Any) -> None:
     """Drop the keys that this module leaves out on purpose; the hook sees its own prefix only through the names."""
-    own = {name for name, _ in module.named_parameters()} | {name for name, _ in module.named_buffers()}
+    tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    own = {name for name, _ in tensors}  # a tensor under two names, as in LPIPS, is missed under both
     incompatible_keys.missing_keys[:] = [
         key for key in incompatible_keys.missing_keys if not any(key.endswith(name) for name in own)
     ]

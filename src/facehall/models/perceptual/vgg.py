@@ -18,7 +18,8 @@ _CONVOLUTIONS = tuple(f"{block}_{i}" for block, count in enumerate(_BLOCKS, 1) f
 LAYERS: tuple[str, ...] = tuple(f"{kind}{name}" for name in _CONVOLUTIONS for kind in ("conv", "relu"))
 """Valid layer names, shallow to deep: conv1_1, relu1_1, conv1_2, ..., conv5_3, relu5_3."""
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet statistics, RGB in [0,1]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Statistics of RGB in [0,1] that the extractors normalise by."""
 
 
 class VGG16Features(nn.Module):
@@ -61,8 +62,8 @@ class VGG16Features(nn.Module):
             position = {str(index): i for i, (index, *_) in enumerate(asset.convolutions)}
             renamed = {f"{position[key.split('.')[1]]}.{key.split('.')[2]}": value for key, value in values.items()}
             self.convolutions.load_state_dict(renamed, assign=True)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.requires_grad_(False)
         super().train(False)
 

@@ -1,0 +1,102 @@
+"""What the default generator becomes with each loss: python experiments/vgg16s/generators.py --data DIR --out DIR
+
+Trains by `make train`'s recipe on the sample photographs. The PSNR phase knows no perceptual loss: it is run once a
+seed, and each arm goes on from its checkpoint. Whatever is done already is left alone, so the same command goes on
+after a stop. Writes generators.csv beside this file as far as it has come.
+
+--short STEPS adds VGG16 with a GAN phase of as many steps as it makes in the time of VGG16s' whole one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from facehall.imaging import downscale_bicubic, quantize
+from facehall.metrics.lpips import LPIPS
+from facehall.models.weights import load_generator
+from pictures import pictures, read
+
+HERE = Path(__file__).parent
+SETS = {"natural": "benchmark/DIV2K_valid100_crop256", "faces": "faces/test/celebahq512"}
+EACH = 40  # pictures of a set
+
+
+def train(folder: Path, seed: int, *overrides: str) -> None:
+    """One training in a folder of its own, or on from the checkpoint there."""
+    resume = [f"resume={folder}"] if (folder / "checkpoints/last.ckpt").is_file() else [f"hydra.run.dir={folder}"]
+    options = [f"seed={seed}", "logger=none", "trainer.enable_progress_bar=false", "callbacks.samples=null"]
+    command = [sys.executable, "-m", "facehall.train", "experiment=esrgan_vgg16s", *options, *resume, *overrides]
+    print(" ".join(command[2:]), flush=True)
+    subprocess.run(command, check=True)
+
+
+def arm(out: Path, seed: int, name: str, *overrides: str) -> Path:
+    """The weights of one arm, trained if need be on from the seed's PSNR phase."""
+    start, folder = out / f"psnr_{seed}", out / f"{name}_{seed}"
+    if not (start / "summary.json").is_file():
+        train(start, seed, "perceptual=none", "trainer.max_epochs=10")  # 10 epochs of 50 steps are the PSNR phase
+    if not (folder / "summary.json").is_file():
+        if not (folder / "checkpoints/last.ckpt").is_file():
+            shutil.copytree(start, folder, ignore=shutil.ignore_patterns("summary.json"), dirs_exist_ok=True)
+        train(folder, seed, *overrides)
+    return folder
+
+
+@torch.no_grad()
+def lpips_of(weights: Path, data: Path, measure: LPIPS) -> dict[str, float]:
+    """Mean LPIPS (AlexNet) x4 of the first pictures of each set, made 256 pixels large where they are larger."""
+    generator, found = load_generator(weights), {}
+    for name, folder in SETS.items():
+        values = []
+        for path in pictures(data / folder)[:EACH]:
+            hr = torch.from_numpy(read(path)).permute(2, 0, 1)[None]
+            if hr.shape[-1] > 256:
+                hr = quantize(F.interpolate(hr, size=(256, 256), mode="area"))
+            sr = quantize(generator(quantize(downscale_bicubic(hr, 4))))
+            values.append(float(measure(sr[..., 4:-4, 4:-4], hr[..., 4:-4, 4:-4])))
+        found[name] = sum(values) / len(values)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--short", type=int, help="steps")
+    options = parser.parse_args()
+    arms = {"vgg16s": ["perceptual=vgg16s"], "vgg16": ["perceptual=vgg16"]}
+    if options.short:
+        arms["vgg16_short"] = ["perceptual=vgg16", f"curriculum.gan_steps={options.short}"]
+    measure, rows = LPIPS("alex"), []
+    for seed in options.seeds:
+        for name, overrides in arms.items():
+            folder = arm(options.out.absolute(), seed, name, *overrides)
+            measured = folder / "lpips.json"
+            if not measured.is_file():
+                found = lpips_of(folder / "weights/generator_ema.safetensors", options.data, measure)
+                measured.write_text(json.dumps(found))
+            summary, found = json.loads((folder / "summary.json").read_text()), json.loads(measured.read_text())
+            end = summary["end_of_gan_phase"]
+            row = {"perceptual": name, "seed": seed, "steps": summary["steps"], "gan_seconds": summary["seconds"]}
+            row |= {f"lpips_{key}": f"{value:.4f}" for key, value in found.items()}
+            row |= {"lpips_sample": f"{end['lpips']:.4f}", "psnr_sample": f"{end['psnr']:.2f}"}
+            rows.append(row)
+            print(row, flush=True)
+            with (HERE / "generators.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What each loss costs beside the default generator: python experiments/vgg16s/speed.py [--threads 2]
+
+The candidates take turns with the generator's own step, so that what else the machine does falls on all of them, and
+the medians of their ratios are reported: of wall-clock time, and of the time that the process had on a core, which
+tells nothing of how well threads share the work but is less troubled by other work. Writes cost.csv beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from candidates import candidates
+from facehall.config import build, conf_dir
+from facehall.losses import PerceptualLoss, charbonnier
+from facehall.metrics.cost import count_gmacs, count_parameters
+from facehall.progress import progress_bar
+from facehall.runs import register_resolvers
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """On the wall's clock, and on cores."""
+    wall, cores = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--weights", help="of VGG16s (default: the package's)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    register_resolvers()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("train", overrides=["experiment=esrgan_vgg16s"])
+
+    side, batch = cfg.patches.patch_size, cfg.patches.batch_size
+    lr, hr = torch.rand(batch, 3, side, side), torch.rand(batch, 3, cfg.scale * side, cfg.scale * side)
+    sr = torch.rand_like(hr).requires_grad_()
+    generator = build(cfg.generator, "generator")
+    optimizer = build(cfg.optimizer.generator, "optimizer.generator")(generator.parameters())
+
+    def own_step() -> None:
+        optimizer.zero_grad()
+        charbonnier(generator(lr), hr).backward()
+        optimizer.step()
+
+    def added_by(loss: PerceptualLoss) -> Callable[[], None]:
+        def work() -> None:  # the SR branch forward and backward, the HR branch forward
+            sr.grad = None
+            loss(sr, hr).backward()
+
+        return work
+
+    networks = candidates(options.weights)
+    work = {name: added_by(PerceptualLoss(extractor, layers)) for name, (extractor, layers) in networks.items()}
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+    with progress_bar("rounds", options.rounds) as advance:
+        for turn in range(options.rounds + 1):
+            for name, function in work.items():
+                own, added = seconds(own_step), seconds(function)
+                if turn:  # the first warms up
+                    ratios[name].append((added[0] / own[0], added[1] / own[1]))
+            advance()
+    reference = count_gmacs(networks["VGG16, two layers"][0], hr[:1])
+    with (Path(__file__).parent / "cost.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["loss", "parameters", "gmacs", "macs_over_vgg16", "wall_over_own_step", "cores_over_own_step"])
+        for name, (extractor, _) in networks.items():
+            gmacs = count_gmacs(extractor, hr[:1])
+            wall, cores = (statistics.median(column) for column in zip(*ratios[name], strict=True))
+            sizes = [count_parameters(extractor), f"{gmacs:.4f}", f"{gmacs / reference:.4f}"]
+            row = [name, *sizes, f"{wall:.3f}", f"{cores:.3f}"]
+            writer.writerow(row)
+            print("  ".join(map(str, row)))
+
+
+if __name__ == "__main__":
+    main()

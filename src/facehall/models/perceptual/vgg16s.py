@@ -1,0 +1,133 @@
+"""VGG16s: a small network whose eq. 1 distance stands for VGG16's; its weights come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from facehall.errors import FacehallError
+from facehall.models.perceptual.vgg import IMAGENET_MEAN, IMAGENET_STD
+
+VGG16S_LAYERS = ("conv2_2", "conv3_3")
+"""The layers that were distilled, shallow to deep; each has the stride of its namesake in VGG16 (2 and 4)."""
+
+VGG16S_WEIGHTS = Path(__file__).with_name("vgg16s.safetensors")
+"""The file in the package; `vgg16s.md` beside it says what it was trained on."""
+
+WIDTHS = ((16, 16), (48, 48), (96, 96, 96))
+"""Channels of each 3x3 convolution, block by block; VGG16 has 64, 64 | 128, 128 | 256, 256, 256."""
+
+
+class VGG16sFeatures(nn.Module):
+    """The features of VGG16s at named layers, before the ReLU; used exactly as `VGG16Features` is, and as frozen.
+
+    The network has VGG16's shape at a fraction of its width. It was distilled from VGG16 so that mean squared
+    differences of its features are those of VGG16's: `0.5 MSE(conv2_2) + 0.5 MSE(conv3_3)` has VGG16's magnitude,
+    and weights of losses keep their meaning. The features as such are no projection of VGG16's that anyone could
+    name. The first layer's features leave through a 1x1 convolution that makes them so; the last layer's was folded
+    into its convolution.
+
+    Args:
+        layers: names out of `VGG16S_LAYERS`; a mapping counts by its keys.
+        weights: a safetensors file of the same network; None takes the package's own.
+        pretrained: False gives RANDOM weights that mean nothing; for tests and for training them.
+        widths: of a network to be trained; the package's weights fit the default.
+
+    Raises:
+        FacehallError: on an unknown layer name, or if the weights cannot be read or are of another network.
+
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        layers: Iterable[str] | str = VGG16S_LAYERS,
+        weights: str | Path | None = None,
+        pretrained: bool = True,
+        widths: Sequence[Sequence[int]] = WIDTHS,
+    ) -> None:
+        super().__init__()
+        self.layers = _check_layers(layers)
+        depth = 3 if "conv3_3" in self.layers else 2
+        self.min_size = 2 ** (depth - 1)
+        # Built without values where a file gives them: it is faster, and leaves the random state as it was.
+        with torch.device("meta" if pretrained else "cpu"):
+            ends = [3, *(block[-1] for block in widths)]
+            self.blocks = nn.ModuleList(
+                nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise((start, *block)))
+                for start, block in zip(ends, widths[:depth], strict=False)
+            )
+            self.head = nn.Conv2d(widths[1][-1], widths[1][-1], 1, bias=False)
+        if pretrained:
+            self._load(Path(weights or VGG16S_WEIGHTS))
+        else:
+            nn.init.dirac_(self.head.weight)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+
+    def _load(self, path: Path) -> None:
+        if not path.is_file():
+            raise FacehallError(f"{path}: there is no such weights file; perceptual.extractor.weights names it.")
+        try:
+            state = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise FacehallError(f"{path}: this is not a readable safetensors file ({error}).") from None
+        own = {name: value.shape for name, value in self.state_dict().items()}
+        wrong = [name for name, shape in own.items() if name not in state or state[name].shape != shape]
+        if wrong:
+            raise FacehallError(
+                f"{path}: these are not the weights of VGG16s: {wrong[0]} is missing or has another shape. Leave "
+                "perceptual.extractor.weights null for the package's own, or name a file of experiments/vgg16s."
+            )
+        self.load_state_dict({name: state[name].float() for name in own}, assign=True)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of images (B, 3, H, W) in [0, 1]: layer name -> (B, C, H / 2^(block-1), W / 2^(block-1)).
+
+        Differentiable with respect to the images.
+
+        Raises:
+            FacehallError: if the images are not of that shape, or smaller than `min_size`.
+
+        """
+        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < self.min_size:
+            raise FacehallError(
+                f"VGG16s up to {self.layers[-1]} takes images of shape (B, 3, H, W) with H and W of at least "
+                f"{self.min_size} pixels; got {tuple(images.shape)}."
+            )
+        features: dict[str, Tensor] = {}
+        x = (images - self.mean) / self.std
+        for number, block in enumerate(self.blocks, 1):
+            if number > 1:
+                x = F.max_pool2d(x, kernel_size=2, stride=2)
+            for convolution in block.children():
+                before = convolution(x)
+                x = F.relu(before)
+            if number == 2 and "conv2_2" in self.layers:
+                features["conv2_2"] = self.head(before)
+            if number == 3:
+                features["conv3_3"] = before
+        return features
+
+
+def _check_layers(layers: Iterable[str] | str) -> tuple[str, ...]:
+    """The names without repetition, shallow to deep."""
+    names = {layers} if isinstance(layers, str) else set(layers)
+    unknown = sorted(str(name) for name in names if name not in VGG16S_LAYERS)
+    if unknown or not names:
+        what = f"has no layer '{unknown[0]}'" if unknown else "needs at least one layer name"
+        raise FacehallError(
+            f"VGG16s {what}: it was distilled for {' and '.join(VGG16S_LAYERS)}. Other layers are had with "
+            "perceptual=vgg16."
+        )
+    return tuple(name for name in VGG16S_LAYERS if name in names)
