@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from local_server import Server
 from torch import Tensor
 
 from facehall.assets.registry import ASSETS, Asset
+from local_server import Server
 
 
 @dataclass
