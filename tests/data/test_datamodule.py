@@ -220,6 +220,21 @@ def test_two_ranks_see_what_one_of_twice_the_batch_sees(source):
         assert torch.equal(whole["hr"][1::2], odd["hr"])
 
 
+def test_two_ranks_see_no_patch_twice_in_an_epoch(tmp_path):
+    """Their samples are different draws; of pictures with 160,000 patches each even chance does not repeat one."""
+    large = FolderSource(make_photographs(tmp_path, 4, side=600), 0.25, 0.25)
+
+    def of(rank):
+        module = datamodule(large, batch_size=8, steps_per_epoch=10)
+        device = torch.device("cpu")
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=2, strategy=SimpleNamespace(root_device=device))
+        return {patch.numpy().tobytes() for batch in module.train_dataloader() for patch in batch["hr"]}
+
+    first, second = of(0), of(1)
+    assert len(first) == len(second) == 80
+    assert not first & second
+
+
 def test_val_and_test_hold_whole_pictures_in_order(source):
     module = datamodule(source)
     for which, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
