@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import lightning as L
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from facehall.data.datasets import ImageDataset, PatchDataset, PatchLoader, PatchSampler
+from facehall.data.datasets import ImageDataset, Images, PatchDataset, PatchLoader, PatchSampler
 from facehall.data.degradations import Degradation
 from facehall.data.mining import Mining
 from facehall.data.pairs import Pairs
@@ -104,24 +104,20 @@ class PatchDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rank, world = self._rank_and_world()
         samples = self.batch_size * self.steps_per_epoch * world
-        dataset = PatchDataset(
-            self.survey.files["train"],
-            self.pairs,
-            self.patch_size,
-            samples,
-            self.mining,
-            self.seed,
-            self.symmetry,
-            leave_lr=self.degrade_on == "device",
-        )
         return PatchLoader(
-            dataset,
+            self._patches(samples),
             batch_size=self.batch_size,
             sampler=PatchSampler(samples, rank, world),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=self._on_gpu(),
         )
+
+    def _patches(self, samples_per_epoch: int) -> Dataset:
+        """What training draws from, addressed by global sample indices; a sibling with other patches says otherwise."""
+        options = {"symmetry": self.symmetry, "leave_lr": self.degrade_on == "device"}
+        files = self.survey.files["train"]
+        return PatchDataset(files, self.pairs, self.patch_size, samples_per_epoch, self.mining, self.seed, **options)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Degrade what the loader has left to the device."""
@@ -131,20 +127,25 @@ class PatchDataModule(L.LightningDataModule):
         return batch
 
     def val_dataloader(self) -> DataLoader:
-        return self._images("val")
+        return self._share("val")
 
     def test_dataloader(self) -> DataLoader:
-        return self._images("test")
+        return self._share("test")
 
-    def _images(self, which: Split) -> DataLoader:
+    def _images(self, which: Split) -> Images:
+        """The whole images of val or test; a sibling with other images says otherwise."""
+        return ImageDataset(self.survey.files["val"] if which == "val" else self.source.split(which), self.pairs)
+
+    def _share(self, which: Split) -> DataLoader:
+        """The images of this process, one a batch."""
         rank, world = self._rank_and_world()
-        files = self.survey.files[which] if which == "val" else self.source.split(which)
-        if len(files) < world:  # on every process alike: an error on some of them would leave the others waiting
+        images = self._images(which)
+        if len(images) < world:  # on every process alike: an error on some of them would leave the others waiting
             raise FacehallError(
-                f"{len(files)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
-                f"devices (trainer.devices={len(files)}) or more {which} images."
+                f"{len(images)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
+                f"devices (trainer.devices={len(images)}) or more {which} images."
             )
-        return DataLoader(ImageDataset(files[rank::world], self.pairs), batch_size=1, pin_memory=self._on_gpu())
+        return DataLoader(Subset(images, range(rank, len(images), world)), batch_size=1, pin_memory=self._on_gpu())
 
     def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -171,8 +172,18 @@ class PatchLoader(DataLoader):
         self._resume_at = state["epoch"], state["batches"]
 
 
-class ImageDataset(Dataset):
-    """Whole images in fixed order.
+class Images(Dataset):
+    """Whole images in fixed order, as items of lr, hr and name."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Item: ...
+
+
+class ImageDataset(Images):
+    """Whole images of files.
 
     Args:
         files: the pictures.

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset
 
 from facehall.data.chunk_store import ChunkStore
 from facehall.data.datamodule import PatchDataModule
-from facehall.data.datasets import ImageDataset, Item, PatchLoader, PatchSampler, pair_item
+from facehall.data.datasets import Images, Item, pair_item
 from facehall.data.degradations import Degradation
 from facehall.data.mined import check_fit
 from facehall.data.mining import Mining
@@ -88,7 +88,7 @@ class ShardDataset(Dataset):
         return chunk, int(self._places[2][position - int(ends[turn]) + int(self.items[chunk])])
 
 
-class StoredImages(Dataset):
+class StoredImages(Images):
     """The patches of shards, whole and in order, as images to measure."""
 
     def __init__(self, store: ChunkStore, scale: int) -> None:
@@ -183,32 +183,12 @@ class ShardDataModule(PatchDataModule):
         batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
         return f"{self._items('train')} stored patches of {self.root}, {images} val images; {batches}"
 
-    def train_dataloader(self) -> DataLoader:
-        rank, world = self._rank_and_world()
-        samples = self.batch_size * self.steps_per_epoch * world
-        store = self._store("train")
-        return PatchLoader(
-            ShardDataset(store, self.scale, self.patch_size, samples, self.seed, self.symmetry),
-            batch_size=self.batch_size,
-            sampler=PatchSampler(samples, rank, world),
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=self._on_gpu(),
-        )
+    def _patches(self, samples_per_epoch: int) -> Dataset:
+        options = (self.scale, self.patch_size, samples_per_epoch, self.seed, self.symmetry)
+        return ShardDataset(self._store("train"), *options)
 
-    def _images(self, which: Split) -> DataLoader:
-        rank, world = self._rank_and_world()
-        dataset: StoredImages | ImageDataset
-        if self.images == "shards":
-            dataset = StoredImages(self._store(which), self.scale)
-        else:
-            dataset = ImageDataset(self.source.split(which), self.pairs)
-        if len(dataset) < world:  # on every process alike: an error on some of them would leave the others waiting
-            raise FacehallError(
-                f"{len(dataset)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
-                f"devices (trainer.devices={len(dataset)}) or more {which} images."
-            )
-        return DataLoader(Subset(dataset, range(rank, len(dataset), world)), batch_size=1, pin_memory=self._on_gpu())
+    def _images(self, which: Split) -> Images:
+        return StoredImages(self._store(which), self.scale) if self.images == "shards" else super()._images(which)
 
     def _store(self, which: Split) -> ChunkStore:
         if which not in self._stores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ Make = Callable[[], np.ndarray]
 
 HEADER = 256
 """Bytes that .npy puts before an array, at most."""
+PATIENCE = 7 * 24 * 3600.0
+"""Seconds to wait for another process that decodes."""
 SPARE = 2**30
 """Bytes of a disk that are left to others."""
 
@@ -131,8 +134,11 @@ class DiskStore:
         with ExitStack() as stack:
             with suppress(OSError):  # where nothing can be written, nothing is shared
                 self.root.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(file_lock(self.root / ".lock"))
+                stack.enter_context(file_lock(self.root / ".lock", PATIENCE, self._tell))
             yield
+
+    def _tell(self) -> None:
+        print(f"facehall: another process decodes pictures into {self.root}: waiting.", file=sys.stderr, flush=True)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
