@@ -114,6 +114,20 @@ def test_nothing_in_a_store_is_unpickled(tmp_path):
     assert DiskStore(tmp_path).get("a", lambda: ones(1)).sum() == 1000
 
 
+def test_more_arrays_than_a_process_may_have_files_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    store, limits = DiskStore(tmp_path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(400, limits[1]), limits[1]))
+    try:
+        for i in range(500):
+            store.get(str(i), lambda i=i: np.full(3, i))
+        for i in range(500):
+            assert store.get(str(i), never)[0] == i
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert store.complaint is None
+
+
 def build(root) -> None:
     store = DiskStore(root)
     for i in range(40):

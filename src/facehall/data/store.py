@@ -24,6 +24,8 @@ Make = Callable[[], np.ndarray]
 
 HEADER = 256
 """Bytes that .npy puts before an array, at most."""
+OPEN = 256
+"""Maps that a process keeps open; each holds a file descriptor, of which a process often has no more than 1024."""
 PATIENCE = 7 * 24 * 3600.0
 """Seconds to wait for another process that decodes."""
 SPARE = 2**30
@@ -114,7 +116,7 @@ class DiskStore:
         return self.__dict__ | {"_open": {}}  # a memory map would be pickled as the pixels it shows
 
     def get(self, key: str, make: Make) -> np.ndarray:
-        array = self._open.get(key)
+        array = self._open.pop(key, None)
         if array is None:
             path = self._path(key)
             array = _map(path)
@@ -126,7 +128,9 @@ class DiskStore:
                     return self._memory.get(key, lambda: made)
             with suppress(OSError):
                 os.utime(path)  # in use: not to be removed by this run, nor soon by another
-            self._open[key] = array
+        self._open[key] = array
+        if len(self._open) > OPEN:
+            del self._open[next(iter(self._open))]  # the one that was asked for longest ago
         return array
 
     @contextmanager
@@ -194,13 +198,15 @@ class DiskStore:
 
 
 def _map(path: Path) -> np.ndarray | None:
-    """The array of a file; None where there is none, or a damaged one, which goes."""
+    """The array of a file; None where there is none that can be read; a damaged one goes."""
     try:
         # A plain view: np.memmap's own indexing costs more than the reading.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError, EOFError):
+    except (ValueError, EOFError):
         with suppress(OSError):
             path.unlink()
+        return None
+    except OSError:
         return None
