@@ -124,7 +124,11 @@ class DiskStore:
                 if key in self._memory:
                     return self._memory.get(key, make)
                 made = make()
-                if not self._write(path, made) or (array := _map(path)) is None:
+                if not self._write(path, made):
+                    return self._memory.get(key, lambda: made)
+                array = _map(path)
+                if array is None:
+                    self.complaint = f"{path} cannot be read back"
                     return self._memory.get(key, lambda: made)
             with suppress(OSError):
                 os.utime(path)  # in use: not to be removed by this run, nor soon by another
