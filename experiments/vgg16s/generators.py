@@ -2,7 +2,7 @@
 
 Trains by `make train`'s recipe on the sample photographs. The PSNR phase knows no perceptual loss: it is run once a
 seed, and each arm goes on from its checkpoint. Whatever is done already is left alone, so the same command goes on
-after a stop. Writes generators.csv beside this file as far as it has come.
+after a stop. Writes generators.csv beside this file as far as it has come, and generators.png.
 
 --short STEPS adds VGG16 with a GAN phase of as many steps as it makes in the time of VGG16s' whole one.
 """
@@ -20,7 +20,17 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from facehall.imaging import downscale_bicubic, quantize
+from facehall.data import SampleSource
+from facehall.imaging import (
+    comparison_sheet,
+    downscale_bicubic,
+    quantize,
+    read_rgb,
+    to_tensor,
+    to_uint8,
+    upscale_bicubic,
+    write_picture,
+)
 from facehall.metrics.lpips import LPIPS
 from facehall.models.weights import load_generator
 from pictures import pictures, read
@@ -67,6 +77,19 @@ def lpips_of(weights: Path, data: Path, measure: LPIPS) -> dict[str, float]:
     return found
 
 
+@torch.no_grad()
+def draw(folders: dict[str, Path], path: Path) -> None:
+    """The sample photographs of the validation by the generator of each folder."""
+    rows = []
+    for file in SampleSource().split("val"):
+        left, top, right, bottom = file.box
+        hr = to_tensor(read_rgb(file.hr)[top:bottom, left:right])[None]
+        small = downscale_bicubic(hr, 4)
+        made = [load_generator(folder / "weights/generator_ema.safetensors")(small) for folder in folders.values()]
+        rows.append([to_uint8(image[0]) for image in (upscale_bicubic(small, 4), *made, hr)])
+    write_picture(path, comparison_sheet(rows, ["bicubic", *folders, "HR"]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -87,7 +110,7 @@ def main() -> None:
                 measured.write_text(json.dumps(found))
             summary, found = json.loads((folder / "summary.json").read_text()), json.loads(measured.read_text())
             end = summary["end_of_gan_phase"]
-            row = {"perceptual": name, "seed": seed, "steps": summary["steps"], "gan_seconds": summary["seconds"]}
+            row = {"perceptual": name, "seed": seed, "steps": summary["steps"]}
             row |= {f"lpips_{key}": f"{value:.4f}" for key, value in found.items()}
             row |= {"lpips_sample": f"{end['lpips']:.4f}", "psnr_sample": f"{end['psnr']:.2f}"}
             rows.append(row)
@@ -96,6 +119,8 @@ def main() -> None:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
+    first = {name: options.out / f"{name}_{options.seeds[0]}" for name in arms}
+    draw(first, HERE / "generators.png")
 
 
 if __name__ == "__main__":
