@@ -1,16 +1,15 @@
 """Datasets and the DataModule: alignment, determinism, ranks, contracts."""
 
-import hashlib
 from collections import Counter
 from types import SimpleNamespace
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
+from witness import fingerprint, fit
 
 from facehall.config import build
 from facehall.data import (
@@ -47,9 +46,7 @@ def datamodule(source, **options):
 
 
 def fingerprints(batches):
-    return [
-        hashlib.sha256(batch["hr"].numpy().tobytes() + batch["lr"].numpy().tobytes()).hexdigest() for batch in batches
-    ]
+    return [fingerprint(batch) for batch in batches]
 
 
 def test_batches_keep_the_contract(source):
@@ -144,41 +141,6 @@ def test_batches_do_not_depend_on_workers(source):
     assert len(set(expected)) == 8
 
 
-class Witness(L.LightningModule):
-    """Learns nothing, remembers which batches it was given."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = []
-
-    def training_step(self, batch, index):
-        self.seen.append((self.current_epoch, index, *fingerprints([batch])))
-        return self.weight * batch["lr"].mean()
-
-    def validation_step(self, batch, index):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
-def fit(source, workers, epochs, callbacks=(), resume=None):
-    witness = Witness()
-    trainer = L.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        callbacks=list(callbacks),
-        enable_checkpointing=bool(callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    trainer.fit(witness, datamodule(source, workers=workers), ckpt_path=resume, weights_only=True)
-    return witness.seen
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
@@ -192,10 +154,10 @@ def fit(source, workers, epochs, callbacks=(), resume=None):
 )
 def test_a_resumed_training_sees_the_batches_that_were_left(source, tmp_path, workers, when, batches):
     saved = ModelCheckpoint(dirpath=tmp_path, filename="saved", **when)
-    fit(source, workers, epochs=2, callbacks=[saved])
-    whole = fit(source, workers, epochs=4)
+    fit(datamodule(source, workers=workers), 2, [saved])
+    whole = fit(datamodule(source, workers=workers), 4)
     assert len(set(whole)) == 16
-    assert fit(source, workers, epochs=4, resume=tmp_path / "saved.ckpt") == whole[batches:]
+    assert fit(datamodule(source, workers=workers), 4, resume=tmp_path / "saved.ckpt") == whole[batches:]
 
 
 def test_a_place_in_another_epoch_is_not_gone_to(source):

@@ -1,6 +1,5 @@
 """Shards: written by LitData, streamed in an order that nothing disturbs, never trusted."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,11 +8,11 @@ import sys
 import threading
 from types import SimpleNamespace
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from witness import fingerprint, fit
 
 from facehall.config import build
 from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule
@@ -72,11 +71,6 @@ def epochs(module, numbers):
         loader.sampler.set_epoch(epoch)
         seen += [fingerprint(batch) for batch in loader]
     return seen
-
-
-def fingerprint(batch):
-    pixels = batch["hr"].numpy().tobytes() + batch["lr"].numpy().tobytes()
-    return hashlib.sha256(pixels + " ".join(batch["name"]).encode()).hexdigest()
 
 
 def test_shards_hold_the_same_patches_as_the_pairs(mined):
@@ -156,46 +150,16 @@ def test_two_ranks_see_what_one_of_twice_the_batch_sees(shards):
         assert torch.equal(whole["hr"][1::2], odd["hr"])
 
 
-class Witness(L.LightningModule):
-    """Learns nothing, remembers which batches it was given."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = []
-
-    def training_step(self, batch, index):
-        self.seen.append((self.current_epoch, index, fingerprint(batch)))
-        return self.weight * batch["lr"].mean()
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
-def fit(module, callbacks=(), resume=None, max_epochs=4):
-    witness = Witness()
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = L.Trainer(
-        max_epochs=max_epochs,
-        accelerator="cpu",
-        callbacks=list(callbacks),
-        enable_checkpointing=bool(callbacks),
-        use_distributed_sampler=False,
-        limit_val_batches=0,
-        **quiet,
-    )
-    trainer.fit(witness, module, ckpt_path=resume, weights_only=True)
-    return witness.seen
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_training_sees_the_batches_that_were_left(shards, tmp_path, workers):
     saved = ModelCheckpoint(dirpath=tmp_path, filename="saved", every_n_train_steps=7)
-    whole = fit(datamodule(shards, workers=workers))
+    images = {"limit_val_batches": 0}
+    whole = fit(datamodule(shards, workers=workers), 4, **images)
     assert len(set(whole)) == 20
-    assert fit(datamodule(shards, workers=workers), [saved], max_epochs=2) == whole[:10]
-    assert fit(datamodule(f"local:{shards}", workers=workers), resume=tmp_path / "saved.ckpt") == whole[7:]
+    assert fit(datamodule(shards, workers=workers), 2, [saved], **images) == whole[:10]
+    far = datamodule(f"local:{shards}", workers=workers)
+    assert fit(far, 4, resume=tmp_path / "saved.ckpt", **images) == whole[7:]
 
 
 def test_a_training_on_shards_that_is_resumed_equals_one_that_is_not(compose_config, shards, pictures, tmp_path):

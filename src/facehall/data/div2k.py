@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from facehall.data.archives import Archive, fetch
-from facehall.data.folders import files_below, pair_up
+from facehall.data.folders import files_below, pair_up, paired_below
 from facehall.data.sources import ImageFile, Split, check_limits, check_split, limited
 from facehall.errors import FacehallError
 
@@ -143,10 +143,8 @@ class Div2kSource:
     def _test_pictures(self, folder: Path) -> list[ImageFile]:
         if not self.official:
             return files_below(folder)
-        for name in ("HR", "LR"):
-            if not (folder / name).is_dir():
-                raise FacehallError(
-                    f"{folder / name} is missing: with data.lr=official data.test_root={folder} must hold HR and LR "
-                    "with files of identical names. Or make LR images here: data.lr=make."
-                )
-        return pair_up(folder / "HR", folder / "LR")
+        return paired_below(
+            folder,
+            f"with data.lr=official data.test_root={folder} must hold HR and LR with files of identical names. Or make "
+            "LR images here: data.lr=make.",
+        )

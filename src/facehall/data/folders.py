@@ -104,13 +104,26 @@ class PairedSource(FolderSource):
     """
 
     def _files(self, folder: Path) -> list[ImageFile]:
-        for name in ("HR", "LR"):
-            if not (folder / name).is_dir():
-                raise FacehallError(
-                    f"{folder / name} is missing: data=paired takes a folder that holds HR and LR with files of "
-                    "identical names, or train, val and test with HR and LR in each. Without LR images use data=folder."
-                )
-        return pair_up(folder / "HR", folder / "LR")
+        return paired_below(
+            folder,
+            "data=paired takes a folder that holds HR and LR with files of identical names, or train, val and test "
+            "with HR and LR in each. Without LR images use data=folder.",
+        )
+
+
+def paired_below(folder: Path, needed: str) -> list[ImageFile]:
+    """The pairs of FOLDER/HR and FOLDER/LR; see `match`.
+
+    Args:
+        needed: what is wanted, for the message where one of the two is missing.
+
+    Raises:
+        FacehallError: it is.
+    """
+    for name in ("HR", "LR"):
+        if not (folder / name).is_dir():
+            raise FacehallError(f"{folder / name} is missing: {needed}")
+    return pair_up(folder / "HR", folder / "LR")
 
 
 def pair_up(hr_root: Path, lr_root: Path) -> list[ImageFile]:

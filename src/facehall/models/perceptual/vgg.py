@@ -22,6 +22,15 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Statistics of RGB in [0,1] that the extractors normalise by."""
 
 
+def check_images(images: Tensor, network: str, min_size: int) -> None:
+    """Raises FacehallError, in the network's name, where images are not (B, 3, H, W) of at least `min_size` pixels."""
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < min_size:
+        raise FacehallError(
+            f"{network} takes images of shape (B, 3, H, W) with H and W of at least {min_size} pixels; got "
+            f"{tuple(images.shape)}."
+        )
+
+
 class VGG16Features(nn.Module):
     """The activations of VGG16 (Simonyan and Zisserman, 2015) at named layers; frozen, always in evaluation
     mode.
@@ -81,11 +90,7 @@ class VGG16Features(nn.Module):
             FacehallError: if the images are not of that shape, or smaller than `min_size`.
 
         """
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < self.min_size:
-            raise FacehallError(
-                f"VGG16 up to {self.layers[-1]} takes images of shape (B, 3, H, W) with H and W of at least "
-                f"{self.min_size} pixels; got {tuple(images.shape)}."
-            )
+        check_images(images, f"VGG16 up to {self.layers[-1]}", self.min_size)
         features: dict[str, Tensor] = {}
         x = (images - self.mean) / self.std
         for name, convolution in zip(self._names, self.convolutions, strict=True):

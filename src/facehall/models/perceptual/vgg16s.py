@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from facehall.errors import FacehallError
-from facehall.models.perceptual.vgg import IMAGENET_MEAN, IMAGENET_STD
+from facehall.models.perceptual.vgg import IMAGENET_MEAN, IMAGENET_STD, check_images
 
 VGG16S_LAYERS = ("conv2_2", "conv3_3")
 """The layers that were distilled, shallow to deep; each has the stride of its namesake in VGG16 (2 and 4)."""
@@ -100,11 +100,7 @@ class VGG16sFeatures(nn.Module):
             FacehallError: if the images are not of that shape, or smaller than `min_size`.
 
         """
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < self.min_size:
-            raise FacehallError(
-                f"VGG16s up to {self.layers[-1]} takes images of shape (B, 3, H, W) with H and W of at least "
-                f"{self.min_size} pixels; got {tuple(images.shape)}."
-            )
+        check_images(images, f"VGG16s up to {self.layers[-1]}", self.min_size)
         features: dict[str, Tensor] = {}
         x = (images - self.mean) / self.std
         for number, block in enumerate(self.blocks, 1):
