@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,11 @@ class FolderSource:
         seed: decides with the names, by `random_split`: pictures that come or go leave the others where they are, but
             for one at a boundary.
         val_limit, test_limit: at most so many pictures of a split, drawn by name and seed too; None takes all.
+        size: shorter side in pixels to which larger pictures are reduced by bicubic; None keeps them.
+        exclude: sub-folders to leave out, anywhere in the tree.
+
+    Raises:
+        FacehallError: a limit or a size below 1; by `split`, the split is empty.
     """
 
     def __init__(
@@ -51,8 +57,14 @@ class FolderSource:
         seed: int = 0,
         val_limit: int | None = None,
         test_limit: int | None = None,
+        size: int | None = None,
+        exclude: Sequence[str] = (),
     ) -> None:
+        if size is not None and size < 1:
+            raise FacehallError(f"data.size={size}: give the shorter side in pixels, or null to keep pictures whole.")
         self.root = Path(root)
+        self.size = size
+        self.excluded = frozenset(exclude)
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.seed = seed
         self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
@@ -86,9 +98,12 @@ class FolderSource:
             if name and not any(folder.iterdir()):
                 instead = "put pictures there" if name == "train" else f"fill it, or remove it to have {name} dealt out"
                 raise FacehallError(f"{folder} is empty: {instead}.")
-            files = self._files(folder)
+            files = [replace(file, size=self.size) for file in self._files(folder) if not self._left_out(file)]
             self._listed[name] = [replace(file, name=f"{name}/{file.name}") for file in files] if name else files
         return self._listed[name]
+
+    def _left_out(self, file: ImageFile) -> bool:
+        return bool(self.excluded) and not self.excluded.isdisjoint(file.hr.relative_to(self.root).parts[:-1])
 
     def _files(self, folder: Path) -> list[ImageFile]:
         """What one folder holds; a sibling with another layout says otherwise."""

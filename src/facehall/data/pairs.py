@@ -12,7 +12,7 @@ from facehall.data.mining import Mining
 from facehall.data.sources import ImageFile
 from facehall.data.store import Store
 from facehall.errors import FacehallError
-from facehall.imaging import read_rgb, to_tensor, to_uint8
+from facehall.imaging import read_rgb, resize_bicubic, to_tensor, to_uint8
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -51,8 +51,17 @@ def check_pairs(files: Iterable[ImageFile]) -> None:
 
 
 def read_hr(file: ImageFile) -> np.ndarray:
-    """The HR picture, (H, W, 3) uint8, cut to the file's box."""
-    hr = read_rgb(file.hr)
+    """The HR picture, (H, W, 3) uint8, cut to the file's box and reduced to its size."""
+    hr = _cut(file, read_rgb(file.hr))
+    height, width = hr.shape[:2]
+    if file.size is None or file.size >= min(height, width):
+        return hr
+    factor = file.size / min(height, width)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    return to_uint8(resize_bicubic(to_tensor(hr), size))
+
+
+def _cut(file: ImageFile, hr: np.ndarray) -> np.ndarray:
     if file.box is None:
         return hr
     left, top, right, bottom = file.box
@@ -118,7 +127,7 @@ class Pairs:
     def _keys(self, file: ImageFile) -> tuple[str, str]:
         """Texts that change when the HR and LR arrays of a file would."""
         if file not in self._identities:
-            hr = f"{MADE_BY} {identity(file.hr)} {file.box}"
+            hr = f"{MADE_BY} {identity(file.hr)} {file.box} {file.size}"
             made_by = f"{self.degradation.name} {f'{self.seed} {file.name}' if self.degradation.random else ''}"
             made_of = made_by if file.lr is None else identity(file.lr)
             self._identities[file] = hr, f"{hr} x{self.scale} {made_of}"

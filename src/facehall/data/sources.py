@@ -25,12 +25,14 @@ class ImageFile:
         hr: the high-resolved file.
         lr: its low-resolved sibling; None where a degradation makes it.
         box: (left, top, right, bottom) to cut out of the HR file first; None keeps it whole.
+        size: shorter side in pixels to which HR is then reduced by bicubic; None, and a larger one, keep it.
     """
 
     name: str
     hr: Path
     lr: Path | None = None
     box: Box | None = None
+    size: int | None = None
 
 
 class Source(Protocol):
