@@ -15,19 +15,32 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.config import build
 from facehall.data import PatchDataModule
 from facehall.engine import Curriculum, SuperResolution
-from facehall.engine.runtime import set_threads
+from facehall.engine.levers import (
+    MEMORY_FORMATS,
+    Lever,
+    choose_fused,
+    choose_memory_format,
+    choose_precision,
+    choose_threads,
+    device_type,
+)
 from facehall.errors import FacehallError
 from facehall.losses import Objective, TermWeights
 
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that one training consists of."""
+    """Everything that one training consists of.
+
+    Attributes:
+        module, datamodule, trainer: Lightning's three.
+        levers: how the machine is used.
+    """
 
     module: SuperResolution
     datamodule: PatchDataModule
     trainer: L.Trainer
-    threads: int
+    levers: tuple[Lever, ...]
 
 
 def assemble(cfg: DictConfig) -> Training:
@@ -41,8 +54,8 @@ def assemble(cfg: DictConfig) -> Training:
     _ = datamodule.survey  # before anything else is built: pictures are what most often turns out to be wrong
     curriculum: Curriculum = build(cfg.curriculum, "curriculum")
     _check_accumulation(cfg.training.accumulate, cfg.patches.steps_per_epoch)
+    levers = _pull_levers(cfg)
     with _mistakes():
-        threads = set_threads(cfg.runtime.threads)
         module = SuperResolution(
             generator=build(cfg.generator, "generator"),
             objective=_objective(cfg.loss),
@@ -54,9 +67,24 @@ def assemble(cfg: DictConfig) -> Training:
             discriminator_optimizer=build(cfg.optimizer.discriminator, "optimizer.discriminator"),
             generator_scheduler=build(cfg.scheduler.generator, "scheduler.generator"),
             discriminator_scheduler=build(cfg.scheduler.discriminator, "scheduler.discriminator"),
+            memory_format=MEMORY_FORMATS[cfg.runtime.memory_format],
             **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
         )
-    return Training(module, datamodule, _trainer(cfg, curriculum), threads)
+    return Training(module, datamodule, _trainer(cfg, curriculum), levers)
+
+
+def _pull_levers(cfg: DictConfig) -> tuple[Lever, ...]:
+    """Choose what the config leaves open, and write it there: what is built from it refers to it."""
+    device = device_type(cfg.trainer.accelerator)
+    levers = (
+        choose_threads(cfg.runtime.threads),
+        choose_precision(cfg.trainer.precision, device),
+        choose_memory_format(cfg.runtime.memory_format, device),
+        choose_fused(cfg.runtime.fused, device),
+    )
+    for lever in levers:
+        OmegaConf.update(cfg, lever.name, lever.value)
+    return levers
 
 
 @contextmanager

@@ -35,11 +35,13 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
         "data": training.datamodule.description,
         "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
-        f"x {training.trainer.num_devices}, {training.threads} threads, precision {training.trainer.precision}",
+        f"x {training.trainer.num_devices}",
         "run folder": str(shown(Path(cfg.run_dir))),
     }
     if checkpoint is not None:
         parts["resumed from"] = str(shown(checkpoint))
+    for lever in training.levers:
+        parts[lever.name.rpartition(".")[2].replace("_", " ")] = f"{lever.value} ({lever.reason})"
     width = max(map(len, parts))
     lines = [f"facehall {__version__}: {cfg.name}, x{cfg.scale}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
@@ -74,9 +76,10 @@ def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, 
         "protocol": module.protocol.description,
         "facehall": __version__,
         "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {training.threads} threads"
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
     }
+    summary["runtime"] = {lever.name: lever.value for lever in training.levers}
     if rows:
         summary["bicubic"] = _measures(rows[-1], "val/bicubic_")
         for phase in ("psnr", "gan"):

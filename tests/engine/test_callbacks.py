@@ -7,7 +7,6 @@ from facehall.engine.callbacks.history import read_history, write_history
 from facehall.engine.callbacks.samples import draw_panel
 from facehall.engine.checkpoints import check_checkpoint
 from facehall.engine.curves import draw_curves
-from facehall.engine.runtime import set_threads
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb
 from small import Malicious
@@ -65,13 +64,3 @@ def test_checkpoints_execute_nothing(tmp_path):
     with pytest.raises(FacehallError, match="not a readable"):
         check_checkpoint(tmp_path / "last.ckpt", torch.nn.Linear(1, 1))
     assert not (tmp_path / "executed").exists()
-
-
-def test_threads(monkeypatch):
-    asked = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    set_threads(3)
-    set_threads(None)
-    assert asked == [3]
-    with pytest.raises(ValueError, match=r"runtime\.threads"):
-        set_threads(0)

@@ -6,7 +6,7 @@ import lightning as L
 import pytest
 import torch
 
-from facehall.losses import TermWeights
+from facehall.losses import HingeLoss, TermWeights, VanillaLoss
 
 
 def snapshot(network):
@@ -155,3 +155,40 @@ def test_a_phase_with_nothing_to_minimise_is_refused(make_module):
     with pytest.raises(ValueError, match=r"the gan phase has nothing to minimise"):
         make_module(gan=TermWeights(0, 1, 1), perceptual=None, discriminator=None)
     make_module(gan=TermWeights(0, 1, 0))
+
+
+def test_losses_and_measures_stay_in_float32_under_mixed_precision(make_module):
+    module = make_module()
+    data = batch(module)
+    with torch.autocast("cpu", torch.bfloat16):
+        pyramid = module.generator.pyramid(data["lr"])
+        terms = module._generator_terms(pyramid, data["hr"], TermWeights(1, 0.1, 0.1))
+        measured = module._measure({key: data[key][:1] for key in data})
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    assert measured.dtype == torch.float32
+    assert torch.equal(measured, module(data["lr"][:1]))
+
+
+@pytest.mark.parametrize("loss", [VanillaLoss(), HingeLoss()])
+def test_the_discriminator_is_not_asked_about_hr_where_the_loss_does_not_look(make_module, loss):
+    module = make_module()
+    object.__setattr__(module.objective, "adversarial", loss)
+    data, seen = batch(module), []
+    module.discriminator.register_forward_hook(lambda *call: seen.append(call))
+    module._generator_terms(module.generator.pyramid(data["lr"]), data["hr"], TermWeights(1, 0, 0.1))
+    assert len(seen) == 1
+
+
+def test_channels_last_networks_have_the_same_gradients(make_module):
+    plain, turned = make_module(), make_module(memory_format=torch.channels_last)
+    assert turned.generator.first.weight.is_contiguous(memory_format=torch.channels_last)
+    for stage in plain.generator.stages:
+        torch.nn.init.normal_(stage.head.weight, std=0.1)
+    turned.load_state_dict(plain.state_dict())
+    data = batch(plain)
+    for module in (plain, turned):
+        pyramid = module.generator.pyramid(data["lr"].to(memory_format=module.memory_format))
+        terms = module._generator_terms(pyramid, data["hr"], TermWeights(1, 0.1, 0.1))
+        torch.stack(list(terms.values())).sum().backward()
+    for a, b in zip(plain.generator.parameters(), turned.generator.parameters(), strict=True):
+        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-6)

@@ -42,6 +42,7 @@ class SuperResolution(L.LightningModule):
         ema_decay: of the averaged generator that is validated and exported.
         clip: largest norm of each network's gradient; None does not clip.
         accumulate: batches per optimizer step.
+        memory_format: of images and networks in training.
 
     Raises:
         ValueError: a discriminator without an optimizer, `accumulate` below 1, or a phase without any loss term.
@@ -62,9 +63,14 @@ class SuperResolution(L.LightningModule):
         ema_decay: float = 0.999,
         clip: float | None = None,
         accumulate: int = 1,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.memory_format = memory_format
+        for network in (generator, discriminator, perceptual):
+            if network is not None:
+                network.to(memory_format=memory_format)
         self.generator = generator
         self.discriminator = discriminator
         self.perceptual = perceptual
@@ -118,7 +124,7 @@ class SuperResolution(L.LightningModule):
         return optimizers, schedulers
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        lr, hr = batch["lr"], batch["hr"]
+        lr, hr = (batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr"))
         steps_now = (batch_idx + 1) % self.accumulate == 0
         weights = self.curriculum.weights(self.generator_step, self.objective.psnr, self.objective.gan)
         pyramid = self.generator.pyramid(lr)  # once: the discriminator sees it detached, the generator's loss whole
@@ -130,7 +136,7 @@ class SuperResolution(L.LightningModule):
 
     def _learn_to_discriminate(self, sr: Tensor, hr: Tensor, steps_now: bool) -> None:
         assert self.discriminator is not None
-        real, fake = self.discriminator(hr), self.discriminator(sr)
+        real, fake = self.discriminator(hr).float(), self.discriminator(sr).float()
         loss = self.objective.adversarial.discriminator(real, fake)
         self.manual_backward(loss / self.accumulate)
         if steps_now:
@@ -158,9 +164,10 @@ class SuperResolution(L.LightningModule):
         if weights.adversarial and self.discriminator is not None:
             # The discriminator only judges here: its parameters take no gradient, but the way to sr stays open.
             self.discriminator.requires_grad_(False)
-            with torch.no_grad():
-                real = self.discriminator(hr)
-            terms["adversarial"] = self.objective.adversarial.generator(real, self.discriminator(sr))
+            fake = self.discriminator(sr).float()
+            with torch.no_grad():  # only a relativistic loss asks what the discriminator thinks of HR
+                real = self.discriminator(hr).float() if self.objective.adversarial.relativistic else fake.detach()
+            terms["adversarial"] = self.objective.adversarial.generator(real, fake)
             self.discriminator.requires_grad_(True)
         return terms
 
@@ -209,10 +216,12 @@ class SuperResolution(L.LightningModule):
     def _measure(self, batch: dict[str, Any]) -> Tensor:
         """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
         lr, hr, key = batch["lr"], batch["hr"], "|".join(batch["name"])
-        if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-            self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr)
-        sr = self(lr)
-        for name, values in self._protocol(sr, hr).items():
+        with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
+            if key not in self._floor:  # bicubic never changes: measured in the first epoch only
+                self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr)
+            sr = self(lr)
+            measured = self._protocol(sr, hr)
+        for name, values in measured.items():
             self._mean(name).update(values)
         for name, values in self._floor[key].items():
             self._mean(f"bicubic_{name}").update(values)

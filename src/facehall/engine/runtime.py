@@ -1,24 +1,9 @@
-"""How the process uses its machine: threads, and what stays quiet."""
+"""What stays quiet."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-
-import torch
-
-
-def set_threads(threads: int | None) -> int:
-    """Use this many intra-op threads, None for torch's own choice (one a core); the number in force is returned.
-
-    Raises:
-        ValueError: fewer than one.
-    """
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"runtime.threads is at least 1, or null for one a core, not {threads}")
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
 
 
 def quieten() -> None:

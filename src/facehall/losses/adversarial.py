@@ -9,7 +9,13 @@ from torch.nn import functional as F
 
 
 class AdversarialLoss(Protocol):
-    """Logits of any shape, real ones for HR and fake ones for SR -> scalar."""
+    """Logits of any shape, real ones for HR and fake ones for SR -> scalar.
+
+    Attributes:
+        relativistic: whether the generator's loss looks at the real logits.
+    """
+
+    relativistic: bool
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
 
@@ -23,6 +29,8 @@ def bce(logits: Tensor, target: float) -> Tensor:
 class VanillaLoss:
     """Goodfellow et al. 2014, non-saturating: the generator minimises -log D(SR)."""
 
+    relativistic = False
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return (bce(real, 1.0) + bce(fake, 0.0)) / 2
 
@@ -33,6 +41,8 @@ class VanillaLoss:
 class RelativisticAverageLoss:
     """RaGAN: is real more realistic than fake is on average? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018)."""
 
+    relativistic = True
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return (bce(real - fake.mean(), 1.0) + bce(fake - real.mean(), 0.0)) / 2
 
@@ -42,6 +52,8 @@ class RelativisticAverageLoss:
 
 class HingeLoss:
     """Hinge GAN (Lim & Ye 2017): the discriminator wants margins of 1, the generator raises D(SR)."""
+
+    relativistic = False
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
