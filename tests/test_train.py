@@ -11,7 +11,7 @@ from facehall.errors import FacehallError
 from facehall.imaging import read_rgb
 from facehall.models.weights import load_generator, read_metadata
 from facehall.train import train
-from small import LIGHT, TINY
+from small import LIGHT, TINY, make_photographs
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SHORT = [
@@ -81,6 +81,18 @@ def test_exported_weights_are_the_averaged_generator(run):
         assert not torch.equal(exported(lr), live(lr))
 
 
+def test_a_training_starts_from_a_weights_file(run, capsys):
+    first = run(*LIGHT)
+    weights = first.run_dir / "weights" / "generator_ema.safetensors"
+    run(*LIGHT, f"init='{weights}'", "optimizer.generator.lr=0.0", folder="second")
+    started = load_generator(first.run_dir.parent / "second" / "weights" / "generator_ema.safetensors")
+    for name, tensor in load_generator(weights).state_dict().items():
+        assert torch.equal(tensor, started.state_dict()[name]), name
+    assert f"starts from    {weights}" in capsys.readouterr().out
+    with pytest.raises(FacehallError, match="weights of another network"):
+        run(*LIGHT, f"init='{weights}'", "generator.growth=8", folder="third")
+
+
 @pytest.mark.parametrize("interrupted_after", [1, 3])
 def test_resumed_equals_uninterrupted(run, interrupted_after):
     whole = run(*LIGHT)
@@ -107,6 +119,8 @@ def test_checkpoints_hold_no_pickled_code(run):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_path, pretrained, experiment):
     small = ["patches.batch_size=1", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path}"]
+    if experiment.startswith("release"):  # its faces are the user's
+        small.append(f"data.root={make_photographs(tmp_path / 'faces', 4)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     assert result.training.module.generator_step == 4
     assert result.metrics["end_of_gan_phase"]["psnr"] > 15

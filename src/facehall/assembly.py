@@ -26,6 +26,8 @@ from facehall.engine.levers import (
 )
 from facehall.errors import FacehallError
 from facehall.losses import Objective, TermWeights
+from facehall.models.generators import Generator
+from facehall.models.weights import load_into
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def assemble(cfg: DictConfig) -> Training:
     levers = _pull_levers(cfg)
     with _mistakes():
         module = SuperResolution(
-            generator=build(cfg.generator, "generator"),
+            generator=_generator(cfg),
             objective=_objective(cfg.loss),
             curriculum=curriculum,
             protocol=build(cfg.metrics, "metrics"),
@@ -71,6 +73,14 @@ def assemble(cfg: DictConfig) -> Training:
             **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
         )
     return Training(module, datamodule, _trainer(cfg, curriculum), levers)
+
+
+def _generator(cfg: DictConfig) -> Generator:
+    """The generator, filled from the weights file that `init` names."""
+    generator: Generator = build(cfg.generator, "generator")
+    if cfg.init is not None:
+        load_into(generator, Path(str(cfg.init)))
+    return generator
 
 
 def _pull_levers(cfg: DictConfig) -> tuple[Lever, ...]:

@@ -26,7 +26,7 @@ USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 PATH_KEYS = (
-    *("weights", "input", "output", "runs", "resume", "run_dir"),
+    *("weights", "input", "output", "runs", "init", "resume", "run_dir"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "perceptual.extractor.weights"),
 )

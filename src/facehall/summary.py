@@ -38,6 +38,8 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
         f"x {training.trainer.num_devices}",
         "run folder": str(shown(Path(cfg.run_dir))),
     }
+    if cfg.init is not None:
+        parts["starts from"] = str(cfg.init)
     if checkpoint is not None:
         parts["resumed from"] = str(shown(checkpoint))
     for lever in training.levers:

@@ -21,7 +21,7 @@ Mode = Literal["auto"] | bool
 
 
 class Compile(L.Callback):
-    """Compiles generator, discriminator and feature extractor before the first step, and says so in one line each.
+    """Compiles generator, discriminator and feature extractor before the first step, and says so.
 
     With `auto` each network is timed first, forward and backward, eager and compiled by turns on a batch of the
     training's own shape; it stays compiled where that is faster. A training that would be over within `worth` minutes
@@ -60,8 +60,15 @@ class Compile(L.Callback):
         for name in (name for name, compiled in self.chosen.items() if compiled and name in eager):
             replace(pl_module, name, self._compiled(eager[name]))
         if trainer.is_global_zero:
-            for name, compiled in self.chosen.items():
-                print(f"torch.compile of the {name}: {'yes' if compiled else 'no'}, {self.reasons[name]}", flush=True)
+            self._tell()
+
+    def _tell(self) -> None:
+        """One line for all the networks of which the same is true."""
+        alike: dict[tuple[bool, str], list[str]] = {}
+        for name, compiled in self.chosen.items():
+            alike.setdefault((compiled, self.reasons[name]), []).append(name)
+        for (compiled, reason), names in alike.items():
+            print(f"torch.compile of {', '.join(names)}: {'yes' if compiled else 'no'}, {reason}", flush=True)
 
     def _choose(self, eager: Mapping[str, Function], trainer: L.Trainer, module: SuperResolution) -> None:
         if self.mode != "auto":

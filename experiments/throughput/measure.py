@@ -1,0 +1,199 @@
+"""The default GAN step as facehall makes it beside the same step made the plain way, on the same batches by turns.
+
+python experiments/throughput/measure.py [steps=300] [key=value …]
+
+The plain way: eager, float32 (bfloat16 under autocast on a GPU), NCHW, dense blocks that concatenate, the generator run
+once for the turn of each network, features of HR like those of SR, torch.optim.Adam as it comes. A second plain
+training that starts 1e-6 beside the first shows how far apart two such trainings drift anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import lightning as L
+import matplotlib.pyplot as plt
+import torch
+from hydra import compose, initialize_config_dir
+from torch import nn
+
+from facehall.assembly import assemble
+from facehall.config import conf_dir
+from facehall.engine import SuperResolution
+from facehall.engine.runtime import quieten
+from facehall.imaging import upscale_bicubic
+from facehall.losses.perceptual import perceptual_distance
+from facehall.models.generators import MultiScaleRRDB
+from facehall.runs import register_resolvers
+
+HERE = Path(__file__).parent
+WARMUP = 10
+OVERRIDES = ["experiment=esrgan_vgg16s", "curriculum.psnr_steps=0", "curriculum.ramp_steps=100", "logger=none"]
+
+
+class Plain:
+    """The same networks, losses and rates in a loop as one would write it down."""
+
+    def __init__(self, module: SuperResolution, nudge: float = 0.0) -> None:
+        self.generator = MultiScaleRRDB(**module.generator.arguments).to(module.device)
+        self.generator.load_state_dict(module.generator.state_dict())
+        self.discriminator = copy.deepcopy(module.discriminator).to(memory_format=torch.contiguous_format)
+        self.extractor = copy.deepcopy(module.perceptual.extractor.network).to(memory_format=torch.contiguous_format)
+        with torch.no_grad():
+            for parameter in self.generator.parameters():
+                parameter.add_(nudge * torch.randn_like(parameter))
+        self.objective, self.curriculum = module.objective, module.curriculum
+        self.layers = module.perceptual.layers
+        self.optimizers = [
+            torch.optim.Adam(network.parameters(), lr=rate, betas=(0.9, 0.99))
+            for network, rate in ((self.generator, 5e-4), (self.discriminator, 1e-4))
+        ]
+        self.schedulers = [
+            factory(optimizer)
+            for (_, factory), optimizer in zip(module.factories, self.optimizers, strict=True)
+            if factory is not None
+        ]
+        on_gpu = module.device.type == "cuda"
+        self.precision = torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext()
+        self.steps = 0
+
+    def step(self, lr: torch.Tensor, hr: torch.Tensor) -> dict[str, float]:
+        loss = self.objective.adversarial
+        with self.precision:
+            sr = self.generator(lr)
+            judged = loss.discriminator(self.discriminator(hr).float(), self.discriminator(sr.detach()).float())
+        self._move(1, judged)
+        weights = self.curriculum.weights(self.steps, self.objective.psnr, self.objective.gan)
+        with self.precision:
+            pyramid = self.generator.pyramid(lr)
+            sr = pyramid[self.generator.scale]
+            pixel = self.objective.pixel(pyramid, hr)
+            perceptual = perceptual_distance(self.extractor(sr), self.extractor(hr), self.layers)
+            adversarial = loss.generator(self.discriminator(hr).float(), self.discriminator(sr).float())
+        total = weights.pixel * pixel + weights.perceptual * perceptual + weights.adversarial * adversarial
+        self._move(0, total)
+        self.steps += 1
+        return {"pixel": pixel.item(), "perceptual": perceptual.item(), "adversarial": adversarial.item()}
+
+    def _move(self, index: int, loss: torch.Tensor) -> None:
+        self.optimizers[index].zero_grad()
+        loss.backward()
+        self.optimizers[index].step()
+        self.schedulers[index].step()
+
+
+class Twins(L.Callback):
+    """Times each step of the training that it watches, and has the plain twins make the same one."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        self.plain, self.nudged = Plain(pl_module), Plain(pl_module, nudge=1e-6)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        self.started = now(pl_module)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        row = {"step": pl_module.generator_step, "facehall_s": now(pl_module) - self.started}
+        for name in ("pixel", "perceptual", "adversarial"):
+            row[f"facehall_{name}"] = trainer.callback_metrics[f"train/{name}_step"].item()
+        started = now(pl_module)
+        row |= {f"plain_{name}": value for name, value in self.plain.step(batch["lr"], batch["hr"]).items()}
+        row["plain_s"] = now(pl_module) - started
+        row |= {f"nudged_{name}": value for name, value in self.nudged.step(batch["lr"], batch["hr"]).items()}
+        self.rows.append(row)
+
+
+def now(module: nn.Module) -> float:
+    if module.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def main() -> None:
+    register_resolvers()
+    quieten()
+    arguments = sys.argv[1:]
+    steps = next((int(text[6:]) for text in arguments if text.startswith("steps=")), 300)
+    overrides = [text for text in arguments if not text.startswith("steps=")]
+    with tempfile.TemporaryDirectory() as folder:
+        lengths = [f"curriculum.gan_steps={steps}", f"patches.steps_per_epoch={steps}", f"run_dir={folder}"]
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = compose("train", overrides=[*OVERRIDES, *lengths, *overrides])
+        training = assemble(cfg)
+        twins = Twins()
+        training.trainer.callbacks.append(twins)
+        training.trainer.fit(training.module, training.datamodule)
+        levels = validation(training.module, training.datamodule, twins)
+    write(twins.rows, {lever.name: str(lever.value) for lever in training.levers}, levels)
+
+
+@torch.no_grad()
+def validation(module: SuperResolution, datamodule, twins: Twins) -> dict[str, float]:
+    """PSNR in dB of the three live generators on the validation images."""
+    networks = {"bicubic": None, "facehall": module.generator}
+    networks |= {"plain": twins.plain.generator, "nudged": twins.nudged.generator}
+    protocol = module.protocol.to(module.device)
+    levels: dict[str, list[float]] = {name: [] for name in networks}
+    for batch in datamodule.val_dataloader():
+        lr, hr = batch["lr"].to(module.device), batch["hr"].to(module.device)
+        for name, network in networks.items():
+            sr = upscale_bicubic(lr, module.generator.scale) if network is None else network(lr)
+            levels[name].append(protocol(sr, hr)["psnr"].item())
+    return {name: statistics.mean(values) for name, values in levels.items()}
+
+
+def write(rows: list[dict[str, float]], levers: dict[str, str], levels: dict[str, float]) -> None:
+    timed = rows[WARMUP:]
+    seconds = {name: statistics.median(row[f"{name}_s"] for row in timed) for name in ("facehall", "plain")}
+    ratios = [row["plain_s"] / row["facehall_s"] for row in timed]
+    last = rows[-len(rows) // 3 :]
+    summary = {
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"CPU, {torch.get_num_threads()} threads",
+        "levers": levers,
+        "steps": len(rows),
+        "median seconds a step": {name: round(value, 4) for name, value in seconds.items()},
+        "ratio of the medians": round(seconds["plain"] / seconds["facehall"], 3),
+        "median of the ratios": round(statistics.median(ratios), 3),
+        "mean of the last third": {
+            f"{name} {term}": round(statistics.mean(row[f"{name}_{term}"] for row in last), 6)
+            for term in ("pixel", "perceptual", "adversarial")
+            for name in ("facehall", "plain", "nudged")
+        },
+        "validation PSNR of the live generators": {name: round(value, 4) for name, value in levels.items()},
+    }
+    (HERE / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(json.dumps(summary, indent=2))
+    with (HERE / "steps.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
+    draw(rows)
+
+
+def draw(rows: list[dict[str, float]]) -> None:
+    """Loss terms of the three trainings, running means of 15 steps."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    for axis, term in zip(axes, ("pixel", "perceptual", "adversarial"), strict=True):
+        for name, style in (("plain", "-"), ("nudged", ":"), ("facehall", "-")):
+            values = torch.tensor([row[f"{name}_{term}"] for row in rows]).unfold(0, min(15, len(rows)), 1).mean(1)
+            axis.plot(values, style, label=name, linewidth=1.2)
+        axis.set_title(term)
+        axis.set_xlabel("step")
+    axes[0].legend()
+    figure.savefig(HERE / "losses.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
