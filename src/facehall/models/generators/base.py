@@ -9,13 +9,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
+MANNERS = ("memory", "execution")
+"""Arguments that change how a network is computed but not what: a machine's choice, not the weights'."""
+
 
 class Generator(nn.Module):
     """A network that turns a low-resolved image into a super-resolved one.
 
     Attributes:
         scale: upscaling factor s.
-        arguments: the constructor's arguments, plain numbers and strings, written into each weights file.
+        arguments: the constructor's arguments that say which network this is, plain numbers and strings, written into
+            each weights file. Those of `MANNERS` are not among them.
     """
 
     scale: int
@@ -31,14 +35,15 @@ class Generator(nn.Module):
 
 
 def records_arguments(init: Callable[..., None]) -> Callable[..., None]:
-    """Keep a constructor's arguments, defaults included, in ``self.arguments``."""
+    """Keep a constructor's arguments, defaults included, `MANNERS` left out, in ``self.arguments``."""
     signature = inspect.signature(init)
+    left_out = {"self", *MANNERS}
 
     @functools.wraps(init)
     def wrapper(self: Generator, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         init(self, *args, **kwargs)
-        self.arguments = {name: value for name, value in bound.arguments.items() if name != "self"}
+        self.arguments = {name: value for name, value in bound.arguments.items() if name not in left_out}
 
     return wrapper

@@ -7,13 +7,25 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from facehall.models.generators.dense import (
+    MEMORIES,
+    NEGATIVE_SLOPE,
+    Memory,
+    dense,
+    dense_branches,
+    dense_grouped,
+    must_stay_plain,
+    recomputing,
+)
+from facehall.models.generators.execution import EXECUTIONS, Execution, runner
+
 Topology = Literal["sequential", "parallel"]
 
 RESIDUAL_SCALE = 0.2
 
 
-def leaky_relu() -> nn.Module:
-    return nn.LeakyReLU(0.2)
+def leaky_relu(inplace: bool = False) -> nn.Module:
+    return nn.LeakyReLU(NEGATIVE_SLOPE, inplace)
 
 
 def conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -38,24 +50,26 @@ class ResidualDenseBlock(nn.Module):
         features: G0, channels in and out.
         growth: G, channels that each convolution adds.
         convs: C, convolutions that grow; a last one without activation leads back to G0.
+        memory: how they are connected, see `dense`.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """
 
-    def __init__(self, features: int, growth: int, convs: int) -> None:
+    def __init__(self, features: int, growth: int, convs: int, memory: Memory = "efficient") -> None:
         super().__init__()
         self.convs = convs
+        self.memory: Memory = memory
         for i in range(convs):  # conv1 … convC and the fusion conv(C+1): the names of the public ESRGAN weights
             setattr(self, f"conv{i + 1}", conv3(features + i * growth, growth))
         setattr(self, f"conv{convs + 1}", conv3(features + convs * growth, features))
-        self.activation = leaky_relu()
         shrink_(self)
 
+    @property
+    def layers(self) -> list[nn.Conv2d]:
+        return [getattr(self, f"conv{i + 1}") for i in range(self.convs + 1)]
+
     def forward(self, x: Tensor) -> Tensor:
-        maps = [x]
-        for i in range(self.convs):
-            maps.append(self.activation(getattr(self, f"conv{i + 1}")(torch.cat(maps, dim=1))))
-        return x + RESIDUAL_SCALE * getattr(self, f"conv{self.convs + 1}")(torch.cat(maps, dim=1))
+        return torch.add(x, dense(x, self.layers, self.memory), alpha=RESIDUAL_SCALE)
 
 
 class RRDB(nn.Module):
@@ -65,20 +79,40 @@ class RRDB(nn.Module):
         topology: ``sequential``: each RDB reads the one before it (ESRGAN). ``parallel``: all read the same input,
             so that they can run side by side, and a 1x1 convolution that starts as their mean fuses them (the
             paper's sec. 4.2).
+        memory: what the backward pass finds. ``efficient``: each map of a dense block once. ``recompute``: the RRDB's
+            input alone; the rest is computed again. ``naive``: each concatenation, as autograd keeps them.
+        execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: side by side on the CPU's cores,
+            forward and backward. ``grouped``: as one RDB of grouped convolutions. ``streams``: on CUDA streams.
+            Results are the same. Where a graph is captured (torch.compile, export), RDBs run in turn.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """
 
     def __init__(
-        self, features: int, growth: int, convs: int, dense_blocks: int = 3, topology: Topology = "sequential"
+        self,
+        features: int,
+        growth: int,
+        convs: int,
+        dense_blocks: int = 3,
+        topology: Topology = "sequential",
+        memory: Memory = "efficient",
+        execution: Execution = "in_turn",
     ) -> None:
         super().__init__()
         if topology not in ("sequential", "parallel"):
             raise ValueError(f"topology is 'sequential' or 'parallel', not {topology!r}")
+        if memory not in MEMORIES:
+            raise ValueError(f"memory is one of {', '.join(MEMORIES)}, not {memory!r}")
+        if execution not in EXECUTIONS:
+            raise ValueError(f"execution is one of {', '.join(EXECUTIONS)}, not {execution!r}")
+        if execution != "in_turn" and (topology != "parallel" or memory == "naive"):
+            raise ValueError(f"execution={execution} needs topology=parallel, and memory=efficient or recompute")
         self.topology = topology
         self.dense_blocks = dense_blocks
+        self.memory: Memory = memory
+        self.execution: Execution = execution
         for i in range(dense_blocks):
-            setattr(self, f"rdb{i + 1}", ResidualDenseBlock(features, growth, convs))
+            setattr(self, f"rdb{i + 1}", ResidualDenseBlock(features, growth, convs, memory))
         if topology == "parallel":
             self.fuse = nn.Conv2d(dense_blocks * features, features, kernel_size=1, bias=False)
             with torch.no_grad():
@@ -86,17 +120,30 @@ class RRDB(nn.Module):
                 self.fuse.weight.copy_(mean[:, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
+        out = recomputing(self._inner, x) if self.memory == "recompute" else self._inner(x)
+        return torch.add(x, out, alpha=RESIDUAL_SCALE)
+
+    def _inner(self, x: Tensor) -> Tensor:
         blocks = [getattr(self, f"rdb{i + 1}") for i in range(self.dense_blocks)]
         if self.topology == "parallel":
-            out = self.fuse(torch.cat([block(x) for block in blocks], dim=1))
+            return self.fuse(torch.cat(self._side_by_side(x, blocks), dim=1))
+        out = x
+        for block in blocks:
+            out = block(out)
+        return out
+
+    def _side_by_side(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
+        if self.execution == "in_turn" or must_stay_plain():
+            return [block(x) for block in blocks]
+        branches = [block.layers for block in blocks]
+        if self.execution == "grouped":
+            residuals = dense_grouped(x, branches)
         else:
-            out = x
-            for block in blocks:
-                out = block(out)
-        return x + RESIDUAL_SCALE * out
+            residuals = dense_branches(x, branches, runner(self.execution, x.device))
+        return [torch.add(x, residual, alpha=RESIDUAL_SCALE) for residual in residuals]
 
 
-def upsampler(in_channels: int, out_channels: int, factor: int) -> nn.Sequential:
+def upsampler(in_channels: int, out_channels: int, factor: int, inplace: bool = False) -> nn.Sequential:
     """Sub-pixel convolution (Shi et al. 2016): (B, C_in, h, w) -> (B, C_out, f h, f w).
 
     It starts as convolution and nearest upsampling (ICNR, Aitken et al. 2017), so no checkerboard is there to unlearn.
@@ -105,4 +152,4 @@ def upsampler(in_channels: int, out_channels: int, factor: int) -> nn.Sequential
     with torch.no_grad():
         for parameter in conv.parameters():
             parameter.copy_(parameter[:: factor**2].repeat_interleave(factor**2, dim=0))
-    return nn.Sequential(conv, nn.PixelShuffle(factor), leaky_relu())
+    return nn.Sequential(conv, nn.PixelShuffle(factor), leaky_relu(inplace))

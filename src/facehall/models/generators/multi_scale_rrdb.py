@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.blocks import RRDB, Topology, conv3, leaky_relu, upsampler
+from facehall.models.generators.dense import Memory, dense, recomputing
+from facehall.models.generators.execution import Execution
 
 STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
@@ -27,32 +29,36 @@ class RefineBlock(nn.Module):
         carried: channels of each coarser scale's features, coarsest first.
         carry: channels that each coarser scale contributes.
         growth: new maps per convolution.
+        memory: what the backward pass finds, as in `RRDB`.
 
     Shapes: (B, features, H, W) and a list of coarser (B, c_i, h_i, w_i) -> (B, features, H, W).
     """
 
     LAYERS = 3
 
-    def __init__(self, features: int, carried: list[int], carry: int, growth: int) -> None:
+    def __init__(
+        self, features: int, carried: list[int], carry: int, growth: int, memory: Memory = "efficient"
+    ) -> None:
         super().__init__()
+        self.memory: Memory = memory
         # Projected before they are enlarged: a 1x1 convolution commutes with nearest upsampling and is cheaper there.
         self.project = nn.ModuleList(nn.Conv2d(channels, carry, kernel_size=1) for channels in carried)
         self.fuse = nn.Conv2d(features + carry * len(carried), features, kernel_size=1)
         self.layers = nn.ModuleList(conv3(features + i * growth, growth) for i in range(self.LAYERS))
         self.fold = nn.Conv2d(features + self.LAYERS * growth, features, kernel_size=1)
-        self.activation = leaky_relu()
+        self.activation = leaky_relu(inplace=memory != "naive")
 
     def forward(self, x: Tensor, carried: list[Tensor]) -> Tensor:
+        return recomputing(self._refine, x, carried) if self.memory == "recompute" else self._refine(x, carried)
+
+    def _refine(self, x: Tensor, carried: list[Tensor]) -> Tensor:
         size = x.shape[-2:]
         lifted = [
             F.interpolate(project(features), size=size, mode="nearest")
             for project, features in zip(self.project, carried, strict=True)
         ]
         x = self.activation(self.fuse(torch.cat([x, *lifted], dim=1)))
-        maps = [x]
-        for layer in self.layers:
-            maps.append(self.activation(layer(torch.cat(maps, dim=1))))
-        return x + self.fold(torch.cat(maps, dim=1))
+        return x + dense(x, [*self.layers, self.fold], self.memory)
 
 
 class Stage(nn.Module):
@@ -63,11 +69,18 @@ class Stage(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, features: int, carried: list[int], carry: int, growth: int, factor: int
+        self,
+        in_channels: int,
+        features: int,
+        carried: list[int],
+        carry: int,
+        growth: int,
+        factor: int,
+        memory: Memory = "efficient",
     ) -> None:
         super().__init__()
-        self.up = upsampler(in_channels, features, factor)
-        self.refine = RefineBlock(features, carried, carry, growth)
+        self.up = upsampler(in_channels, features, factor, inplace=memory != "naive")
+        self.refine = RefineBlock(features, carried, carry, growth, memory)
         self.head = conv3(features, 3)
         for parameter in self.head.parameters():  # an untrained network gives the bicubic image: it starts at the floor
             nn.init.zeros_(parameter)
@@ -93,6 +106,8 @@ class MultiScaleRRDB(Generator):
         stage_features: channels at each refined scale.
         stage_growth: new maps of each of a refine block's three convolutions.
         carry: channels that each coarser scale hands to a refine block.
+        memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
+        execution: how parallel dense blocks run, ``in_turn``, ``threads``, ``grouped`` or ``streams`` (see `RRDB`).
     """
 
     @records_arguments
@@ -108,6 +123,8 @@ class MultiScaleRRDB(Generator):
         stage_features: int = 32,
         stage_growth: int = 16,
         carry: int = 8,
+        memory: Memory = "efficient",
+        execution: Execution = "in_turn",
     ) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
@@ -116,13 +133,13 @@ class MultiScaleRRDB(Generator):
         self.factors = STAGE_FACTORS[scale]
         self.first = conv3(3, features)
         self.trunk = nn.Sequential(
-            *(RRDB(features, growth, convs, dense_blocks, topology) for _ in range(blocks)),
+            *(RRDB(features, growth, convs, dense_blocks, topology, memory, execution) for _ in range(blocks)),
             conv3(features, features),
         )
         self.stages = nn.ModuleList()
         carried, channels = [features], features
         for factor in self.factors:
-            self.stages.append(Stage(channels, stage_features, carried, carry, stage_growth, factor))
+            self.stages.append(Stage(channels, stage_features, carried, carry, stage_growth, factor, memory))
             carried = [*carried, channels]
             channels = stage_features
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.blocks import RRDB, conv3, leaky_relu
+from facehall.models.generators.dense import Memory
 
 
 class RRDBNet(Generator):
@@ -23,21 +24,22 @@ class RRDBNet(Generator):
         blocks: T, 23 in the public x4 checkpoints (6 in the "anime" one).
         features: G0.
         growth: G.
+        memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
     """
 
     scale = 4
 
     @records_arguments
-    def __init__(self, blocks: int = 23, features: int = 64, growth: int = 32) -> None:
+    def __init__(self, blocks: int = 23, features: int = 64, growth: int = 32, memory: Memory = "efficient") -> None:
         super().__init__()
         self.conv_first = conv3(3, features)
-        self.body = nn.Sequential(*(RRDB(features, growth, convs=4) for _ in range(blocks)))
+        self.body = nn.Sequential(*(RRDB(features, growth, convs=4, memory=memory) for _ in range(blocks)))
         self.conv_body = conv3(features, features)
         self.conv_up1 = conv3(features, features)
         self.conv_up2 = conv3(features, features)
         self.conv_hr = conv3(features, features)
         self.conv_last = conv3(features, 3)
-        self.activation = leaky_relu()
+        self.activation = leaky_relu(inplace=memory != "naive")
         self.register_load_state_dict_pre_hook(_accept_older_layouts)
 
     def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
