@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from facehall.atomic import replacing
@@ -39,8 +39,8 @@ def save_generator(path: Path, generator: Generator, origin: Mapping[str, str] |
         **{f"facehall.{key}": value for key, value in (origin or {}).items()},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
-    with replacing(path) as partial:
-        save_file(state, partial, metadata=metadata)
+    with replacing(path, durable=True) as partial:  # by way of memory: save_file answers a full disk with no OSError
+        partial.write_bytes(save(state, metadata=metadata))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
