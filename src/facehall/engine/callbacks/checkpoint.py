@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +11,11 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.distributed import all_gather_object
+from torch.utils.data import DataLoader
 
 from facehall.engine.checkpoints import AtomicCheckpointIO
 from facehall.engine.module import SuperResolution
-from facehall.engine.signals import StopSignals
+from facehall.engine.signals import StopSignals, heed_the_parent_alone
 from facehall.engine.state import LoggedSums, State, random_state, set_random_state
 from facehall.errors import Stopped
 from facehall.runs import LAST_CHECKPOINT, how_to_resume
@@ -51,6 +53,7 @@ class Checkpoints(Checkpoint):
         self._resumed: tuple[Place, State] | None = None  # the place, and the random state to be set there
         self._sums: LoggedSums | None = None
         self._earlier_sums: State = {}
+        self._latest: State = {}  # what was logged last, step by step
 
     # ------------------------------------------------------------------ going on
 
@@ -61,14 +64,21 @@ class Checkpoints(Checkpoint):
         assert isinstance(pl_module, SuperResolution)
         self._saved_step = pl_module.generator_step
         self._sums = LoggedSums(trainer, self._earlier_sums)
+        trainer.callback_metrics.update(self._latest)
         if self._resumed is not None and self._resumed[0] == "validation":
             self._sums.merge(whole=True)
+        loader = trainer.train_dataloader
+        if isinstance(loader, DataLoader):  # its workers start with the first batch
+            loader.worker_init_fn = partial(heed_the_parent_alone, then=loader.worker_init_fn)
         self.signals.install()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SuperResolution)
         assert self._sums is not None
         self._sums.begin_epoch()
         self._go_on("epoch", trainer)
+        if pl_module.generator_step == self._saved_step and self._asked(trainer):  # the end of the epoch has saved
+            self._leave(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -138,8 +148,6 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._save("epoch", trainer, pl_module)
-        if trainer.current_epoch + 1 != trainer.max_epochs and self._asked(trainer):
-            self._leave(trainer, pl_module)
 
     # ------------------------------------------------------------------ saving and leaving
 
@@ -174,6 +182,7 @@ class Checkpoints(Checkpoint):
         own: State = {
             "random": self._random or random_state(trainer.strategy.root_device),
             "sums": self._sums.state() if self._place != "epoch" else {},
+            "latest": dict(trainer.callback_metrics),
             "callbacks": checkpoint["callbacks"],
         }
         ranks = [own] * trainer.world_size
@@ -189,5 +198,5 @@ class Checkpoints(Checkpoint):
             return
         own = saved["ranks"][trainer.global_rank]
         self._resumed = saved["place"], own["random"]
-        self._earlier_sums = own["sums"]
+        self._earlier_sums, self._latest = own["sums"], own["latest"]
         checkpoint["callbacks"] = own["callbacks"]
