@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config import conf_dir, open_value
-from facehall.errors import FacehallError
+from facehall.errors import FacehallError, Stopped
 from facehall.runs import register_resolvers
 
 USER_MISTAKE = 2
@@ -48,7 +48,8 @@ def entry_point(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Cal
         config_name: the primary config in conf/.
 
     The command prints one paragraph and exits with status 2 on a mistake of the user's (a FacehallError, or a config
-    that does not compose), with 130 on Ctrl-C, and leaves everything else its traceback.
+    that does not compose), with 130 on Ctrl-C (128 and its number on another
+    signal that a training has heeded), and leaves everything else its traceback.
     """
 
     def decorate(work: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -83,6 +84,8 @@ def entry_point(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Cal
                 _complain(_config_mistake(error, config_name))
             except OmegaConfBaseException as error:
                 _complain(str(open_value(error, config_name)))
+            except Stopped as stop:
+                _complain(str(stop), stop.status)
             except KeyboardInterrupt:
                 _complain(f"interrupted. {_GO_ON.get(config_name, '')}", INTERRUPTED)
 
@@ -127,7 +130,8 @@ def original_text(error: FacehallError) -> str:
 
 
 def _complain(paragraph: str, status: int = USER_MISTAKE) -> NoReturn:
-    print(f"\nfacehall: {paragraph}", file=sys.stderr)
+    if paragraph:  # of several processes one speaks
+        print(f"\nfacehall: {paragraph}", file=sys.stderr)
     raise SystemExit(status)
 
 

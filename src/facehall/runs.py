@@ -11,6 +11,8 @@ from facehall.errors import FacehallError
 
 RUNS = Path("runs")
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
+PREVIOUS = "previous.ckpt"  # beside it: the one before
+SUMMARY = "summary.json"  # a run that has one is finished
 WEIGHTS = Path("weights")
 
 
@@ -22,20 +24,34 @@ def register_resolvers() -> None:
 
 def _run_dir(name: str, resume: str | None) -> str:
     """A new folder runs/NAME/TIME, or that of the run to be resumed."""
-    if resume == "last":
-        earlier = earlier_runs(name)
-        if earlier:
-            return str(earlier[-1])
+    if resume in ("last", "auto"):
+        earlier = _run_to_resume(resume, name)
+        if earlier is not None:
+            return str(earlier)
     elif resume is not None and Path(resume).exists():  # a wrong path is complained of later, with its checkpoint
         return str(run_of_checkpoint(Path(resume)))
     return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
 
 
+def _run_to_resume(resume: str, name: str) -> Path | None:
+    """What `last` and `auto` mean: the newest run of that name; to `auto`, if it is not finished."""
+    earlier = earlier_runs(name)
+    if not earlier or (resume == "auto" and (earlier[-1] / SUMMARY).is_file()):
+        return None
+    return earlier[-1]
+
+
 def earlier_runs(name: str) -> list[Path]:
     """The run folders of `name` that hold a checkpoint, oldest first."""
-    folder = RUNS / name
-    found = [path.parents[1] for path in folder.glob(f"*/{LAST_CHECKPOINT}")]
-    return sorted(found, key=lambda run: (run / LAST_CHECKPOINT).stat().st_mtime)
+    checkpoints = [_newest_checkpoint(path) for path in (RUNS / name).glob(f"*/{LAST_CHECKPOINT.parent}")]
+    found = [path for path in checkpoints if path.is_file()]
+    return [path.parents[1] for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+
+
+def _newest_checkpoint(folder: Path) -> Path:
+    """last.ckpt, or previous.ckpt where only that is left."""
+    last, previous = folder / LAST_CHECKPOINT.name, folder / PREVIOUS
+    return previous if previous.is_file() and not last.exists() else last
 
 
 def run_of_checkpoint(path: Path) -> Path:
@@ -49,24 +65,32 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def how_to_resume(run: Path) -> str:
+    """The line that says how to go on with a run that was stopped."""
+    usual = shown(run).parts[:-2] == RUNS.parts
+    return f"The same command with resume={'last' if usual else shown(run)} goes on from there."
+
+
 def checkpoint_to_resume(resume: str | None, name: str) -> Path | None:
-    """The checkpoint that `resume` (last, a run folder or a .ckpt file) means; None for a fresh start.
+    """The checkpoint that `resume` (last, auto, a run folder or a .ckpt file) means; None for a fresh start.
+
+    `last` is the newest run of that name; `auto` is the same where it is not finished, and a fresh start otherwise.
 
     Raises:
         FacehallError: there is none.
     """
     if resume is None:
         return None
-    if resume == "last":
-        earlier = earlier_runs(name)
-        if not earlier:
+    if resume in ("last", "auto"):
+        earlier = _run_to_resume(resume, name)
+        if earlier is None and resume == "last":
             raise FacehallError(
                 f"resume=last: {RUNS / name} holds no run with a checkpoint, so there is nothing to resume. "
-                "Start without resume, or give resume=RUN_FOLDER."
+                "Start without resume, with resume=auto, or give resume=RUN_FOLDER."
             )
-        return earlier[-1] / LAST_CHECKPOINT
+        return None if earlier is None else _newest_checkpoint(earlier / LAST_CHECKPOINT.parent)
     path = Path(resume)
-    checkpoint = path if path.suffix == ".ckpt" else path / LAST_CHECKPOINT
+    checkpoint = path if path.suffix == ".ckpt" else _newest_checkpoint(path / LAST_CHECKPOINT.parent)
     if not checkpoint.is_file():
         raise FacehallError(
             f"resume={resume}: {checkpoint} does not exist. Give resume=last, a run folder that holds "

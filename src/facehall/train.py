@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.assembly import Training, assemble
-from facehall.atomic import write_text
+from facehall.atomic import no_room, remove_partials, write_text
 from facehall.cli import entry_point, in_multirun
-from facehall.engine.checkpoints import check_checkpoint
+from facehall.engine.checkpoints import check_checkpoint, sound_checkpoint
 from facehall.engine.loggers import finish_wandb
 from facehall.engine.runtime import quieten
 from facehall.errors import FacehallError
-from facehall.runs import checkpoint_to_resume
+from facehall.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, how_to_resume
 from facehall.summary import closing_lines, opening_lines, summarise
 
 
@@ -53,20 +55,40 @@ def train(cfg: DictConfig) -> Result:
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
     if checkpoint is not None:
+        checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
-    if training.trainer.is_global_zero:
-        write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-        print(opening_lines(cfg, training, checkpoint), flush=True)
-    started = time.monotonic()
-    try:
-        training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
-    finally:
-        finish_wandb()
-    metrics = summarise(cfg, training, seconds=time.monotonic() - started)
-    if training.trainer.is_global_zero:
-        write_text(run_dir / "summary.json", json.dumps(metrics, indent=2) + "\n")
-        print(closing_lines(run_dir, metrics), flush=True)
+    with _room(run_dir):
+        if training.trainer.is_global_zero:
+            remove_partials(run_dir)  # of a run that was killed
+            (run_dir / SUMMARY).unlink(missing_ok=True)
+            write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+            print(opening_lines(cfg, training, checkpoint), flush=True)
+        started = time.monotonic()
+        try:
+            training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
+        finally:
+            finish_wandb()
+        metrics = summarise(cfg, training, seconds=time.monotonic() - started)
+        if training.trainer.is_global_zero:
+            write_text(run_dir / SUMMARY, json.dumps(metrics, indent=2) + "\n")
+            print(closing_lines(run_dir, metrics), flush=True)
     return Result(metrics, training, run_dir)
+
+
+@contextmanager
+def _room(run_dir: Path) -> Iterator[None]:
+    """Answer a full disk with a paragraph; the files of the run are whole, as they were before."""
+    try:
+        yield
+    except (OSError, FacehallError) as error:
+        full = no_room(error)
+        if full is None:
+            raise
+        saved = (run_dir / LAST_CHECKPOINT).is_file()
+        raise FacehallError(
+            f"{full.filename or run_dir} cannot be written: {full.strerror}. Every file of the run is whole, as it was "
+            f"before. Make room on that disk, then: {how_to_resume(run_dir) if saved else 'start again.'}"
+        ) from error
 
 
 main = entry_point("train")(train)

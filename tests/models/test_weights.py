@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
-from small import TINY_NETWORK, Malicious
+from small import TINY_NETWORK, Malicious, tiny_generator
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,11 @@ def test_other_checkpoints_are_refused(tmp_path, state):
     torch.save(state, tmp_path / "x4.pth")
     with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
         load_generator(tmp_path / "x4.pth")
+
+
+def test_equal_networks_make_equal_files(tmp_path):
+    generator = tiny_generator()
+    origin = {name: name for name in "abcdefgh"}
+    for name in ("1", "2"):
+        save_generator(tmp_path / name, generator, origin)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()

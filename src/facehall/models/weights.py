@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from facehall.atomic import replacing
@@ -39,8 +39,16 @@ def save_generator(path: Path, generator: Generator, origin: Mapping[str, str] |
         **{f"facehall.{key}": value for key, value in (origin or {}).items()},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
-    with replacing(path) as partial:
-        save_file(state, partial, metadata=metadata)
+    with replacing(path, durable=True) as partial:  # by way of memory: save_file answers a full disk with no OSError
+        partial.write_bytes(_in_order(save(state, metadata=metadata)))
+
+
+def _in_order(file: bytes) -> bytes:
+    """A safetensors file with its header's keys in order, which safetensors shuffles: equal networks, equal files."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the numbers stay aligned
+    return len(header).to_bytes(8, "little") + header + file[end:]
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 
@@ -17,7 +18,8 @@ Row = dict[str, float | int | str]
 class History(L.Callback):
     """Writes one row per epoch: epoch, generator step, phase, what validation measured, the mean of each loss term.
 
-    Both files are rewritten whole and atomically. A resumed run keeps the rows up to its checkpoint.
+    Both files are rewritten whole and atomically. The rows are in the checkpoints, so that a resumed run has those of
+    its checkpoint, whatever became of the file.
 
     Args:
         folder: the run folder.
@@ -30,11 +32,14 @@ class History(L.Callback):
         self.folder = Path(folder)
         self.rows: list[Row] = []
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SuperResolution)
-        if trainer.is_global_zero and pl_module.generator_step and (self.folder / "metrics.csv").is_file():
-            rows = read_history(self.folder / "metrics.csv")
-            self.rows = [row for row in rows if int(row["step"]) <= pl_module.generator_step]
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.callback_metrics.clear()  # Lightning keeps what earlier epochs measured
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)

@@ -22,6 +22,12 @@ class MiningStatistics(L.Callback):
     def __init__(self) -> None:
         self._seen: list[dict[str, Tensor]] = []
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": self._seen}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._seen = state_dict["seen"]
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
     ) -> None:
@@ -31,7 +37,9 @@ class MiningStatistics(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self._seen:
             return
-        flatness, rejections, threshold = (torch.cat([seen[name] for seen in self._seen]) for name in self._seen[0])
+        flatness, rejections, threshold = (
+            torch.cat([seen[name].to(pl_module.device) for seen in self._seen]) for name in self._seen[0]
+        )
         self._seen.clear()
         values = {
             "threshold": threshold.mean(),

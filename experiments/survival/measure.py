@@ -1,0 +1,206 @@
+"""Kill a training (-9) at random moments, start it again each time, and compare its end with an undisturbed one's.
+
+python experiments/survival/measure.py [--kills 20] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+from facehall import train
+from facehall.engine.callbacks import Checkpoints
+
+PLACES = ("start", "step", "checkpoint", "validation", "end of epoch")
+WRITE_SECONDS = 0.01  # about as long as these checkpoints take
+OVERRIDES = [
+    *("experiment=esrgan_vgg16s", "resume=auto", "name=run", "logger=none", "metrics.lpips=none", "trainer=cpu"),
+    *("generator.blocks=1", "generator.convs=2", "generator.growth=4", "generator.features=8"),
+    *("generator.stage_features=8", "generator.stage_growth=4", "generator.carry=2", "discriminator.channels=4"),
+    *("patches.batch_size=2", "patches.patch_size=8", "trainer.enable_progress_bar=false", "runtime.threads=1"),
+    *("trainer.limit_val_batches=1", "callbacks.checkpoint.every_steps=3", "training.ema_decay=0.9"),
+]
+
+
+class Shared:
+    """Where the training is, for the process that kills it: the generator step and an index into PLACES."""
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, 8)
+
+    def set(self, step: int, place: str) -> None:
+        self.memory[:] = struct.pack("ii", step, PLACES.index(place))
+
+    def get(self) -> tuple[int, str]:
+        step, place = struct.unpack("ii", self.memory[:])
+        return step, PLACES[place]
+
+
+def main() -> None:
+    arguments = parse()
+    length = [f"curriculum.psnr_steps={arguments.steps // 2}", f"curriculum.gan_steps={arguments.steps // 2}"]
+    length += ["curriculum.ramp_steps=4", "patches.steps_per_epoch=8"]
+    draw, rows = random.Random(arguments.seed), []
+    with tempfile.TemporaryDirectory() as folder:
+        undisturbed, killed = Path(folder, "undisturbed"), Path(folder, "killed")
+        began = time.monotonic()
+        assert finish(start(undisturbed, length, Shared())) == 0
+        print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
+        # Moments are steps and a delay behind them; the last epoch is left for what waits for a checkpoint.
+        targets = sorted(draw.randrange(arguments.steps - 8) for _ in range(arguments.kills))
+        for number, target in enumerate(targets, 1):
+            rows.append(kill(number, target, killed, length, draw))
+            print(rows[-1], flush=True)
+        assert finish(start(killed, length, Shared())) == 0
+        compared = compare(undisturbed, killed)
+    with arguments.results.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print("\n".join(compared))
+    print(f"{sum(row['lost_steps'] for row in rows)} steps were computed twice in {len(rows)} kills.")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
+    return parser.parse_args()
+
+
+def start(folder: Path, overrides: list[str], shared: Shared) -> int:
+    """The real command in a process of its own, which has its imports behind it; its id."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        folder.mkdir(exist_ok=True)
+        os.chdir(folder)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.argv = ["facehall.train", *OVERRIDES, *overrides]
+        tell(shared)
+        train.main()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def tell(shared: Shared) -> None:
+    """Have the callbacks of this process say where they are."""
+
+    def wrap(name: str, before: str, after: str) -> None:
+        original: Callable[..., Any] = getattr(Checkpoints, name)
+
+        def wrapped(self: Checkpoints, *arguments: Any) -> Any:
+            module = next(a for a in arguments if hasattr(a, "generator_step"))
+            shared.set(module.generator_step, before)
+            result = original(self, *arguments)
+            shared.set(module.generator_step, after)
+            return result
+
+        setattr(Checkpoints, name, wrapped)
+
+    wrap("on_train_batch_start", "step", "step")
+    wrap("_save", "checkpoint", "step")
+    wrap("on_validation_start", "validation", "validation")
+    wrap("on_validation_end", "validation", "end of epoch")
+
+
+def finish(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill(number: int, target: int, folder: Path, overrides: list[str], draw: random.Random) -> dict[str, Any]:
+    """Start the training, kill it behind step `target`; a row of the table."""
+    shared, kind = Shared(), draw.choice(("any", "any", "writing", "starting"))
+    delay = draw.uniform(0.0, 4.0) if kind == "starting" else draw.expovariate(20)
+    child, began, reached = start(folder, overrides, shared), time.monotonic(), None
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        step, place = shared.get()
+        if reached is None and (kind == "starting" or (place != "start" and step >= target)):
+            reached = time.monotonic()
+        if reached is not None and kind == "writing":
+            due = place == "checkpoint"
+        else:
+            due = reached is not None and time.monotonic() - reached >= delay
+        if due:
+            if kind == "writing":
+                time.sleep(draw.uniform(0, WRITE_SECONDS))
+            os.kill(child, signal.SIGKILL)
+            finish(child)
+            break
+        time.sleep(0.0002)
+    else:
+        raise SystemExit("the training came to its end before it could be killed: give more --steps")
+    step, place = shared.get()
+    saved = checkpoint_step(folder)
+    return {
+        "kill": number,
+        "after_seconds": round(time.monotonic() - began, 2),
+        "place": place,
+        "step": step if place != "start" else saved,
+        "checkpoint": saved,
+        "lost_steps": max(step - saved, 0) if place != "start" else 0,
+        "half_written_files": sum(1 for _ in folder.rglob(".*.part")),
+    }
+
+
+def checkpoint_step(folder: Path) -> int:
+    """The step of last.ckpt, which must be loadable whenever it is there."""
+    found = list(folder.glob("runs/run/*/checkpoints/last.ckpt"))
+    return torch.load(found[0], weights_only=True)["generator_step"] if found else 0
+
+
+def compare(one: Path, other: Path) -> list[str]:
+    """See that both runs left the same bytes, times and paths apart."""
+    (a,), (b,) = ([path.parent for path in folder.glob("runs/run/*/summary.json")] for folder in (one, other))
+    said = []
+    files = sorted(path.relative_to(a) for path in a.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(b) for path in b.rglob("*") if path.is_file()), "other files"
+    for file in files:
+        if file.suffix == ".ckpt":
+            first, second = (torch.load(run / file, weights_only=True) for run in (a, b))
+            same = all(equal(first[key], second[key]) for key in first if key not in ("callbacks", "survival"))
+        elif file.name == "summary.json":
+            first, second = (json.loads((run / file).read_text()) for run in (a, b))
+            same = first | {"seconds": 0} == second | {"seconds": 0}
+        elif file.name == "config.yaml":
+            continue
+        else:
+            same = (a / file).read_bytes() == (b / file).read_bytes()
+        assert same, f"{file} differs"
+        said.append(f"equal: {file}")
+    return said
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What Lightning's checkpoints leave out: the random states, and the running sums behind an epoch's means."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from torch import Tensor
+
+State = dict[str, Any]
+
+
+def random_state(device: torch.device) -> State:
+    """The states of Python's, numpy's and torch's global generators, and of the device's where it has one."""
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # what others draw from, we do not
+    state: State = {
+        "python": random.getstate(),
+        "numpy": (name, torch.tensor(np.asarray(keys, np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+    }
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: State, device: torch.device) -> None:
+    """Go on where `random_state` was called."""
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(state["torch"].cpu())
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+class LoggedSums:
+    """The sums that `log(on_epoch=True)` has gathered in an unfinished epoch, carried over an interruption.
+
+    Lightning forgets them, so that an interrupted epoch's means would be those of its end. They are added to the new
+    ones, term by term as they appear, in the order of an undisturbed run: the means come out equal to the last bit.
+
+    Args:
+        trainer: the trainer whose training loop logs.
+        earlier: what `state` returned at the interruption.
+    """
+
+    def __init__(self, trainer: L.Trainer, earlier: State | None = None) -> None:
+        self.trainer = trainer
+        self.earlier = dict(earlier or {})
+        self._rebuilt: list[str] = []
+
+    def state(self) -> State:
+        """{key: plain values and tensors}: the sums so far, with those of before the interruption."""
+        results = self.trainer.fit_loop.epoch_loop._results
+        known = {key: _plain(metric) for key, metric in results.items() if metric.is_tensor and not metric.has_reset}
+        return {**self.earlier, **known}
+
+    def merge(self, whole: bool = False) -> None:
+        """Add what was summed before to what is logged now.
+
+        Args:
+            whole: restore what has not been logged again, too: the epoch has no further steps.
+        """
+        results = self.trainer.fit_loop.epoch_loop._results
+        for key in list(self.earlier):
+            if key in results and not results[key].has_reset:
+                _add(results[key], self.earlier.pop(key))
+            elif whole:
+                results[key] = self._rebuild(self.earlier.pop(key))
+                self._rebuilt.append(key)
+
+    def begin_epoch(self) -> None:
+        """Let Lightning make anew what was restored for it."""
+        self.earlier.clear()
+        while self._rebuilt:
+            self.trainer.fit_loop.epoch_loop._results.pop(self._rebuilt.pop(), None)
+
+    def _rebuild(self, state: State) -> _ResultMetric:
+        meta = _Metadata(**state["meta"], reduce_fx=getattr(torch, state["reduce"]))
+        meta.sync = _Sync(_should=state["sync"], fn=self.trainer.strategy.reduce)
+        metric = _ResultMetric(meta, is_tensor=True)
+        for name, value in state["values"].items():
+            setattr(metric, name, value)
+        metric._update_count = 1
+        return metric.to(self.trainer.strategy.root_device)
+
+
+def _plain(metric: _ResultMetric) -> State:
+    meta, values = metric.meta, {"value": metric.value, "_forward_cache": metric._forward_cache}
+    if meta.is_mean_reduction:
+        values["cumulated_batch_size"] = metric.cumulated_batch_size
+    return {
+        "meta": {name: getattr(meta, name) for name in ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch")},
+        "reduce": meta.reduce_fx.__name__,
+        "sync": meta.sync.should,
+        "values": {name: value for name, value in values.items() if isinstance(value, Tensor)},
+    }
+
+
+def _add(metric: _ResultMetric, earlier: State) -> None:
+    if not metric.meta.on_epoch:  # the latest value alone counts
+        return
+    values = {name: value.to(metric.value.device) for name, value in earlier["values"].items()}
+    if metric.meta.is_max_reduction or metric.meta.is_min_reduction:
+        metric.value = getattr(torch, f"{metric.meta.reduce_fx.__name__}imum")(values["value"], metric.value)
+        return
+    metric.value = values["value"] + metric.value
+    if metric.meta.is_mean_reduction:
+        metric.cumulated_batch_size = values["cumulated_batch_size"] + metric.cumulated_batch_size
