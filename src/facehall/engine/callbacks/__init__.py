@@ -1,9 +1,19 @@
 """What a training leaves in its run folder, and says while it runs."""
 
+from facehall.engine.callbacks.best import BestWeights
+from facehall.engine.callbacks.collapse import CollapseWatch
 from facehall.engine.callbacks.console import EpochLines
 from facehall.engine.callbacks.export import ExportWeights
 from facehall.engine.callbacks.history import History
 from facehall.engine.callbacks.mining import MiningStatistics
 from facehall.engine.callbacks.samples import SamplePanels
 
-__all__ = ["EpochLines", "ExportWeights", "History", "MiningStatistics", "SamplePanels"]
+__all__ = [
+    "BestWeights",
+    "CollapseWatch",
+    "EpochLines",
+    "ExportWeights",
+    "History",
+    "MiningStatistics",
+    "SamplePanels",
+]
