@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from facehall import __version__
 from facehall.assembly import Training
 from facehall.data import PatchDataModule, SampleSource
-from facehall.engine.callbacks import History
+from facehall.engine.callbacks import BestWeights, History
 from facehall.engine.callbacks.history import Row
 from facehall.metrics import count_parameters
 from facehall.runs import shown
@@ -91,6 +91,9 @@ def summarise(cfg: DictConfig, training: Training, seconds: float) -> dict[str, 
                     "step": of_phase[-1]["step"],
                     **_measures(of_phase[-1], "val/"),
                 }
+    best = next((c.best for c in training.trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
+    if best is not None:
+        summary["best"] = {name: round(value, 5) for name, value in best.items()}
     return summary
 
 
@@ -106,10 +109,11 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
     columns = [name for name in ("psnr", "ssim", "lpips") if name in bicubic]
     if bicubic:
         lines.append(f"  {'validation':<18}" + "".join(f"{name.upper():>9}" for name in columns))
-        for key in ("bicubic", "end_of_psnr_phase", "end_of_gan_phase"):
+        for key in ("bicubic", "end_of_psnr_phase", "end_of_gan_phase", "best"):
             if key in summary:
                 values = "".join(f"{summary[key][name]:9.4f}" for name in columns)
-                lines.append(f"  {key.replace('_', ' '):<18}{values}")
+                title = f"best, epoch {summary[key]['epoch']}" if key == "best" else key.replace("_", " ")
+                lines.append(f"  {title:<18}{values}")
     run_dir = shown(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [

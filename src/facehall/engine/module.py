@@ -14,6 +14,8 @@ from torchmetrics import MeanMetric
 
 from facehall.engine.curriculum import Curriculum
 from facehall.engine.ema import GeneratorEMA
+from facehall.engine.guard import Buffers, FiniteGuard
+from facehall.engine.spans import span
 from facehall.imaging import upscale_bicubic
 from facehall.losses import Objective, TermWeights
 from facehall.metrics import Protocol
@@ -43,9 +45,11 @@ class SuperResolution(L.LightningModule):
         clip: largest norm of each network's gradient; None does not clip.
         accumulate: batches per optimizer step.
         memory_format: of images and networks in training.
+        max_skips: steps in a row whose gradient is not finite that are skipped before the training stops.
 
     Raises:
-        ValueError: a discriminator without an optimizer, `accumulate` below 1, or a phase without any loss term.
+        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, or a phase without any
+            loss term.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class SuperResolution(L.LightningModule):
         clip: float | None = None,
         accumulate: int = 1,
         memory_format: torch.memory_format = torch.contiguous_format,
+        max_skips: int = 10,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -85,6 +90,7 @@ class SuperResolution(L.LightningModule):
         )
         self.clip = clip
         self.accumulate = accumulate
+        self.guard = FiniteGuard(max_skips)
         self.generator_step = 0
         self.means = nn.ModuleDict()
         self._floor: dict[str, dict[str, Tensor]] = {}
@@ -123,63 +129,102 @@ class SuperResolution(L.LightningModule):
                 schedulers.append(make_scheduler(optimizers[-1]))
         return optimizers, schedulers
 
+    def on_train_start(self) -> None:
+        self._buffers_kept = Buffers((self.generator, self.discriminator))
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        self.guard.begin(batch["name"], anew=batch_idx % self.accumulate == 0)
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         lr, hr = (batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr"))
         steps_now = (batch_idx + 1) % self.accumulate == 0
         weights = self.curriculum.weights(self.generator_step, self.objective.psnr, self.objective.gan)
-        pyramid = self.generator.pyramid(lr)  # once: the discriminator sees it detached, the generator's loss whole
+        with span("generator forward"):
+            # Once: the discriminator sees it detached, the generator's loss whole.
+            pyramid = self.generator.pyramid(lr)
         if self.trains_discriminator:
             self._learn_to_discriminate(pyramid[self.generator.scale].detach(), hr, steps_now)
         self._learn_to_generate(pyramid, hr, weights, steps_now)
-        for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
-            self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+        with span("logging"):
+            for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
+                self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def _learn_to_discriminate(self, sr: Tensor, hr: Tensor, steps_now: bool) -> None:
         assert self.discriminator is not None
-        real, fake = self.discriminator(hr).float(), self.discriminator(sr).float()
-        loss = self.objective.adversarial.discriminator(real, fake)
-        self.manual_backward(loss / self.accumulate)
+        with span("discriminator forward"):
+            real, fake = self.discriminator(hr).float(), self.discriminator(sr).float()
+            loss = self.objective.adversarial.discriminator(real, fake)
+        with span("discriminator backward"):
+            self.manual_backward(loss / self.accumulate)
+        gap = real.mean() - fake.mean()
+        judged = {"D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean(), "D_gap": gap}
+        self._log_train({"discriminator": loss, **judged})
         if steps_now:
             self._optimizer_step(1, self.discriminator)
-        self._log_train({"discriminator": loss, "D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean()})
 
     def _learn_to_generate(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights, steps_now: bool) -> None:
         terms = self._generator_terms(pyramid, hr, weights)
         loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
-        self.manual_backward(loss / self.accumulate)
+        with span("generator backward"):
+            self.manual_backward(loss / self.accumulate)
         self._log_train({**terms, "generator": loss})
         if steps_now:
             self._optimizer_step(0, self.generator)
             self.generator_step += 1
-            self.ema.update(self.generator)
+            with span("average"):
+                self.ema.update(self.generator)
 
     def _generator_terms(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights) -> dict[str, Tensor]:
         """The terms that have a weight, unweighted."""
         sr = pyramid[self.generator.scale]
         terms = {}
         if weights.pixel:
-            terms["pixel"] = self.pixel_loss(pyramid, hr)
+            with span("pixel loss"):
+                terms["pixel"] = self.pixel_loss(pyramid, hr)
         if weights.perceptual and self.perceptual is not None:
-            terms["perceptual"] = self.perceptual(sr, hr)
+            with span("perceptual loss"):
+                terms["perceptual"] = self.perceptual(sr, hr)
         if weights.adversarial and self.discriminator is not None:
             # The discriminator only judges here: its parameters take no gradient, but the way to sr stays open.
-            self.discriminator.requires_grad_(False)
-            fake = self.discriminator(sr).float()
-            with torch.no_grad():  # only a relativistic loss asks what the discriminator thinks of HR
-                real = self.discriminator(hr).float() if self.objective.adversarial.relativistic else fake.detach()
-            terms["adversarial"] = self.objective.adversarial.generator(real, fake)
-            self.discriminator.requires_grad_(True)
+            with span("adversarial loss"):
+                self.discriminator.requires_grad_(False)
+                fake = self.discriminator(sr).float()
+                with torch.no_grad():  # only a relativistic loss asks what the discriminator thinks of HR
+                    real = self.discriminator(hr).float() if self.objective.adversarial.relativistic else fake.detach()
+                terms["adversarial"] = self.objective.adversarial.generator(real, fake)
+                self.discriminator.requires_grad_(True)
         return terms
 
     def _optimizer_step(self, index: int, network: nn.Module) -> None:
+        """One step of a network, which is last the generator's; left out where its gradient is not finite."""
+        name = ("generator", "discriminator")[index]
         optimizer = self._as_list(self.optimizers())[index]
-        if self.clip is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), self.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        for scheduler in self._as_list(self.lr_schedulers()):
-            if scheduler.optimizer is optimizer.optimizer:
-                scheduler.step()
+        with span(f"{name} optimizer"):
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of 16-mixed, which skips steps by itself
+            norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+            if self.clip is not None:
+                limit = self.clip * (scaler.get_scale() if scaler is not None else 1.0)
+                nn.utils.clip_grads_with_norm_(network.parameters(), limit, norm)
+            if self.guard.admits(name, self.generator_step, norm, optimizer.optimizer, scaler is not None):
+                optimizer.step()
+            self.guard.taken(optimizer.optimizer)
+            optimizer.zero_grad()
+            for scheduler in self._as_list(self.lr_schedulers()):
+                if scheduler.optimizer is optimizer.optimizer:
+                    scheduler.step()
+        if index == 0:
+            self._close_step()
+
+    def _close_step(self) -> None:
+        """Both networks have stepped, or not: what was left out?"""
+        self._buffers_kept.mend()  # not before: the backward pass wants them as the forward pass left them
+        if self.device.type == "cpu" or self._looks_now():
+            self.log("train/skipped_steps", float(self.guard.settle()), on_step=False, on_epoch=True, reduce_fx="max")
+
+    def _looks_now(self) -> bool:
+        """Whether it is time to wait for the device: as often as values are logged, and at the end of an epoch."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return self.trainer.is_last_batch or self.generator_step % every == 0
 
     @staticmethod
     def _as_list(one_or_many: Any) -> list[Any]:
@@ -188,8 +233,12 @@ class SuperResolution(L.LightningModule):
         return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
 
     def _log_train(self, values: dict[str, Tensor]) -> None:
-        named = {f"train/{name}": value.detach() for name, value in values.items()}
-        self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
+        """Log the terms of the network that is about to step."""
+        values = {name: value.detach() for name, value in values.items()}
+        self.guard.note(values)
+        with span("logging"):
+            named = {f"train/{name}": value for name, value in values.items()}
+            self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
 
     # ---------------------------------------------------------------- validation
 
@@ -247,6 +296,8 @@ class SuperResolution(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["generator_step"] = self.generator_step
+        checkpoint["skipped_steps"] = self.guard.skipped
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.generator_step = checkpoint["generator_step"]
+        self.guard.skipped = checkpoint.get("skipped_steps", 0)
