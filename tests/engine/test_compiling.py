@@ -10,6 +10,7 @@ from facehall.engine.callbacks.compiling import Pass
 from facehall.train import train
 from small import LIGHT, TINY
 
+NAIVE = "++generator.memory=naive"  # as it is when compiled
 SHORT = ["curriculum.psnr_steps=2", "curriculum.gan_steps=2", "curriculum.ramp_steps=1", "patches.steps_per_epoch=2"]
 DYNAMO = "+callbacks.compile.backend=eager"  # traces and runs the same operations, without a minute of compiling
 
@@ -18,7 +19,7 @@ DYNAMO = "+callbacks.compile.backend=eager"  # traces and runs the same operatio
 def run(compose_config, tmp_path, capsys):
     def start(*overrides):
         folder = f"run_dir={tmp_path / str(len(list(tmp_path.iterdir())))}"
-        base = ["experiment=esrgan_vgg16s", *TINY, *SHORT, *LIGHT, folder]
+        base = ["experiment=esrgan_vgg16s", *TINY, *SHORT, *LIGHT, NAIVE, folder]
         return train(compose_config("train", *base, *overrides)).training, capsys.readouterr().out
 
     return start

@@ -9,7 +9,7 @@ from facehall.engine.callbacks import MiningStatistics
 
 
 def test_the_numbers_of_an_epoch_by_hand():
-    logged, module = {}, SimpleNamespace()
+    logged, module = {}, SimpleNamespace(device=torch.device("cpu"))
     module.log_dict = lambda values, **options: logged.update({name: float(value) for name, value in values.items()})
     trainer = SimpleNamespace(world_size=1, logger=None, is_global_zero=True)
     statistics = MiningStatistics()
