@@ -20,6 +20,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 WAYS = [
     {"memory": "efficient"},
     {"memory": "recompute"},
+    {"memory": "efficient", "execution": "in_turn"},
     {"execution": "threads"},
     {"execution": "threads", "memory": "recompute"},
     {"execution": "grouped"},
@@ -225,7 +226,7 @@ def test_executions_that_have_nothing_to_run_side_by_side_are_refused(execution,
 def test_unknown_ways_are_refused():
     with pytest.raises(ValueError, match="memory is one of naive, efficient, recompute, not 'less'"):
         RRDBNet(blocks=1, memory="less")
-    with pytest.raises(ValueError, match="execution is one of .*, not 'fast'"):
+    with pytest.raises(ValueError, match=r"execution is one of .*, not 'fast'"):
         MultiScaleRRDB(execution="fast", **TINY_NETWORK)
 
 
