@@ -1,6 +1,6 @@
 """Wall time of an RRDB trunk with parallel dense blocks, executed in every way that there is.
 
-python experiments/threads/measure.py [--rounds 9] [--batch 8] [--side 24]
+python experiments/threads/measure.py [--rounds 7] [--batch 4] [--side 24]
 
 Each configuration lives in a process of its own, so that none inherits the threads of another; they take turns, a
 training step (forward, L1, backward, Adam) and an inference each, and what is reported are medians of the ratios to
@@ -62,6 +62,7 @@ WAYS = [
     Way("parallel", "in_turn", 1, "bf16", "channels_last"),
     Way("parallel", "in_turn", 2, "bf16", "channels_last"),
     Way("parallel", "threads", 2, "bf16", "channels_last", "PASSIVE"),
+    Way("parallel", "grouped", 2, "bf16", "channels_last"),
     Way("sequential", "in_turn", 1),
     Way("sequential", "in_turn", 2),
     Way("sequential", "in_turn", 2, "bf16", "channels_last"),
@@ -200,8 +201,8 @@ def write(table: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--side", type=int, default=24, help="of the LR patches, in pixels")
     options = parser.parse_args()
     table = measure(options.batch, options.side, options.rounds)

@@ -20,7 +20,6 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 WAYS = [
     {"memory": "efficient"},
     {"memory": "recompute"},
-    {"memory": "efficient", "execution": "in_turn"},
     {"execution": "threads"},
     {"execution": "threads", "memory": "recompute"},
     {"execution": "grouped"},

@@ -83,8 +83,8 @@ class RRDB(nn.Module):
             input alone; the rest is computed again. ``naive``: each concatenation, as autograd keeps them.
         execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: side by side on the CPU's cores,
             forward and backward. ``grouped``: as one RDB of grouped convolutions. ``streams``: on CUDA streams.
-            ``auto``: grouped on the CPU (experiments/threads), in turn elsewhere. Results are the same but for
-            rounding. Where a graph is captured (torch.compile, export), RDBs run in turn.
+            Which is fastest where: experiments/threads. Results are the same but for rounding. Where a graph is
+            captured (torch.compile, export), RDBs run in turn.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """
@@ -97,7 +97,7 @@ class RRDB(nn.Module):
         dense_blocks: int = 3,
         topology: Topology = "sequential",
         memory: Memory = "efficient",
-        execution: Execution = "auto",
+        execution: Execution = "in_turn",
     ) -> None:
         super().__init__()
         if topology not in ("sequential", "parallel"):
@@ -106,7 +106,7 @@ class RRDB(nn.Module):
             raise ValueError(f"memory is one of {', '.join(MEMORIES)}, not {memory!r}")
         if execution not in EXECUTIONS:
             raise ValueError(f"execution is one of {', '.join(EXECUTIONS)}, not {execution!r}")
-        if execution not in ("auto", "in_turn") and (topology != "parallel" or memory == "naive"):
+        if execution != "in_turn" and (topology != "parallel" or memory == "naive"):
             raise ValueError(f"execution={execution} needs topology=parallel, and memory=efficient or recompute")
         self.topology = topology
         self.dense_blocks = dense_blocks
@@ -134,16 +134,13 @@ class RRDB(nn.Module):
         return out
 
     def _side_by_side(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
-        execution = self.execution
-        if execution == "auto":
-            execution = "grouped" if x.device.type == "cpu" and self.memory != "naive" else "in_turn"
-        if execution == "in_turn" or must_stay_plain():
+        if self.execution == "in_turn" or must_stay_plain():
             return [block(x) for block in blocks]
         branches = [block.layers for block in blocks]
-        if execution == "grouped":
+        if self.execution == "grouped":
             residuals = dense_grouped(x, branches)
         else:
-            residuals = dense_branches(x, branches, runner(execution, x.device))
+            residuals = dense_branches(x, branches, runner(self.execution, x.device))
         return [torch.add(x, residual, alpha=RESIDUAL_SCALE) for residual in residuals]
 
 

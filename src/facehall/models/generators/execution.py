@@ -14,8 +14,8 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 
-Execution = Literal["auto", "in_turn", "threads", "grouped", "streams"]
-EXECUTIONS = ("auto", "in_turn", "threads", "grouped", "streams")
+Execution = Literal["in_turn", "threads", "grouped", "streams"]
+EXECUTIONS = ("in_turn", "threads", "grouped", "streams")
 
 Task = Callable[[], Sequence[Any]]
 Runner = Callable[[Sequence[Task]], list[Any]]

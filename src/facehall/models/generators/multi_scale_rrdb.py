@@ -107,8 +107,7 @@ class MultiScaleRRDB(Generator):
         stage_growth: new maps of each of a refine block's three convolutions.
         carry: channels that each coarser scale hands to a refine block.
         memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
-        execution: how parallel dense blocks run, ``auto``, ``in_turn``, ``threads``, ``grouped`` or ``streams`` (see
-            `RRDB`).
+        execution: how parallel dense blocks run, ``in_turn``, ``threads``, ``grouped`` or ``streams`` (see `RRDB`).
     """
 
     @records_arguments
@@ -125,7 +124,7 @@ class MultiScaleRRDB(Generator):
         stage_growth: int = 16,
         carry: int = 8,
         memory: Memory = "efficient",
-        execution: Execution = "auto",
+        execution: Execution = "in_turn",
     ) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
