@@ -81,6 +81,14 @@ def test_arguments_record_defaults_too():
     assert RRDBNet(blocks=1).arguments == {"blocks": 1, "features": 64, "growth": 32}
 
 
+def test_how_a_network_is_computed_is_no_part_of_what_it_is():
+    here = MultiScaleRRDB(2, topology="parallel", memory="recompute", execution="threads", **TINY_NETWORK)
+    elsewhere = MultiScaleRRDB(2, topology="parallel", memory="naive", **TINY_NETWORK)
+    assert here.arguments == elsewhere.arguments
+    assert not {"memory", "execution"} & set(here.arguments)
+    assert list(here.state_dict()) == list(elsewhere.state_dict())
+
+
 def test_full_rrdbnet_has_the_published_number_of_parameters():
     with torch.device("meta"):
         assert sum(p.numel() for p in RRDBNet().parameters()) == 16_697_987

@@ -83,7 +83,8 @@ class RRDB(nn.Module):
             input alone; the rest is computed again. ``naive``: each concatenation, as autograd keeps them.
         execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: side by side on the CPU's cores,
             forward and backward. ``grouped``: as one RDB of grouped convolutions. ``streams``: on CUDA streams.
-            Results are the same. Where a graph is captured (torch.compile, export), RDBs run in turn.
+            Which is fastest where: experiments/threads. Results are the same but for rounding. Where a graph is
+            captured (torch.compile, export), RDBs run in turn.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """

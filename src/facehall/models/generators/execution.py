@@ -89,6 +89,7 @@ def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
     own, ready = torch.get_num_threads(), threading.Barrier(workers + 1)
 
     def settle() -> None:
+        torch.get_num_threads()  # a thread's first question gives it the process's default, also after it set its own
         torch.set_num_threads(threads)
         ready.wait()
 

@@ -1,0 +1,218 @@
+"""Wall time of an RRDB trunk with parallel dense blocks, executed in every way that there is.
+
+python experiments/threads/measure.py [--rounds 7] [--batch 4] [--side 24]
+
+Each configuration lives in a process of its own, so that none inherits the threads of another; they take turns, a
+training step (forward, L1, backward, Adam) and an inference each, and what is reported are medians of the ratios to
+`in_turn` on one thread in the same round. Writes results.csv and bars.png beside this file; on a machine with CUDA
+cuda.csv too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from facehall.models.generators import MultiScaleRRDB
+from facehall.progress import progress_bar
+
+HERE = Path(__file__).parent
+PAPER = 1 - (3 * 60 + 22) / (4 * 60 + 34)  # sec. 4.2: from 4 h 34 min to 3 h 22 min
+
+
+@dataclass(frozen=True)
+class Way:
+    topology: str
+    execution: str
+    threads: int
+    precision: str = "fp32"
+    memory_format: str = "contiguous"
+    wait_policy: str = ""
+    """OMP_WAIT_POLICY: what an OpenMP thread does that has nothing to do; empty is OpenMP's own choice."""
+
+    def __str__(self) -> str:
+        extras = [self.precision] * (self.precision != "fp32") + [self.memory_format] * (
+            self.memory_format != "contiguous"
+        )
+        extras += [f"wait {self.wait_policy.lower()}"] * bool(self.wait_policy)
+        return ", ".join([self.topology, self.execution, f"{self.threads} thread{'s' * (self.threads > 1)}", *extras])
+
+
+FIRST = Way("parallel", "in_turn", 1)
+WAYS = [
+    FIRST,
+    Way("parallel", "grouped", 1),
+    Way("parallel", "in_turn", 2),
+    Way("parallel", "in_turn", 2, wait_policy="PASSIVE"),
+    Way("parallel", "threads", 2),
+    Way("parallel", "threads", 2, wait_policy="PASSIVE"),
+    Way("parallel", "grouped", 2),
+    Way("parallel", "in_turn", 2, memory_format="channels_last"),
+    Way("parallel", "in_turn", 1, "bf16", "channels_last"),
+    Way("parallel", "in_turn", 2, "bf16", "channels_last"),
+    Way("parallel", "threads", 2, "bf16", "channels_last", "PASSIVE"),
+    Way("parallel", "grouped", 2, "bf16", "channels_last"),
+    Way("sequential", "in_turn", 1),
+    Way("sequential", "in_turn", 2),
+    Way("sequential", "in_turn", 2, "bf16", "channels_last"),
+]
+
+
+def work(way: Way, batch: int, side: int, device: str = "cpu") -> dict[str, Callable[[], object]]:
+    """A training step and an inference of the default generator at x4."""
+    torch.manual_seed(0)
+    formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+    to = {"device": device, "memory_format": formats[way.memory_format]}
+    generator = MultiScaleRRDB(4, topology=way.topology, execution=way.execution).to(**to)
+    lr, hr = torch.rand(batch, 3, side, side).to(**to), torch.rand(batch, 3, 4 * side, 4 * side).to(**to)
+    optimizer = torch.optim.Adam(generator.parameters(), fused=True)
+
+    def forward() -> torch.Tensor:
+        with torch.autocast(device, torch.bfloat16, enabled=way.precision == "bf16"):
+            return generator(lr)
+
+    def train() -> None:
+        optimizer.zero_grad()
+        F.l1_loss(forward().float(), hr).backward()
+        optimizer.step()
+
+    return {"train": train, "inference": torch.no_grad()(forward)}
+
+
+def serve(way: Way, batch: int, side: int, pipe: Connection) -> None:
+    """In a process of its own: run what is asked for, answer with seconds."""
+    torch.set_num_threads(way.threads)
+    tasks = work(way, batch, side)
+    while task := pipe.recv():
+        started = time.perf_counter()
+        tasks[task]()
+        pipe.send(time.perf_counter() - started)
+
+
+def open_process(way: Way, batch: int, side: int) -> Connection:
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    if way.wait_policy:
+        os.environ["OMP_WAIT_POLICY"] = way.wait_policy  # read when OpenMP starts
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=serve, args=(way, batch, side, there), daemon=True).start()
+    return here
+
+
+def measure(batch: int, side: int, rounds: int) -> list[dict]:
+    os.environ.pop("OMP_NUM_THREADS", None)
+    pipes = {way: open_process(way, batch, side) for way in WAYS}
+    seconds: dict[tuple[Way, str], list[float]] = {(way, task): [] for way in WAYS for task in ("train", "inference")}
+    with progress_bar("rounds", rounds + 1) as advance:
+        for turn in range(rounds + 1):
+            for (way, task), times in seconds.items():
+                pipes[way].send(task)
+                took = pipes[way].recv()
+                if turn:  # the first warms up
+                    times.append(took)
+            advance()
+    for pipe in pipes.values():
+        pipe.send(None)
+    return rows(seconds, FIRST)
+
+
+def rows(seconds: dict[tuple[Way, str], list[float]], first: Way) -> list[dict]:
+    table = []
+    for (way, task), times in seconds.items():
+        ratio = statistics.median(t / base for t, base in zip(times, seconds[first, task], strict=True))
+        milliseconds = round(1000 * statistics.median(times), 1)
+        table.append({**asdict(way), "task": task, "milliseconds": milliseconds, "ratio": round(ratio, 3)})
+    return table
+
+
+def measure_cuda(batch: int, side: int, rounds: int) -> list[dict]:
+    """In turn and on streams, launched one by one and as a CUDA graph; all in one process, by turns."""
+    ways = [Way("parallel", execution, 1, "bf16", "channels_last") for execution in ("in_turn", "grouped", "streams")]
+    tasks: dict[tuple[Way, str], Callable[[], object]] = {}
+    for way in ways:
+        for name, task in work(way, batch, side, "cuda").items():
+            tasks[way, name] = task
+            tasks[way, f"{name} as a graph"] = captured(task)
+    seconds: dict[tuple[Way, str], list[float]] = {key: [] for key in tasks}
+    for _ in range(rounds):
+        for key, task in tasks.items():
+            torch.cuda.synchronize()
+            started = time.perf_counter()
+            for _ in range(10):
+                task()
+            torch.cuda.synchronize()
+            seconds[key].append((time.perf_counter() - started) / 10)
+    return rows(seconds, ways[0])
+
+
+def captured(task: Callable[[], object]) -> Callable[[], object]:
+    """The task as one CUDA graph: launched in one go, without Python."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):  # warms up: gradients and the optimizer's state are made, libraries choose their kernels
+            task()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        task()
+    return graph.replay
+
+
+def draw(table: list[dict], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    ways = [Way(**{key: row[key] for key in asdict(FIRST)}) for row in table if row["task"] == "train"]
+    figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
+    for shift, task, colour in ((-0.2, "train", "#2b6cb0"), (0.2, "inference", "#90b8de")):
+        ratios = [row["ratio"] for row in table if row["task"] == task]
+        places = [i + shift for i in range(len(ratios))]
+        bars = axes.barh(places, ratios, height=0.38, color=colour, label="training step" if task == "train" else task)
+        axes.bar_label(bars, [f"{ratio:.2f}" for ratio in ratios], padding=3, fontsize=8)
+    axes.axvline(1 - PAPER, color="#c05621", linestyle="--", label=f"the paper's threads: {1 - PAPER:.2f}")
+    axes.set_yticks(range(len(ways)), [str(way) for way in ways])
+    axes.invert_yaxis()
+    axes.set_xlabel("wall time over that of parallel RDBs in turn on one thread")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def write(table: list[dict], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--side", type=int, default=24, help="of the LR patches, in pixels")
+    options = parser.parse_args()
+    table = measure(options.batch, options.side, options.rounds)
+    write(table, HERE / "results.csv")
+    draw(table, HERE / "bars.png")
+    for row in table:
+        print(*row.values(), sep="\t")
+    if torch.cuda.is_available():
+        write(measure_cuda(options.batch, options.side, options.rounds), HERE / "cuda.csv")
+
+
+if __name__ == "__main__":
+    main()
