@@ -62,8 +62,8 @@ def main() -> None:
         began = time.monotonic()
         assert finish(start(undisturbed, length, Shared())) == 0
         print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
-        # Moments are steps and a delay behind them; the last epoch is left for what waits for a checkpoint.
-        targets = sorted(draw.randrange(arguments.steps - 8) for _ in range(arguments.kills))
+        # Moments are steps and a delay behind them; the last epochs are left for what waits for a checkpoint.
+        targets = sorted(draw.randrange(arguments.steps - 20) for _ in range(arguments.kills))
         for number, target in enumerate(targets, 1):
             rows.append(kill(number, target, killed, length, draw))
             print(rows[-1], flush=True)
@@ -132,7 +132,7 @@ def finish(child: int) -> int:
 def kill(number: int, target: int, folder: Path, overrides: list[str], draw: random.Random) -> dict[str, Any]:
     """Start the training, kill it behind step `target`; a row of the table."""
     shared, kind = Shared(), draw.choice(("any", "any", "writing", "starting"))
-    delay = draw.uniform(0.0, 4.0) if kind == "starting" else draw.expovariate(20)
+    delay = draw.uniform(0.0, 4.0) if kind == "starting" else min(draw.expovariate(20), 0.3)
     child, began, reached = start(folder, overrides, shared), time.monotonic(), None
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         step, place = shared.get()
