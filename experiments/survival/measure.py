@@ -15,8 +15,10 @@ import signal
 import struct
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from facehall import train
 from facehall.engine.callbacks import Checkpoints
 
 PLACES = ("start", "step", "checkpoint", "validation", "end of epoch")
-WRITE_SECONDS = 0.01  # about as long as these checkpoints take
+LONGEST_DELAY = {"any": 0.3, "checkpoint": 0.01, "start": 1.2}  # seconds, behind the step or the beginning of each
 OVERRIDES = [
     *("experiment=esrgan_vgg16s", "resume=auto", "name=run", "logger=none", "metrics.lpips=none", "trainer=cpu"),
     *("generator.blocks=1", "generator.convs=2", "generator.growth=4", "generator.features=8"),
@@ -36,6 +38,20 @@ OVERRIDES = [
     *("patches.batch_size=2", "patches.patch_size=8", "trainer.enable_progress_bar=false", "runtime.threads=1"),
     *("trainer.limit_val_batches=1", "callbacks.checkpoint.every_steps=3", "training.ema_decay=0.9"),
 ]
+
+
+@dataclass
+class Moment:
+    """When a process is killed: some seconds behind its start, a step, or the beginning of a checkpoint's writing."""
+
+    kind: str
+    step: int
+    delay: float
+
+    def come(self) -> None:
+        timer = threading.Timer(self.delay, os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
 
 
 class Shared:
@@ -62,8 +78,7 @@ def main() -> None:
         began = time.monotonic()
         assert finish(start(undisturbed, length, Shared())) == 0
         print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
-        # Moments are steps and a delay behind them; the last epoch is left for what waits for a checkpoint.
-        targets = sorted(draw.randrange(arguments.steps - 8) for _ in range(arguments.kills))
+        targets = sorted(draw.randrange(arguments.steps - 20) for _ in range(arguments.kills))
         for number, target in enumerate(targets, 1):
             rows.append(kill(number, target, killed, length, draw))
             print(rows[-1], flush=True)
@@ -86,8 +101,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def start(folder: Path, overrides: list[str], shared: Shared) -> int:
-    """The real command in a process of its own, which has its imports behind it; its id."""
+def start(folder: Path, overrides: list[str], shared: Shared, moment: Moment | None = None) -> int:
+    """The real command in a process of its own, which has its imports behind it and its end ahead; its id."""
     child = os.fork()
     if child:
         return child
@@ -97,15 +112,15 @@ def start(folder: Path, overrides: list[str], shared: Shared) -> int:
         os.chdir(folder)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.argv = ["facehall.train", *OVERRIDES, *overrides]
-        tell(shared)
+        tell(shared, moment)
         train.main()
         status = 0
     finally:
         os._exit(status)
 
 
-def tell(shared: Shared) -> None:
-    """Have the callbacks of this process say where they are."""
+def tell(shared: Shared, moment: Moment | None) -> None:
+    """Have the callbacks of this process say where they are, and end it at its moment."""
 
     def wrap(name: str, before: str, after: str) -> None:
         original: Callable[..., Any] = getattr(Checkpoints, name)
@@ -113,12 +128,16 @@ def tell(shared: Shared) -> None:
         def wrapped(self: Checkpoints, *arguments: Any) -> Any:
             module = next(a for a in arguments if hasattr(a, "generator_step"))
             shared.set(module.generator_step, before)
+            if moment is not None and module.generator_step >= moment.step and moment.kind in ("any", before):
+                moment.come()
             result = original(self, *arguments)
             shared.set(module.generator_step, after)
             return result
 
         setattr(Checkpoints, name, wrapped)
 
+    if moment is not None and moment.kind == "start":
+        moment.come()
     wrap("on_train_batch_start", "step", "step")
     wrap("_save", "checkpoint", "step")
     wrap("on_validation_start", "validation", "validation")
@@ -129,27 +148,12 @@ def finish(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def kill(number: int, target: int, folder: Path, overrides: list[str], draw: random.Random) -> dict[str, Any]:
-    """Start the training, kill it behind step `target`; a row of the table."""
-    shared, kind = Shared(), draw.choice(("any", "any", "writing", "starting"))
-    delay = draw.uniform(0.0, 4.0) if kind == "starting" else draw.expovariate(20)
-    child, began, reached = start(folder, overrides, shared), time.monotonic(), None
-    while os.waitpid(child, os.WNOHANG)[0] == 0:
-        step, place = shared.get()
-        if reached is None and (kind == "starting" or (place != "start" and step >= target)):
-            reached = time.monotonic()
-        if reached is not None and kind == "writing":
-            due = place == "checkpoint"
-        else:
-            due = reached is not None and time.monotonic() - reached >= delay
-        if due:
-            if kind == "writing":
-                time.sleep(draw.uniform(0, WRITE_SECONDS))
-            os.kill(child, signal.SIGKILL)
-            finish(child)
-            break
-        time.sleep(0.0002)
-    else:
+def kill(number: int, step: int, folder: Path, overrides: list[str], draw: random.Random) -> dict[str, Any]:
+    """Start the training and have it killed behind that step; a row of the table."""
+    kind = draw.choice(("any", "any", "checkpoint", "start"))
+    shared, began = Shared(), time.monotonic()
+    moment = Moment(kind, step, draw.uniform(0, LONGEST_DELAY[kind]))
+    if finish(start(folder, overrides, shared, moment)) != -signal.SIGKILL:
         raise SystemExit("the training came to its end before it could be killed: give more --steps")
     step, place = shared.get()
     saved = checkpoint_step(folder)

@@ -318,3 +318,13 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
     assert "The same command with resume=last goes on" in told.splitlines()[-1]
     assert "Traceback" not in told
     assert Path(next(tmp_path.glob("runs/run/*/checkpoints/last.ckpt"))).is_file()
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_the_real_command_ends_equal(tmp_path):
+    script = Path(__file__).parents[2] / "experiments" / "survival" / "measure.py"
+    options = ["--kills", "2", "--steps", "32", "--results", tmp_path / "results.csv"]
+    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "equal: weights/generator_ema.safetensors" in done.stdout
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 3

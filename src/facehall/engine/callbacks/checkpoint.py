@@ -118,8 +118,8 @@ class Checkpoints(Checkpoint):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
+        if trainer.state.fn != "fit" or not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # elsewhere, or in the middle of an epoch, which goes on with steps
         self._go_on("validation", trainer)
         self._random = random_state(trainer.strategy.root_device)
         stop = self._asked(trainer)
