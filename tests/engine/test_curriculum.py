@@ -27,6 +27,13 @@ def test_linear_ramp_by_hand():
     assert [curriculum.share(step) for step in range(1, 7)] == [0, 0.25, 0.5, 0.75, 1, 1]
 
 
+def test_the_ramp_waits_for_the_discriminators_warm_up():
+    curriculum = Curriculum(psnr_steps=2, gan_steps=8, ramp_steps=2, warmup_steps=3)
+    assert [curriculum.share(step) for step in range(1, 8)] == [0, 0, 0, 0, 0.5, 1, 1]
+    assert curriculum.weights(4, PSNR, GAN) == PSNR
+    assert curriculum.phase(2) == "gan"
+
+
 def test_cosine_ramp_by_hand():
     curriculum = Curriculum(psnr_steps=0, gan_steps=4, ramp_steps=4, ramp="cosine")
     assert curriculum.share(1) == pytest.approx(0.5)
@@ -53,6 +60,7 @@ def test_the_ramp_rises_from_0_to_1(psnr, gan, share, ramp):
         {"psnr_steps": 0},
         {"psnr_steps": -1},
         {"psnr_steps": 1, "gan_steps": 2, "ramp_steps": 3},
+        {"psnr_steps": 1, "gan_steps": 3, "ramp_steps": 2, "warmup_steps": 2},
         {"psnr_steps": 1, "ramp": "s"},
     ],
 )

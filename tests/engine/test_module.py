@@ -1,5 +1,6 @@
 """The training module: who moves in whose step, what is counted, what is skipped."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import lightning as L
@@ -83,6 +84,17 @@ def test_the_discriminator_rests_in_the_psnr_phase(make_module, fit):
     assert not same(before, module.discriminator)
 
 
+def test_only_the_discriminator_changes_its_ways_while_it_warms_up(make_module, fit):
+    """The generator moves as in a training without a GAN; the discriminator learns from what it makes."""
+    with_gan = make_module(psnr_steps=1, gan_steps=4, generator_scheduler=None)
+    with_gan.curriculum = replace(with_gan.curriculum, warmup_steps=3)
+    before = snapshot(with_gan.discriminator)
+    fit(with_gan, 4)
+    assert not same(before, with_gan.discriminator)
+    without = fit(make_module(psnr_steps=9, gan_steps=0, generator_scheduler=None), 4)
+    assert same(snapshot(without.generator), with_gan.generator)
+
+
 def test_steps_are_the_generators(make_module, fit):
     module = fit(make_module(psnr_steps=2, gan_steps=4), 6)
     assert module.generator_step == 6
@@ -124,6 +136,18 @@ def test_gradients_are_clipped(make_module, fit):
     fit(module, 1)
     moved = torch.stack([(a - b).norm() for a, b in zip(before, module.generator.parameters(), strict=True)]).norm()
     assert moved.item() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_each_network_is_clipped_by_its_own_norm_before_its_step(make_module, fit):
+    seen = []
+
+    class Norms(L.Callback):
+        def on_before_optimizer_step(self, trainer, module, optimizer):
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+            seen.append(torch.nn.utils.get_total_norm(grads).item())
+
+    fit(make_module(psnr_steps=0, gan_steps=2, clip=1e-3), 2, callbacks=[Norms()])
+    assert seen == pytest.approx([1e-3] * 4, rel=1e-2)
 
 
 def test_plain_training_without_discriminator_and_perceptual_network(make_module, fit):

@@ -18,22 +18,25 @@ class Curriculum:
     Args:
         psnr_steps: generator steps of the first phase.
         gan_steps: generator steps of the second; 0 trains for PSNR only.
-        ramp_steps: the first steps of the second phase, over which the weights move from `objective.psnr` to
-            `objective.gan`; the discriminator trains from the ramp's first step on.
+        ramp_steps: steps of the second phase over which the weights move from `objective.psnr` to `objective.gan`.
         ramp: the ramp's shape.
+        warmup_steps: steps of the second phase before the ramp, in which the discriminator trains already and the
+            generator goes on as in the first phase: it meets no judge that knows nothing yet.
     """
 
     psnr_steps: int
     gan_steps: int = 0
     ramp_steps: int = 0
     ramp: Literal["linear", "cosine"] = "linear"
+    warmup_steps: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.psnr_steps, self.gan_steps, self.ramp_steps) < 0 or self.total_steps == 0:
+        if min(self.psnr_steps, self.gan_steps, self.ramp_steps, self.warmup_steps) < 0 or self.total_steps == 0:
             raise ValueError(f"curriculum: steps are not negative and not all 0, but got {self}")
-        if self.ramp_steps > self.gan_steps:
+        if self.warmup_steps + self.ramp_steps > self.gan_steps:
             raise ValueError(
-                f"curriculum.ramp_steps={self.ramp_steps} does not fit into curriculum.gan_steps={self.gan_steps}"
+                f"curriculum.warmup_steps={self.warmup_steps} and curriculum.ramp_steps={self.ramp_steps} do not fit "
+                f"into curriculum.gan_steps={self.gan_steps}"
             )
         if self.ramp not in ("linear", "cosine"):
             raise ValueError(f"curriculum.ramp is linear or cosine, not {self.ramp!r}")
@@ -47,10 +50,10 @@ class Curriculum:
         return "psnr" if step < self.psnr_steps else "gan"
 
     def share(self, step: int) -> float:
-        """How far the ramp has come at step `step`: 0 in the first phase, 1 after the ramp."""
-        if self.phase(step) == "psnr":
+        """How far the ramp has come at step `step`: 0 before its first step, 1 after its last."""
+        done = step - self.psnr_steps - self.warmup_steps + 1
+        if done <= 0:
             return 0.0
-        done = step - self.psnr_steps + 1
         if done >= self.ramp_steps:
             return 1.0
         linear = done / self.ramp_steps

@@ -58,10 +58,12 @@ class FiniteGuard:
 
     def begin(self, names: Sequence[str], anew: bool) -> None:
         """A batch of these pictures comes; the next steps are made of it alone (`anew`) or of those before it too."""
-        self._names = [*([] if anew else self._names), *names]
+        if anew:
+            self._names, self._terms = [], {}
+        self._names += names
 
     def note(self, terms: Mapping[str, Tensor]) -> None:
-        """The loss terms, detached, of the network whose step comes next: they go into the message if it is bad."""
+        """The loss terms, detached, of the batches in hand: they go into the message if a step is bad."""
         for term, value in terms.items():
             self._terms.setdefault(term, []).append(value)
 
@@ -73,7 +75,6 @@ class FiniteGuard:
         """
         finite = norm.isfinite()
         self._open.append(_Step(network, number, finite, self._terms, self._names))
-        self._terms = {}
         if scaled:
             return True
         if decides_itself(optimizer, norm.device):

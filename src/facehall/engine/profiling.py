@@ -6,7 +6,7 @@ import csv
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +19,20 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from facehall.atomic import replacing, write_text
 from facehall.engine.spans import listening
 
-STEP, VALIDATION = "run_training_batch", "validation_step"
+STEP, TRAINING, CALLBACKS = "whole batch", "training step", "callbacks"
 ACTIONS = {
     "train_dataloader_next": "data",
     "batch_to_device": "data to device",
-    STEP: STEP,
-    "training_step": "training step",
-    VALIDATION: "validation",
+    "run_training_batch": STEP,
+    "training_step": TRAINING,
     "val_next": "validation data",
+    "validation_step": "validation",
 }
 """What Lightning calls a stretch, and what the table does."""
+NAMES = [*ACTIONS.values(), CALLBACKS]
 OTHER = "rest of the step"
 """Of the training step, what no span covers."""
-BETWEEN = "callbacks, loggers, Lightning"
+BETWEEN = "loggers, Lightning"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class StepProfiler(Profiler):
         self.skip = skip
         self.operators = operators
         self.steps = 0
-        self._open: dict[str, ExitStack] = {}
+        self._open: dict[str, AbstractContextManager[None]] = {}
         self._running = ExitStack()
         self._torch: profile | None = None
         self._seconds: dict[str, list[float]] = defaultdict(list)
@@ -85,14 +86,13 @@ class StepProfiler(Profiler):
             if self.steps == self.skip + 1:
                 self._listen()
         if self._torch is not None:
-            stack = ExitStack()
-            stack.enter_context(self._timed(name))
-            self._open[name] = stack
+            self._open[name] = self._timed(name)
+            self._open[name].__enter__()
 
     def stop(self, action_name: str) -> None:
         name = _name(action_name)
         if name in self._open:
-            self._open.pop(name).close()
+            self._open.pop(name).__exit__(None, None, None)
 
     def _listen(self) -> None:
         cuda = torch.cuda.is_available()
@@ -117,24 +117,27 @@ class StepProfiler(Profiler):
                 self._events[name].append((events[0], events[1]))
 
     def rows(self) -> list[Row]:
-        """The table, in the order in which the stretches first came; times per training step."""
-        steps = max(1, self.steps - self.skip)
+        """The table: data, the training step, validation, all else; times per training step."""
         if self._events:
             torch.cuda.synchronize()
-        host = {name: 1000 * sum(values) / steps for name, values in self._seconds.items()}
-        device = {name: sum(a.elapsed_time(b) for a, b in pairs) / steps for name, pairs in self._events.items()}
-        frames = (STEP, "training step")
-        parts = [name for name in host if name not in frames]
-        inside = [name for name in parts if name not in ACTIONS.values()]
-        rows = [Row(name, len(self._seconds[name]), host[name], device.get(name)) for name in parts]
-        rest = {OTHER: (host, device)}
-        for name in rest:
-            left, right = (
-                times.get("training step", 0.0) - sum(times.get(i, 0.0) for i in inside) for times in rest[name]
-            )
-            rows.append(Row(name, steps, max(0.0, left), max(0.0, right) if device else None))
-        between = 1000 * self._took / steps - sum(row.milliseconds for row in rows)
-        return [*rows, Row(BETWEEN, steps, max(0.0, between), None)]
+        host = {name: 1000 * sum(values) / self.counted for name, values in self._seconds.items()}
+        device = {name: sum(a.elapsed_time(b) for a, b in pairs) / self.counted for name, pairs in self._events.items()}
+
+        def row(name: str) -> Row:
+            return Row(name, len(self._seconds[name]), host[name], device.get(name))
+
+        inside = [row(name) for name in host if name not in NAMES]
+        rest = max(0.0, host[TRAINING] - sum(row.milliseconds for row in inside))
+        rows = [row(name) for name in NAMES[:2] if name in host]
+        rows += [*inside, Row(OTHER, self.counted, rest, None)]
+        rows += [row(name) for name in NAMES[4:] if name in host]
+        between = 1000 * self._took / self.counted - sum(row.milliseconds for row in rows)
+        return [*rows, Row(BETWEEN, self.counted, max(0.0, between), None)]
+
+    @property
+    def counted(self) -> int:
+        """Training steps in the table."""
+        return self.steps - self.skip
 
     def describe(self) -> None:
         """Write the files, once; Lightning calls this as a training ends."""
@@ -142,24 +145,29 @@ class StepProfiler(Profiler):
             return
         self._written = True
         self._took = time.perf_counter() - self._began
-        for stack in self._open.values():
-            stack.close()
         self._running.close()
         if self._local_rank not in (None, 0):
             return
         rows = self.rows()
-        write_text(self.folder / "profile.txt", table(rows, self.steps - self.skip) + "\n")
+        write_text(self.folder / "profile.txt", table(rows, self.counted) + "\n")
         _write_csv(rows, self.folder / "profile.csv")
         _draw(rows, self.folder / "profile.png")
         by = "self_device_time_total" if self._events else "self_cpu_time_total"
         operators = self._torch.key_averages().table(sort_by=by, row_limit=self.operators, max_name_column_width=60)
         write_text(self.folder / "operators.txt", operators + "\n")
-        print(table(rows, self.steps - self.skip), flush=True)
+        print(table(rows, self.counted), flush=True)
+
+    def teardown(self, stage: str | None) -> None:
+        self._running.close()  # also where a training failed and nothing is written
+        super().teardown(stage)
 
 
 def _name(action: str) -> str | None:
     """What the table calls a stretch of Lightning's, None for those that it leaves out."""
-    return ACTIONS.get(action.rpartition(".")[2])
+    owner, _, hook = action.rpartition(".")
+    if owner.startswith("[Callback]"):
+        return CALLBACKS if hook.startswith("on_") and "checkpoint" not in hook else None  # those are inside others
+    return ACTIONS.get(hook)
 
 
 def table(rows: list[Row], steps: int) -> str:
