@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from facehall.errors import FacehallError
+from facehall.ranks import agree
 
 RUNS = Path("runs")
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
@@ -21,14 +22,14 @@ def register_resolvers() -> None:
 
 
 def _run_dir(name: str, resume: str | None) -> str:
-    """A new folder runs/NAME/TIME, or that of the run to be resumed."""
+    """A new folder runs/NAME/TIME, or that of the run to be resumed; the same on all processes of a training."""
     if resume == "last":
-        earlier = earlier_runs(name)
+        earlier = _last_run(name)
         if earlier:
-            return str(earlier[-1])
+            return str(earlier)
     elif resume is not None and Path(resume).exists():  # a wrong path is complained of later, with its checkpoint
         return str(run_of_checkpoint(Path(resume)))
-    return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    return agree("run_dir", str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")))
 
 
 def earlier_runs(name: str) -> list[Path]:
@@ -36,6 +37,13 @@ def earlier_runs(name: str) -> list[Path]:
     folder = RUNS / name
     found = [path.parents[1] for path in folder.glob(f"*/{LAST_CHECKPOINT}")]
     return sorted(found, key=lambda run: (run / LAST_CHECKPOINT).stat().st_mtime)
+
+
+def _last_run(name: str) -> Path | None:
+    """The run folder that resume=last means: on all processes the same, also while other trainings go on."""
+    earlier = earlier_runs(name)
+    found = agree("last_run", str(earlier[-1]) if earlier else "")
+    return Path(found) if found else None
 
 
 def run_of_checkpoint(path: Path) -> Path:
@@ -58,13 +66,13 @@ def checkpoint_to_resume(resume: str | None, name: str) -> Path | None:
     if resume is None:
         return None
     if resume == "last":
-        earlier = earlier_runs(name)
-        if not earlier:
+        earlier = _last_run(name)
+        if earlier is None:
             raise FacehallError(
                 f"resume=last: {RUNS / name} holds no run with a checkpoint, so there is nothing to resume. "
                 "Start without resume, or give resume=RUN_FOLDER."
             )
-        return earlier[-1] / LAST_CHECKPOINT
+        return earlier / LAST_CHECKPOINT
     path = Path(resume)
     checkpoint = path if path.suffix == ".ckpt" else path / LAST_CHECKPOINT
     if not checkpoint.is_file():
