@@ -34,8 +34,8 @@ VARIANTS = {
     "float64": (TWO + DOUBLE, ONE + DOUBLE),
     "float32, SGD": (TWO + SGD, ONE + SGD),
     "float32": (TWO, ONE),
-    "one process, two threads against one": (["trainer=cpu", "runtime.threads=2"], ONE),
-    "batch norm of each process's own": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
+    "float32, one process, two threads against one": (["trainer=cpu", "runtime.threads=2"], ONE),
+    "float64, batch norm of each process's own": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
 }
 """What is compared: a training with twice the processes or threads, and the plain one."""
 NETWORKS = ("generator", "discriminator", "ema")
