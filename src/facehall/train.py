@@ -43,15 +43,12 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
-    if in_multirun() and cfg.trainer.devices not in (1, "auto"):
-        raise FacehallError(
-            f"trainer.devices={cfg.trainer.devices} in a sweep: every process of a multi-device job would run the "
-            "whole sweep again. Sweep with single-device jobs (trainer.devices=1)."
-        )
+    _check_sweep(cfg.trainer.devices)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
+    _check_sweep(training.trainer.world_size)  # of devices=auto
     if checkpoint is not None:
         check_checkpoint(checkpoint, training.module)
     if training.trainer.is_global_zero:
@@ -67,6 +64,14 @@ def train(cfg: DictConfig) -> Result:
         write_text(run_dir / "summary.json", json.dumps(metrics, indent=2) + "\n")
         print(closing_lines(run_dir, metrics), flush=True)
     return Result(metrics, training, run_dir)
+
+
+def _check_sweep(devices: int | str) -> None:
+    if in_multirun() and devices not in (1, "1", "auto"):
+        raise FacehallError(
+            f"trainer.devices={devices} in a sweep: every process of a multi-device job would run the whole sweep "
+            "again. Sweep with single-device jobs (trainer.devices=1)."
+        )
 
 
 main = entry_point("train")(train)

@@ -87,7 +87,7 @@ def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone):
 
 
 ENDS = """
-import os, signal, sys
+import os, signal, time
 import torch
 from facehall.cli import entry_point
 from facehall.data.datasets import PatchDataset
@@ -101,8 +101,11 @@ def ends(self, index):
     if os.environ.get("LOCAL_RANK") == "1" and index > 4:
         if how == "picture":
             raise FacehallError("photo.png is broken: remove it")
-        os.kill(os.getpid(), signal.SIGKILL if how == "killed" else signal.SIGSTOP)
-    if os.environ.get("LOCAL_RANK") == "0" and index > 4 and how == "first killed":
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "hangs":
+            time.sleep(600)
+    elif index > 4 and how == "first killed":
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(self, index)
 
