@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,10 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config import conf_dir, open_value
 from facehall.errors import FacehallError, Stopped
+from facehall.ranks import rank
 from facehall.runs import register_resolvers
 
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+OTHERS_WAIT = 3.0
+"""Seconds after which a process of a training that is not the first says itself what is wrong, if it still runs."""
 
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "init", "resume", "run_dir"),
@@ -130,7 +134,9 @@ def original_text(error: FacehallError) -> str:
 
 
 def _complain(paragraph: str, status: int = USER_MISTAKE) -> NoReturn:
-    if paragraph:  # of several processes one speaks
+    if paragraph:
+        if rank() > 0:  # most mistakes are those of all processes: rank 0 speaks, and its end is that of the others
+            time.sleep(OTHERS_WAIT)
         print(f"\nfacehall: {paragraph}", file=sys.stderr)
     raise SystemExit(status)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from facehall.errors import FacehallError
+from facehall.ranks import agree
 
 RUNS = Path("runs")
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
@@ -23,22 +24,25 @@ def register_resolvers() -> None:
 
 
 def _run_dir(name: str, resume: str | None) -> str:
-    """A new folder runs/NAME/TIME, or that of the run to be resumed."""
+    """A new folder runs/NAME/TIME, or that of the run to be resumed; the same on all processes of a training."""
     if resume in ("last", "auto"):
         earlier = _run_to_resume(resume, name)
         if earlier is not None:
             return str(earlier)
     elif resume is not None and Path(resume).exists():  # a wrong path is complained of later, with its checkpoint
         return str(run_of_checkpoint(Path(resume)))
-    return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    return agree("run_dir", str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")))
 
 
 def _run_to_resume(resume: str, name: str) -> Path | None:
-    """What `last` and `auto` mean: the newest run of that name; to `auto`, if it is not finished."""
+    """What `last` and `auto` mean: the newest run of that name; to `auto`, if it is not finished.
+
+    On all processes of a training the same, also while other trainings go on.
+    """
     earlier = earlier_runs(name)
-    if not earlier or (resume == "auto" and (earlier[-1] / SUMMARY).is_file()):
-        return None
-    return earlier[-1]
+    none = not earlier or (resume == "auto" and (earlier[-1] / SUMMARY).is_file())
+    found = agree(f"run_to_resume_{resume}", "" if none else str(earlier[-1]))
+    return Path(found) if found else None
 
 
 def earlier_runs(name: str) -> list[Path]:

@@ -45,15 +45,12 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
-    if in_multirun() and cfg.trainer.devices not in (1, "auto"):
-        raise FacehallError(
-            f"trainer.devices={cfg.trainer.devices} in a sweep: every process of a multi-device job would run the "
-            "whole sweep again. Sweep with single-device jobs (trainer.devices=1)."
-        )
+    _check_sweep(cfg.trainer.devices)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
+    _check_sweep(training.trainer.world_size)  # of devices=auto
     if checkpoint is not None:
         checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
@@ -89,6 +86,14 @@ def _room(run_dir: Path) -> Iterator[None]:
             f"{full.filename or run_dir} cannot be written: {full.strerror}. Every file of the run is whole, as it was "
             f"before. Make room on that disk, then: {how_to_resume(run_dir) if saved else 'start again.'}"
         ) from error
+
+
+def _check_sweep(devices: int | str) -> None:
+    if in_multirun() and devices not in (1, "1", "auto"):
+        raise FacehallError(
+            f"trainer.devices={devices} in a sweep: every process of a multi-device job would run the whole sweep "
+            "again. Sweep with single-device jobs (trainer.devices=1)."
+        )
 
 
 main = entry_point("train")(train)

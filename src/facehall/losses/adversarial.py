@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from facehall.ranks import gather
 
 
 class AdversarialLoss(Protocol):
@@ -39,15 +42,24 @@ class VanillaLoss:
 
 
 class RelativisticAverageLoss:
-    """RaGAN: is real more realistic than fake is on average? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018)."""
+    """RaGAN: is real more realistic than fake is on average? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018).
+
+    The average is that of the whole batch, over all processes of a training.
+    """
 
     relativistic = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return (bce(real - fake.mean(), 1.0) + bce(fake - real.mean(), 0.0)) / 2
+        real_mean, fake_mean = self._means(real, fake)
+        return (bce(real - fake_mean, 1.0) + bce(fake - real_mean, 0.0)) / 2
 
     def generator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return (bce(real - fake.mean(), 0.0) + bce(fake - real.mean(), 1.0)) / 2
+        real_mean, fake_mean = self._means(real, fake)
+        return (bce(real - fake_mean, 0.0) + bce(fake - real_mean, 1.0)) / 2
+
+    @staticmethod
+    def _means(real: Tensor, fake: Tensor) -> Tensor:
+        return gather(torch.stack([real.mean(), fake.mean()])).mean(0)
 
 
 class HingeLoss:

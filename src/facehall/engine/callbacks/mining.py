@@ -47,7 +47,7 @@ class MiningStatistics(L.Callback):
             "rejection_rate": rejections.sum() / (rejections.sum() + len(rejections)),
             "flatness": flatness.mean(),
         }
-        levels = flatness.quantile(torch.tensor(QUANTILES, device=flatness.device))
+        levels = flatness.quantile(flatness.new_tensor(QUANTILES))  # also in a training with 64-bit floats
         values |= {f"flatness_p{q * 100:.0f}": level for q, level in zip(QUANTILES, levels, strict=True)}
         named = {f"mining/{name}": value for name, value in values.items()}
         pl_module.log_dict(named, on_epoch=True, sync_dist=trainer.world_size > 1)

@@ -30,15 +30,16 @@ class PaperDiscriminator(nn.Module):
             )
         self.patch_size = patch_size
 
-        def half(in_channels: int, out_channels: int, stride: int = 2) -> nn.Conv2d:
-            return nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1)
+        def half(in_channels: int, out_channels: int, stride: int = 2, bias: bool = True) -> nn.Conv2d:
+            return nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=bias)
 
         c = channels
         layers: list[nn.Module] = [conv3(3, c)]
         for i, o in ((c, c), (c, 2 * c)):
             layers += [half(i, o), leaky_relu(), nn.BatchNorm2d(o)]
         for i, o, stride in ((2 * c, 4 * c, 2), (4 * c, 4 * c, 1), (4 * c, 8 * c, 2), (8 * c, 8 * c, 1)):
-            layers += [half(i, o, stride), nn.BatchNorm2d(o)]
+            # Batch norm takes a bias right before it out again: Adam would only walk it about by rounding errors.
+            layers += [half(i, o, stride, bias=False), nn.BatchNorm2d(o)]
             if tail_activation:
                 layers.append(leaky_relu())
         self.features = nn.Sequential(*layers)

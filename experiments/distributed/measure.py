@@ -1,0 +1,114 @@
+"""Two processes with batch b against one with batch 2b: how far apart are the networks after 20 steps?
+
+python experiments/distributed/measure.py [--batch 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+STEPS = 10
+COMMON = [
+    *("experiment=esrgan_vgg16s", "metrics.lpips=none", "logger=none", "trainer.enable_progress_bar=false"),
+    *(f"curriculum.psnr_steps={STEPS}", f"curriculum.gan_steps={STEPS}", "curriculum.ramp_steps=5"),
+    *(f"patches.steps_per_epoch={STEPS}", "patches.patch_size=16", "runtime.threads=1"),
+]
+ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
+DOUBLE = ["trainer.precision=64-true"]
+SGD = [
+    f"optimizer.{network}={{_target_: torch.optim.SGD, _partial_: true, lr: 0.05}}"
+    for network in ("generator", "discriminator")
+]
+VARIANTS = {
+    "float64": (TWO + DOUBLE, ONE + DOUBLE),
+    "float32, SGD": (TWO + SGD, ONE + SGD),
+    "float32": (TWO, ONE),
+    "float32, one process, two threads against one": (["trainer=cpu", "runtime.threads=2"], ONE),
+    "float64, batch norm of each process's own": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
+}
+"""What is compared: a training with twice the processes or threads, and the plain one."""
+NETWORKS = ("generator", "discriminator", "ema")
+
+
+def main() -> None:
+    arguments = parse()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        plain: dict[tuple[str, ...], dict[str, Tensor]] = {}
+        for name, (left, right) in VARIANTS.items():
+            size = arguments.batch if "trainer=ddp_cpu" in left else 2 * arguments.batch
+            first = train(left, size, Path(folder, "left"))
+            if tuple(right) not in plain:
+                plain[tuple(right)] = train(right, 2 * arguments.batch, Path(folder, "right"))
+            rows += [{"run": name, **row} for row in differences(first, plain[tuple(right)])]
+            show(rows)
+    with arguments.results.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=2, help="patches for each of the two processes")
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
+    return parser.parse_args()
+
+
+def train(overrides: list[str], batch: int, folder: Path) -> dict[str, Tensor]:
+    """Run the real command; the parameters that it leaves in its checkpoint."""
+    paths = [f"run_dir={folder}", f"hydra.run.dir={folder}", f"patches.batch_size={batch}"]
+    # `runtime.threads` decides, whatever is set outside
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-m", "facehall.train", *COMMON, *overrides, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        sys.exit(done.stderr)
+    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    return {key: value for key, value in state.items() if isinstance(value, Tensor) and not key.endswith(statistics)}
+
+
+def differences(left: dict[str, Tensor], right: dict[str, Tensor]) -> list[dict]:
+    """Relative differences in the Euclidean norm: of each whole network, and of its worst tensor."""
+    rows = []
+    for network in NETWORKS:
+        keys = [key for key in right if key.split(".")[0] == network]
+        whole = [torch.cat([state[key].double().flatten() for key in keys]) for state in (left, right)]
+        worst = max(keys, key=lambda key: relative(left[key], right[key]))
+        rows.append(
+            {
+                "network": network,
+                "whole_network": f"{relative(*whole):.1e}",
+                "worst_tensor": f"{relative(left[worst], right[worst]):.1e}",
+                "which": worst,
+            }
+        )
+    return rows
+
+
+def relative(left: Tensor, right: Tensor) -> float:
+    """|left - right| / |right|."""
+    return float((left.double() - right.double()).norm() / right.double().norm().clamp_min(1e-30))
+
+
+def show(rows: list[dict]) -> None:
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
