@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from facehall.errors import FacehallError
+from facehall.sweeps import resources
 
 RUNS = Path("runs")
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
 WEIGHTS = Path("weights")
+BETTER = {"lpips": "minimize"} | dict.fromkeys(("psnr", "ssim", "psnr_y", "ssim_y"), "maximize")
 
 
 def register_resolvers() -> None:
-    """What conf/ may ask for: the run folder (cached, so that one process sees one folder) and a product."""
+    """What conf/ may ask for: the run folder (cached, so that one process sees one folder), a product, a sweep's shares."""
     OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("facehall.run_dir", _run_dir, use_cache=True, replace=True)
+    for share in (resources.jobs_at_once, resources.threads_a_job, resources.gpus_a_job):
+        OmegaConf.register_new_resolver(f"facehall.{share.__name__}", share, replace=True)
+    OmegaConf.register_new_resolver("facehall.directions", _directions, replace=True)
 
 
 def _run_dir(name: str, resume: str | None) -> str:
@@ -29,6 +35,14 @@ def _run_dir(name: str, resume: str | None) -> str:
     elif resume is not None and Path(resume).exists():  # a wrong path is complained of later, with its checkpoint
         return str(run_of_checkpoint(Path(resume)))
     return str(RUNS / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+
+
+def _directions(measures: str | Sequence[str]) -> list[str]:
+    """Which way each measure is better, in Optuna's words."""
+    names = [measures] if isinstance(measures, str) else list(measures)
+    if unknown := [name for name in names if name not in BETTER]:
+        raise ValueError(f"there is no measure {unknown[0]!r}, but {', '.join(BETTER)}")
+    return [BETTER[name] for name in names]
 
 
 def earlier_runs(name: str) -> list[Path]:

@@ -12,11 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from facehall.assembly import Training, assemble
 from facehall.atomic import write_text
-from facehall.cli import entry_point, in_multirun
+from facehall.cli import entry_point
 from facehall.engine.checkpoints import check_checkpoint
 from facehall.engine.loggers import finish_wandb
 from facehall.engine.runtime import quieten
-from facehall.errors import FacehallError
 from facehall.runs import checkpoint_to_resume
 from facehall.summary import closing_lines, opening_lines, summarise
 
@@ -43,11 +42,6 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
-    if in_multirun() and cfg.trainer.devices not in (1, "auto"):
-        raise FacehallError(
-            f"trainer.devices={cfg.trainer.devices} in a sweep: every process of a multi-device job would run the "
-            "whole sweep again. Sweep with single-device jobs (trainer.devices=1)."
-        )
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -69,7 +63,7 @@ def train(cfg: DictConfig) -> Result:
     return Result(metrics, training, run_dir)
 
 
-main = entry_point("train")(train)
+main = entry_point("train", sweeps=True)(train)
 
 if __name__ == "__main__":
     main()
