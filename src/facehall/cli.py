@@ -43,9 +43,7 @@ _GO_ON = {
 }
 
 
-def entry_point(
-    config_name: str, sweeps: bool = False
-) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a function of a composed config into a command.
 
     Args:
@@ -160,8 +158,8 @@ def _config_mistake(error: HydraException, config_name: str) -> str:
     wanted = re.search(r"'(hydra/(?:launcher|sweeper)\S*)'", str(error))
     if wanted and "Could not find" in str(error):
         return (
-            f"{wanted[1]} is a Hydra plugin that is not installed here: pip install 'facehall[sweeps]'. Without it, -m runs "
-            "the jobs of a sweep one after another."
+            f"{wanted[1]} is a Hydra plugin that is not installed here: pip install 'facehall[sweeps]'. Without it, -m "
+            "runs the jobs of a sweep one after another."
         )
     key = getattr(cause, "full_key", None)
     parent = getattr(cause, "parent_node", None)

@@ -18,7 +18,7 @@ BETTER = {"lpips": "minimize"} | dict.fromkeys(("psnr", "ssim", "psnr_y", "ssim_
 
 
 def register_resolvers() -> None:
-    """What conf/ may ask for: the run folder (cached, so that one process sees one folder), a product, a sweep's shares."""
+    """What conf/ may ask for: the run folder (cached, so that one process sees one folder), products, shares."""
     OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("facehall.run_dir", _run_dir, use_cache=True, replace=True)
     for share in (resources.jobs_at_once, resources.threads_a_job, resources.gpus_a_job):

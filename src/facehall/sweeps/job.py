@@ -1,4 +1,4 @@
-"""One job of a sweep: a training in a process of its own, so that neither a crash nor the memory of one is another's."""
+"""One job of a sweep: a training in a process of its own, so that a crash of one is not another's."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ GRACE = 60.0  # seconds for a job that is interrupted to write its checkpoint
 def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
     """What Hydra's launchers call for each job, in whatever process and on whatever machine.
 
-    The training is the command that a person would give for it alone. What it prints is in log.txt of the job's folder, why
-    it failed in error.txt. A job that an earlier start of the same sweep finished is not run again; one that was cut off
-    goes on from its checkpoint. The sweep's table is written anew after each job.
+    The training is the command that a person would give for it alone. What it prints is in log.txt of the job's folder,
+    why it failed in error.txt. A job that an earlier start of the same sweep finished is not run again; one that was
+    cut off goes on from its checkpoint. The sweep's table is written anew after each job.
 
     Returns:
         the measures that `search.objective` names, at the end of the last phase; NaN for a job that failed. None

@@ -79,8 +79,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def claim_folder(folder: Path, overrides: Sequence[str]) -> tuple[Path, Record]:
     """The folder where a job with these overrides works, and its record.
 
-    It is that of an earlier start of the sweep, where the same overrides are found there; else `folder`, or, where another
-    job has that (a search that goes on numbers its jobs from 0 again), the next free number.
+    It is that of an earlier start of the sweep, where the same overrides are found there; else `folder`, or, where
+    another job has that (a search that goes on numbers its jobs from 0 again), the next free number.
     """
     for earlier in sorted(folder.parent.glob(f"*/{RECORD}")):
         record = read_record(earlier.parent)

@@ -37,12 +37,12 @@ def jobs_at_once() -> int:
 
 
 def threads_a_job(jobs: int) -> int:
-    """This process's cores, dealt out evenly."""
+    """The cores, dealt out evenly."""
     return max(1, cores() // max(1, jobs))
 
 
 def gpus_a_job(jobs: int) -> float:
-    """This machine's GPUs, dealt out evenly; a whole number, or a part of one."""
+    """The GPUs, dealt out evenly; a whole number, or a part of one."""
     share = len(visible_gpus()) / max(1, jobs)
     return float(int(share)) if share >= 1 else round(share, 4)
 

@@ -94,28 +94,28 @@ def _same_bicubic(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return same_terms and all(abs(mine[name] - other[name]) < 1e-3 for name in mine)
 
 
-def table(jobs: Sequence[Job]) -> list[Row]:
-    """A row a baseline, then a row a job; an absent value is an absent key. Columns stand in the order of the CSV file."""
+def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
+    """The columns, and a row a baseline, then a row a job, in which what is not known is absent."""
     ends = list(dict.fromkeys(key for job in jobs for key in phases(job.summary)))
-    rows: list[Row] = []
-    for baseline in baselines(jobs):
-        rows.append({"job": baseline.label, "parameters": 0, **_measures(dict.fromkeys(ends, baseline.measures))})
-    for job in jobs:
-        counts = {name: job.summary[name] for name in ("parameters", "steps") if name in job.summary}
-        rows.append(
-            {
-                "job": job.name,
-                **{key: job.overrides[key] for key in varied(jobs) if key in job.overrides},
-                **counts,
-                "minutes": round(job.record.seconds / 60, 2),
-                **_measures({end: job.summary[end] for end in ends if end in job.summary}),
-                "status": job.status,
-            }
-        )
-    columns = ["job", *varied(jobs), "parameters", "steps", "minutes"]
+    keys = varied(jobs)
+    rows: list[Row] = [
+        {"job": baseline.label, "parameters": 0, **_measures(dict.fromkeys(ends, baseline.measures))}
+        for baseline in baselines(jobs)
+    ]
+    rows += [
+        {
+            "job": job.name,
+            **{key: job.overrides[key] for key in keys if key in job.overrides},
+            **{name: job.summary[name] for name in ("parameters", "steps") if name in job.summary},
+            "minutes": round(job.record.seconds / 60, 2),
+            **_measures({end: job.summary[end] for end in ends if end in job.summary}),
+            "status": job.status,
+        }
+        for job in jobs
+    ]
+    columns = ["job", *keys, "parameters", "steps", "minutes"]
     columns += [f"{end}.{name}" for end in ends for name in MEASURES]
-    present = [column for column in [*columns, "status"] if any(column in row for row in rows)]
-    return [{column: row[column] for column in present if column in row} for row in rows]
+    return [column for column in [*columns, "status"] if any(column in row for row in rows)], rows
 
 
 def _measures(ends: Mapping[str, Mapping[str, float]]) -> Row:
@@ -134,8 +134,7 @@ def write_report(sweep: Path) -> list[Job]:
     from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
 
     jobs = read_jobs(sweep)
-    rows = table(jobs)
-    columns = _columns(rows)
+    columns, rows = table(jobs)
     with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -145,19 +144,9 @@ def write_report(sweep: Path) -> list[Job]:
     return jobs
 
 
-def _columns(rows: Sequence[Row]) -> list[str]:
-    """Of all rows; a job's row has those that a baseline's lacks."""
-    wanted: dict[str, None] = {}
-    for row in sorted(rows, key=len, reverse=True):
-        wanted |= dict.fromkeys(row)
-    status = ["status"] if wanted.pop("status", 0) is None else []
-    return [*wanted, *status]
-
-
 def markdown(name: str, jobs: Sequence[Job], picture: bool = False) -> str:
     """The table for people: what all jobs have in common, a row a baseline and a job."""
-    rows = table(jobs)
-    columns = _columns(rows)
+    columns, rows = table(jobs)
     keys = varied(jobs)
     common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
     protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
