@@ -23,7 +23,7 @@ def sweep(cfg: DictConfig) -> list[Job]:
     if not any(folder.glob(f"*/{RECORD}")):
         raise FacehallError(f"folder={folder}: no sub-folder holds a {RECORD}, so this is not the folder of a sweep.")
     jobs = write_report(folder)
-    print(markdown(folder.name, jobs))
+    print(markdown(folder, jobs))
     print(f"The table is in {shown(folder)}: sweep.md, sweep.csv, sweep.png.")
     return jobs
 

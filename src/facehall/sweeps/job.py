@@ -120,7 +120,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait()
     except BaseException:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT, which is ignored below nohup and some launchers
         try:
             process.wait(GRACE)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):

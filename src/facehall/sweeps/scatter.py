@@ -21,6 +21,8 @@ INK = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
 LONGEST = 44  # characters of a label
 CROWD = 24  # from here on only the front is labelled by its overrides, the others by their numbers
 
+RING = "job, at the end of its first phase"
+
 Point = tuple[float, float]
 
 
@@ -72,7 +74,8 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
             if len(ends) > 1:
                 xs, ys = zip(ends[0], ends[-1], strict=True)
                 axes.plot(xs, ys, color=ink, lw=0.6, alpha=0.35, zorder=1)
-                axes.plot(*ends[0], marker="o", ms=4, mfc="white", mec=ink, alpha=0.6, zorder=2)
+                (ring,) = axes.plot(*ends[0], "o", ms=4, mfc="white", mec=ink, alpha=0.6, zorder=2)
+                ring.set_label("" if axes.get_legend_handles_labels()[1].count(RING) else RING)
         front = pareto_front(points)
         axes.plot(*zip(*points, strict=True), "o", color=ink, ms=6, zorder=3, label="" if number else "job, at its end")
         axes.plot(
@@ -87,7 +90,7 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
             whole = not crowded or index in front
             labels.append((points[index], _label(job, jobs) if whole else job.name, ink))
     axes.set(xlabel="PSNR in dB (RGB), higher is better", ylabel="LPIPS, lower is better")
-    axes.set_title(f"{path.parent.name}: validation", fontsize=10)
+    axes.set_title("/".join(path.parent.parts[-2:]) + ": validation", fontsize=10)
     axes.margins(0.16, 0.12)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -133,6 +133,7 @@ def write_report(sweep: Path) -> list[Job]:
     """
     from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
 
+    sweep = sweep.absolute()  # its last two parts are its name
     jobs = read_jobs(sweep)
     columns, rows = table(jobs)
     with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -140,18 +141,23 @@ def write_report(sweep: Path) -> list[Job]:
         writer.writeheader()
         writer.writerows(rows)
     drawn = draw_scatter(jobs, sweep / "sweep.png")
-    write_text(sweep / "sweep.md", markdown(sweep.name, jobs, picture=drawn))
+    write_text(sweep / "sweep.md", markdown(sweep, jobs, picture=drawn))
     return jobs
 
 
-def markdown(name: str, jobs: Sequence[Job], picture: bool = False) -> str:
+def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
     """The table for people: what all jobs have in common, a row a baseline and a job."""
     columns, rows = table(jobs)
     keys = varied(jobs)
     common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
     protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
     finished = sum(job.record.status == "finished" for job in jobs)
-    lines = [f"# {name}", "", f"{finished} of {len(jobs)} jobs finished; all of them: `{common}`", ""]
+    lines = [
+        "# " + "/".join(sweep.absolute().parts[-2:]),
+        "",
+        f"{finished} of {len(jobs)} jobs finished; all of them: `{common}`",
+        "",
+    ]
     lines += ["| " + " | ".join(map(_title, columns)) + " |"]
     lines += ["|" + "|".join("---" if column in ("job", "status", *keys) else "--:" for column in columns) + "|"]
     lines += ["| " + " | ".join(_cell(column, row.get(column)) for column in columns) + " |" for row in rows]
