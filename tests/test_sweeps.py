@@ -229,14 +229,14 @@ def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
 @installed("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_optuna_sweeper")
 def test_optuna_searches_beside_a_job_that_fails(start, tmp_path):
     grid = ["search=optuna", "sweep=joblib", "sweep.jobs=2", "search.objective=psnr", "hydra/sweeper/sampler=grid"]
-    assert start(*grid, "generator.growth=choice(4,-1)") == 1
-    jobs = {job.overrides["generator.growth"]: job for job in read_jobs(tmp_path / "sweep")}
-    assert jobs["4"].record.status == "finished"
-    assert jobs["-1"].record.status == "failed"
-    weights = tmp_path / "sweep" / jobs["4"].name / "weights" / "generator.safetensors"
-    assert '"growth": 4' in read_metadata(weights)["arguments"]
+    assert start(*grid, "training.accumulate=choice(1,3)") == 1  # 3 does not divide steps_per_epoch
+    jobs = {job.overrides["training.accumulate"]: job for job in read_jobs(tmp_path / "sweep")}
+    assert jobs["1"].record.status == "finished"
+    assert "accumulate=3 does not divide" in jobs["3"].status
+    weights = tmp_path / "sweep" / jobs["1"].name / "weights" / "generator.safetensors"
+    assert read_metadata(weights)["step"] == "2"
     best = (tmp_path / "sweep" / "optimization_results.yaml").read_text()
-    assert f"best_value: {jobs['4'].summary['end_of_psnr_phase']['psnr']}" in best
+    assert f"best_value: {jobs['1'].summary['end_of_psnr_phase']['psnr']}" in best
     assert (tmp_path / "sweep" / "study.db").is_file()
 
 
