@@ -23,6 +23,8 @@ from facehall.config import conf_dir, open_value
 from facehall.errors import FacehallError, Stopped
 from facehall.ranks import rank
 from facehall.runs import register_resolvers
+from facehall.sweeps.job import JOB_OF_SWEEP, run_job
+from facehall.sweeps.launch import end_with_sweep, run_sweep
 
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -30,7 +32,7 @@ OTHERS_WAIT = 3.0
 """Seconds after which a process of a training that is not the first says itself what is wrong, if it still runs."""
 
 PATH_KEYS = (
-    *("weights", "input", "output", "runs", "init", "resume", "run_dir"),
+    *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "perceptual.extractor.weights"),
 )
@@ -45,11 +47,12 @@ _GO_ON = {
 }
 
 
-def entry_point(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a function of a composed config into a command.
 
     Args:
         config_name: the primary config in conf/.
+        sweeps: each job of a multirun is a command of its own, and a table stands at the end (facehall.sweeps).
 
     The command prints one paragraph and exits with status 2 on a mistake of the user's (a FacehallError, or a config
     that does not compose), with 130 on Ctrl-C (128 and its number on another
@@ -79,7 +82,13 @@ def entry_point(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Cal
             try:
                 sys.argv[1:] = quote_paths(sys.argv[1:])
                 register_resolvers()
-                hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(job)()
+                run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
+                if os.environ.get(JOB_OF_SWEEP):
+                    end_with_sweep()
+                if sweeps and is_multirun(sys.argv[1:]):
+                    run_sweep(run(run_job))
+                else:
+                    run(job)()
                 if mistakes:
                     raise mistakes[0]
             except FacehallError as error:
@@ -103,6 +112,11 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def is_multirun(arguments: list[str]) -> bool:
+    """Whether command-line arguments ask for a sweep."""
+    return bool({"-m", "--multirun"} & set(arguments))
+
+
 def quote_paths(arguments: list[str]) -> list[str]:
     """Quote the values of PATH_KEYS among command-line arguments, so that file names need no second layer of quotes.
 
@@ -110,7 +124,7 @@ def quote_paths(arguments: list[str]) -> list[str]:
     quotes or anything beyond ASCII. Values that are quoted already, ``null``, and arguments of a sweep, where a comma
     separates choices, stay as they are.
     """
-    if {"-m", "--multirun"} & set(arguments):
+    if is_multirun(arguments):
         return arguments
     return [_quote_path(argument) for argument in arguments]
 
@@ -151,6 +165,12 @@ def _drop_empty_folder() -> None:
 def _config_mistake(error: HydraException, config_name: str) -> str:
     """One paragraph out of Hydra's several lines, with the nearest key or option that does exist."""
     cause = error.__cause__
+    wanted = re.search(r"'(hydra/(?:launcher|sweeper)\S*)'", str(error))
+    if wanted and "Could not find" in str(error):
+        return (
+            f"{wanted[1]} is a Hydra plugin that is not installed here: pip install 'facehall[sweeps]'. Without it, -m "
+            "runs the jobs of a sweep one after another."
+        )
     key = getattr(cause, "full_key", None)
     parent = getattr(cause, "parent_node", None)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -9,18 +10,23 @@ from omegaconf import OmegaConf
 
 from facehall.errors import FacehallError
 from facehall.ranks import agree
+from facehall.sweeps import resources
 
 RUNS = Path("runs")
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
 PREVIOUS = "previous.ckpt"  # beside it: the one before
 SUMMARY = "summary.json"  # a run that has one is finished
 WEIGHTS = Path("weights")
+BETTER = {"lpips": "minimize"} | dict.fromkeys(("psnr", "ssim", "psnr_y", "ssim_y"), "maximize")
 
 
 def register_resolvers() -> None:
-    """What conf/ may ask for: the run folder (cached, so that one process sees one folder) and a product."""
+    """What conf/ may ask for: the run folder (cached, so that one process sees one folder), products, shares."""
     OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("facehall.run_dir", _run_dir, use_cache=True, replace=True)
+    for share in (resources.jobs_at_once, resources.threads_a_job, resources.gpus_a_job):
+        OmegaConf.register_new_resolver(f"facehall.{share.__name__}", share, replace=True)
+    OmegaConf.register_new_resolver("facehall.directions", _directions, replace=True)
 
 
 def _run_dir(name: str, resume: str | None) -> str:
@@ -43,6 +49,14 @@ def _run_to_resume(resume: str, name: str) -> Path | None:
     none = not earlier or (resume == "auto" and (earlier[-1] / SUMMARY).is_file())
     found = agree(f"run_to_resume_{resume}", "" if none else str(earlier[-1]))
     return Path(found) if found else None
+
+
+def _directions(measures: str | Sequence[str]) -> list[str]:
+    """Which way each measure is better, in Optuna's words."""
+    names = [measures] if isinstance(measures, str) else list(measures)
+    if unknown := [name for name in names if name not in BETTER]:
+        raise ValueError(f"there is no measure {unknown[0]!r}, but {', '.join(BETTER)}")
+    return [BETTER[name] for name in names]
 
 
 def earlier_runs(name: str) -> list[Path]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from facehall.assembly import Training, assemble
 from facehall.atomic import no_room, remove_partials, write_text
-from facehall.cli import entry_point, in_multirun
+from facehall.cli import entry_point
 from facehall.engine.checkpoints import check_checkpoint, sound_checkpoint
 from facehall.engine.loggers import finish_wandb
 from facehall.engine.runtime import quieten
@@ -45,12 +45,10 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
-    _check_sweep(cfg.trainer.devices)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
-    _check_sweep(training.trainer.world_size)  # of devices=auto
     if checkpoint is not None:
         checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
@@ -88,15 +86,7 @@ def _room(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_sweep(devices: int | str) -> None:
-    if in_multirun() and devices not in (1, "1", "auto"):
-        raise FacehallError(
-            f"trainer.devices={devices} in a sweep: every process of a multi-device job would run the whole sweep "
-            "again. Sweep with single-device jobs (trainer.devices=1)."
-        )
-
-
-main = entry_point("train")(train)
+main = entry_point("train", sweeps=True)(train)
 
 if __name__ == "__main__":
     main()

@@ -27,7 +27,8 @@ def wandb_logger(
     """A logger for one run folder; the run's id is made of the folder's name, so that a resumed run goes on in it.
 
     Args:
-        project, entity, group, tags, name: as W&B knows them.
+        project, entity, group, tags, name: as W&B knows them; WANDB_NAME, where set, is the name instead. The jobs of a
+            sweep have theirs from there, and their group from WANDB_RUN_GROUP.
         folder: wandb/ is made inside it.
         mode: ``auto`` is online when a key is set (WANDB_API_KEY or `wandb login`) and offline otherwise; WANDB_MODE,
             where set, decides instead.
@@ -40,7 +41,7 @@ def wandb_logger(
 
     logger = WandbLogger(
         project=project,
-        name=name,
+        name=os.environ.get("WANDB_NAME") or name,
         save_dir=str(folder),
         entity=entity,
         group=group,

@@ -1,0 +1,88 @@
+"""What a sweep does around Hydra's launchers, in the process that was asked for it: the table, and the exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from facehall.runs import shown
+from facehall.sweeps.resources import show_gpus
+from facehall.sweeps.table import Job, read_jobs, write_report
+
+MOST_FAILED = 101  # as an exit status; GNU parallel's convention
+
+
+class SweepFolder(Callback):
+    """Hydra's callback that learns where a sweep writes before its first job starts.
+
+    Attributes:
+        current: the folder of this process's sweep; None before one starts.
+    """
+
+    current: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        SweepFolder.current = Path(str(config.hydra.sweep.dir)).absolute()
+        SweepFolder.current.mkdir(parents=True, exist_ok=True)  # a search keeps its study there
+
+
+def run_sweep(multirun: Callable[[], object]) -> None:
+    """Run Hydra's multirun, leave the table however it ends, and say how many jobs failed.
+
+    Raises:
+        SystemExit: the number of failed jobs, 101 for more than 100.
+        KeyboardInterrupt: the sweep was interrupted, by SIGTERM too; the table is written.
+    """
+    SweepFolder.current = None
+    show_gpus()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    jobs: list[Job] = []
+    try:
+        multirun()
+    except ValueError as error:
+        if "No trials are completed" not in str(error):  # Optuna's, where every job failed: that is told below
+            raise
+    finally:
+        if SweepFolder.current is not None and (jobs := read_jobs(SweepFolder.current)):
+            write_report(SweepFolder.current)
+            print(closing_lines(SweepFolder.current, jobs), flush=True)
+    if failed := [job for job in jobs if job.record.status == "failed"]:
+        errors = dict.fromkeys(job.record.error for job in failed)
+        reasons = "".join(f"\n  {error}" for error in errors)
+        print(f"\nfacehall: {len(failed)} of {len(jobs)} jobs failed:{reasons}", file=sys.stderr)
+        raise SystemExit(min(len(failed), MOST_FAILED))
+
+
+def closing_lines(sweep: Path, jobs: list[Job]) -> str:
+    """How the jobs ended, where the table is, and how to go on."""
+    counts = {status: sum(job.record.status == status for job in jobs) for status in ("finished", "failed")}
+    open_jobs = len(jobs) - sum(counts.values())
+    text = f"\n{counts['finished']} jobs finished, {counts['failed']} failed"
+    text += f", {open_jobs} not finished" if open_jobs else ""
+    text += f". The table is in {shown(sweep)}: sweep.md, sweep.csv, sweep.png."
+    if open_jobs or counts["failed"]:
+        text += (
+            f"\nThe same command with hydra.sweep.dir={shown(sweep)} does what is missing, where it stopped; "
+            "each failed job's error.txt says why and how to run it alone."
+        )
+    return text
+
+
+def end_with_sweep() -> None:
+    """In a job of a sweep: be terminated, as by a person, when the sweep's process is gone and cannot say so."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

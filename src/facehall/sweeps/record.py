@@ -1,0 +1,109 @@
+"""job.json: what a job of a sweep was asked for and what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from facehall.atomic import write_text
+
+RECORD = "job.json"
+SUMMARY = "summary.json"
+
+Status = Literal["running", "finished", "failed", "interrupted", "lost"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One job.
+
+    Attributes:
+        overrides: KEY=VALUE, without those that say where a sweep runs.
+        status: lost is a running job whose process is no more.
+        error: of a failed job, in one line.
+        seconds: of all its starts together.
+        host, process: where it runs.
+    """
+
+    overrides: list[str]
+    status: Status = "running"
+    error: str = ""
+    seconds: float = 0.0
+    host: str = field(default_factory=socket.gethostname)
+    process: int = field(default_factory=os.getpid)
+
+    def settled(self) -> Record:
+        """As it is, but lost where it claims to run on this machine and does not."""
+        here = self.host == socket.gethostname()
+        return replace(self, status="lost") if self.status == "running" and here and not _alive(self.process) else self
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of a job's folder; None where there is none, or it is being written for the first time."""
+    try:
+        return Record(**json.loads((folder / RECORD).read_text(encoding="utf-8"))).settled()
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Replace the record of a job's folder, whole or not at all."""
+    write_text(folder / RECORD, _text(record))
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """summary.json of a run folder; empty where there is none."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}
+
+
+def claim_folder(folder: Path, overrides: Sequence[str]) -> tuple[Path, Record]:
+    """The folder where a job with these overrides works, and its record.
+
+    It is that of an earlier start of the sweep, where the same overrides are found there; else `folder`, or, where
+    another job has that (a search that goes on numbers its jobs from 0 again), the next free number.
+    """
+    for earlier in sorted(folder.parent.glob(f"*/{RECORD}")):
+        record = read_record(earlier.parent)
+        if record and sorted(record.overrides) == sorted(overrides) and record.status != "running":
+            return earlier.parent, record
+    record = Record(list(overrides))
+    for candidate in _folders_from(folder):
+        candidate.mkdir(parents=True, exist_ok=True)
+        try:
+            with (candidate / RECORD).open("x", encoding="utf-8") as file:
+                file.write(_text(record))
+            return candidate, record
+        except FileExistsError:
+            continue
+    raise AssertionError
+
+
+def _folders_from(folder: Path) -> Iterator[Path]:
+    yield folder
+    if folder.name.isdecimal():
+        yield from (folder.with_name(str(number)) for number in count(int(folder.name) + 1))
+    yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+
+
+def _text(record: Record) -> str:
+    return json.dumps(asdict(record), indent=1) + "\n"

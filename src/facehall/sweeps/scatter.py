@@ -1,0 +1,139 @@
+"""sweep.png: LPIPS over PSNR, a point a job, its overrides beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from facehall.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+    from facehall.sweeps.table import Job
+
+INK = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
+LONGEST = 44  # characters of a label
+CROWD = 24  # from here on only the front is labelled by its overrides, the others by their numbers
+
+RING = "job, at the end of its first phase"
+
+Point = tuple[float, float]
+
+
+def pareto_front(points: Sequence[Point]) -> list[int]:
+    """The indices of the points (PSNR, LPIPS) that no other beats: at least as good in both, better in one.
+
+    In the order of rising PSNR.
+    """
+
+    def beaten(mine: Point) -> bool:
+        return any(other[0] >= mine[0] and other[1] <= mine[1] and other != mine for other in points)
+
+    front = [index for index, point in enumerate(points) if not beaten(point)]
+    return sorted(front, key=lambda index: points[index])
+
+
+def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
+    """Draw the finished jobs at the end of their last phase, bicubic and the Pareto front; atomic.
+
+    Jobs with another baseline (another scale, another validation set) have another colour and a front of their own. A
+    small ring is where a job stood at the end of its first phase.
+
+    Returns:
+        whether there was anything to draw: jobs that measured PSNR and LPIPS.
+    """
+    from facehall.sweeps.table import baselines, last_phase, phases
+
+    groups = []
+    for baseline in baselines(jobs):
+        drawn = [job for job in baseline.jobs if {"psnr", "lpips"} <= last_phase(job.summary).keys()]
+        if drawn and "lpips" in baseline.measures:
+            groups.append((baseline, drawn))
+    if not groups:
+        return False
+    figure = Figure(figsize=(8.2, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    labels: list[tuple[Point, str, str]] = []
+    crowded = sum(len(drawn) for _, drawn in groups) > CROWD
+    for number, (baseline, drawn) in enumerate(groups):
+        ink = INK[number % len(INK)]
+        bicubic = (baseline.measures["psnr"], baseline.measures["lpips"])
+        axes.plot(*bicubic, marker="X", ms=9, color="#7a7a7a", ls="none", label="" if number else "bicubic")
+        labels.append((bicubic, baseline.label, "#5c5c5c"))
+        points = []
+        for job in drawn:
+            ends = [(job.summary[end]["psnr"], job.summary[end]["lpips"]) for end in phases(job.summary)]
+            points.append(ends[-1])
+            if len(ends) > 1:
+                xs, ys = zip(ends[0], ends[-1], strict=True)
+                axes.plot(xs, ys, color=ink, lw=0.6, alpha=0.35, zorder=1)
+                (ring,) = axes.plot(*ends[0], "o", ms=4, mfc="white", mec=ink, alpha=0.6, zorder=2)
+                ring.set_label("" if axes.get_legend_handles_labels()[1].count(RING) else RING)
+        front = pareto_front(points)
+        axes.plot(*zip(*points, strict=True), "o", color=ink, ms=6, zorder=3, label="" if number else "job, at its end")
+        axes.plot(
+            *zip(*(points[index] for index in front), strict=True),
+            color=ink,
+            lw=1.4,
+            ls="--",
+            zorder=2,
+            label="" if number else "Pareto front",
+        )
+        for index, job in enumerate(drawn):
+            whole = not crowded or index in front
+            labels.append((points[index], _label(job, jobs) if whole else job.name, ink))
+    axes.set(xlabel="PSNR in dB (RGB), higher is better", ylabel="LPIPS, lower is better")
+    axes.set_title("/".join(path.parent.parts[-2:]) + ": validation", fontsize=10)
+    axes.margins(0.16, 0.12)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    _place(figure, axes, labels)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
+    return True
+
+
+def _label(job: Job, jobs: Sequence[Job]) -> str:
+    """The overrides that tell the job apart, without the path to their keys; its number where there are none."""
+    from facehall.sweeps.table import varied
+
+    parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied(jobs) if key in job.overrides]
+    text = " ".join(parts) or f"job {job.name}"
+    return text if len(text) <= LONGEST else f"{job.name}: {text[: LONGEST - len(job.name) - 3]}…"
+
+
+def _place(figure: Figure, axes: Axes, labels: Sequence[tuple[Point, str, str]]) -> None:
+    """Write each label at the first place around its point where it covers neither a label nor leaves the axes."""
+    figure.draw_without_rendering()
+    taken: list[Bbox] = [legend.get_window_extent()] if (legend := axes.get_legend()) else []
+    room = axes.get_window_extent()
+    steps = (6, 18, 30, 42, 54, 66)
+    places = [(x, y * sign, side) for y in steps for sign in (1, -1) for x, side in ((7, "left"), (-7, "right"))]
+    for point, text, ink in labels:
+        for place in places:
+            note = axes.annotate(
+                text,
+                point,
+                place[:2],
+                textcoords="offset points",
+                ha=place[2],
+                va="center",
+                fontsize=7.5,
+                color=ink,
+                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": ink, "alpha": 0.5, "shrinkB": 4},
+            )
+            box = note.get_window_extent()
+            inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+            if (inside and not any(box.overlaps(other) for other in taken)) or place is places[-1]:
+                taken.append(box)
+                break
+            note.remove()
+    axes.set_autoscale_on(False)

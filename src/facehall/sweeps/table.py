@@ -1,0 +1,184 @@
+"""sweep.csv, sweep.md and sweep.png: every job of a sweep beside bicubic."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facehall.atomic import replacing, write_text
+from facehall.sweeps.record import RECORD, Record, read_record, read_summary
+
+MEASURES = ("psnr", "ssim", "lpips")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's folder: its record and, once it has finished, its summary.json."""
+
+    name: str
+    record: Record
+    summary: Mapping[str, Any]
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """By key; what was appended or deleted (+key, ~key) keeps its sign."""
+        return {key: value for key, _, value in (item.partition("=") for item in self.record.overrides)}
+
+    @property
+    def status(self) -> str:
+        return f"failed: {self.record.error}" if self.record.status == "failed" else self.record.status
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What bicubic measures on one validation set at one scale, and the jobs that are measured beside it."""
+
+    label: str
+    measures: Mapping[str, float]
+    jobs: list[Job]
+
+
+def read_jobs(sweep: Path) -> list[Job]:
+    """The jobs of a sweep's folder, in the order of their numbers; failed and unfinished ones have no summary."""
+    jobs = []
+    for path in sweep.glob(f"*/{RECORD}"):
+        if record := read_record(path.parent):
+            summary = read_summary(path.parent) if record.status == "finished" else {}
+            jobs.append(Job(path.parent.name, record, summary))
+    return sorted(jobs, key=lambda job: (not job.name.isdecimal(), len(job.name), job.name))
+
+
+def varied(jobs: Sequence[Job]) -> list[str]:
+    """The override keys that tell the jobs apart, in the order of the command line."""
+    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
+    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
+
+
+def phases(summary: Mapping[str, Any]) -> list[str]:
+    """The keys of a summary under which the end of a phase stands, first phase first."""
+    return [key for key, value in summary.items() if key.startswith("end_of_") and isinstance(value, Mapping)]
+
+
+def last_phase(summary: Mapping[str, Any]) -> Mapping[str, float]:
+    """The measures at the end of a training; empty where there are none."""
+    names = phases(summary)
+    return summary[names[-1]] if names else {}
+
+
+def baselines(jobs: Iterable[Job]) -> list[Baseline]:
+    """Jobs whose bicubic is the same (scale, protocol, measures to 0.001) share one."""
+    groups: list[list[Job]] = []
+    for job in jobs:
+        if "bicubic" in job.summary:
+            group = next((group for group in groups if _same_bicubic(group[0].summary, job.summary)), None)
+            if group is None:
+                groups.append(group := [])
+            group.append(job)
+    scales = [group[0].summary.get("scale") for group in groups]
+    found = []
+    for group, scale in zip(groups, scales, strict=True):
+        label = "bicubic" if len(groups) == 1 else f"bicubic x{scale}"
+        if scales.count(scale) > 1:
+            label += f" of job {', '.join(job.name for job in group)}"
+        found.append(Baseline(label, group[0].summary["bicubic"], group))
+    return found
+
+
+def _same_bicubic(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    mine, other = a["bicubic"], b["bicubic"]
+    same_terms = all(a.get(key) == b.get(key) for key in ("scale", "protocol")) and mine.keys() == other.keys()
+    return same_terms and all(abs(mine[name] - other[name]) < 1e-3 for name in mine)
+
+
+def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
+    """The columns, and a row a baseline, then a row a job, in which what is not known is absent."""
+    ends = list(dict.fromkeys(key for job in jobs for key in phases(job.summary)))
+    keys = varied(jobs)
+    rows: list[Row] = [
+        {"job": baseline.label, "parameters": 0, **_measures(dict.fromkeys(ends, baseline.measures))}
+        for baseline in baselines(jobs)
+    ]
+    rows += [
+        {
+            "job": job.name,
+            **{key: job.overrides[key] for key in keys if key in job.overrides},
+            **{name: job.summary[name] for name in ("parameters", "steps") if name in job.summary},
+            "minutes": round(job.record.seconds / 60, 2),
+            **_measures({end: job.summary[end] for end in ends if end in job.summary}),
+            "status": job.status,
+        }
+        for job in jobs
+    ]
+    columns = ["job", *keys, "parameters", "steps", "minutes"]
+    columns += [f"{end}.{name}" for end in ends for name in MEASURES]
+    return [column for column in [*columns, "status"] if any(column in row for row in rows)], rows
+
+
+def _measures(ends: Mapping[str, Mapping[str, float]]) -> Row:
+    return {f"{end}.{name}": values[name] for end, values in ends.items() for name in MEASURES if name in values}
+
+
+def write_report(sweep: Path) -> list[Job]:
+    """Write sweep.csv, sweep.md and, once there is something to draw, sweep.png, each whole or not at all.
+
+    Args:
+        sweep: the folder of a sweep, whose sub-folders are its jobs.
+
+    Returns:
+        the jobs.
+    """
+    from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
+
+    sweep = sweep.absolute()  # its last two parts are its name
+    jobs = read_jobs(sweep)
+    columns, rows = table(jobs)
+    with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    drawn = draw_scatter(jobs, sweep / "sweep.png")
+    write_text(sweep / "sweep.md", markdown(sweep, jobs, picture=drawn))
+    return jobs
+
+
+def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
+    """The table for people: what all jobs have in common, a row a baseline and a job."""
+    columns, rows = table(jobs)
+    keys = varied(jobs)
+    common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
+    protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
+    finished = sum(job.record.status == "finished" for job in jobs)
+    lines = [
+        "# " + "/".join(sweep.absolute().parts[-2:]),
+        "",
+        f"{finished} of {len(jobs)} jobs finished; all of them: `{common}`",
+        "",
+    ]
+    lines += ["| " + " | ".join(map(_title, columns)) + " |"]
+    lines += ["|" + "|".join("---" if column in ("job", "status", *keys) else "--:" for column in columns) + "|"]
+    lines += ["| " + " | ".join(_cell(column, row.get(column)) for column in columns) + " |" for row in rows]
+    lines += ["", *(f"{protocol}." for protocol in protocols)]
+    lines += ["", "![LPIPS over PSNR](sweep.png)"] if picture else []
+    return "\n".join(lines) + "\n"
+
+
+def _title(column: str) -> str:
+    end, dot, measure = column.partition(".")
+    if dot and end.startswith("end_of_"):
+        return f"{measure.upper()}, {end.removeprefix('end_of_').replace('_', ' ')}"
+    return column
+
+
+def _cell(column: str, value: object) -> str:
+    measure = column.rpartition(".")[2] if column.startswith("end_of_") else ""
+    if isinstance(value, (int, float)) and measure:
+        return f"{value:.2f}" if measure == "psnr" else f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "" if value is None else str(value).replace("|", "\\|")
