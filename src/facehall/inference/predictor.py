@@ -168,6 +168,11 @@ class Predictor:
                     strip[..., -1] = self._enlarge_alpha(picture.alpha, tile.top, tile.bottom)
                 yield strip
 
+    @property
+    def overlap(self) -> int:
+        """The context in LR pixels with which a part of a picture comes out as in the whole."""
+        return self._tiler.overlap
+
     def _one(
         self, job: Job, overwrite: bool, advance: Callable[[int], None] | None, options: dict[str, Any]
     ) -> Outcome | Failure:
