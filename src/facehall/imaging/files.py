@@ -23,13 +23,17 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".p
 class Picture:
     """A decoded image file.
 
-    `rgb` is (H, W, 3) uint8; `alpha` is (H, W) uint8 where the file has transparency, else None; `grey` tells
-    a single-channel file, whose three `rgb` channels are equal.
+    `rgb` is (H, W, 3) uint8 or uint16; `alpha` is (H, W) of the same depth where the file has transparency, else
+    None; `grey` tells a single-channel file, whose three `rgb` channels are equal. `exif`, upright and without a
+    thumbnail, `icc`, a colour profile that fits the pixels, and `dpi` are what comes along from file to file.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
+    exif: bytes | None = None
+    icc: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
 
 class _Format(NamedTuple):
