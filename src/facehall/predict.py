@@ -26,7 +26,7 @@ def predict(cfg: DictConfig) -> list[Outcome]:
     check_quality(cfg.quality, cfg.compression)
     jobs = plan(str(cfg.input), str(cfg.output), suffix=str(cfg.suffix), kind=cfg.format, recursive=cfg.recursive)
     weights = weights_file(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
-    predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
+    predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile, cfg.ensemble, cfg.fidelity)
     report = upscale_files(predictor, jobs, cfg.overwrite, quality=cfg.quality, compression=cfg.compression)
     report.tell(f" to {cfg.output}, x{predictor.scale} with {weights}", kept="overwrite=true")
     return report.outcomes

@@ -111,7 +111,7 @@ def plan(
     found = _as_found(sources, recursive)
     if target is None:
         jobs = [Job(file, _renamed(file, suffix, kind)) for file, _ in found]
-        results = {job.target.absolute() for job in jobs if not _same(job.source, job.target)}
+        results = {job.target.absolute() for job in jobs} if suffix else set()
         jobs = [job for job in jobs if job.source.absolute() not in results]
     elif (file := _as_file(Path(target), len(found), kind)) is not None:
         jobs = [Job(found[0].file, file)]
@@ -180,10 +180,6 @@ def _renamed(path: Path, suffix: str, kind: str) -> Path:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.absolute() == other.absolute()
 
 
 def _check_clashes(jobs: list[Job]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from facehall.errors import FacehallError
 from facehall.imaging import conversions, read_size
@@ -65,7 +68,7 @@ def upscale_files(
     jobs: Sequence[Job],
     overwrite: bool,
     after: Callable[[Job], None] | None = None,
-    **options: int | None,
+    **options: Any,
 ) -> Report:
     """Upscale pictures from file to file behind a progress bar.
 
@@ -80,9 +83,14 @@ def upscale_files(
         FacehallError: nothing further can be done; one bad picture does not stop the rest, it is in the report.
     """
     report = Report()
-    pixels = [_pixels(job) if overwrite or not _there(job.target) else 0 for job in jobs]
-    with progress_bar(f"upscaling x{predictor.scale} on {predictor.device}", sum(pixels), pixels=True) as advance:
+    pixels = [_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
+    title = f"upscaling x{predictor.scale} on {predictor.device}"
+    with warnings.catch_warnings(), progress_bar(title, sum(pixels), pixels=True) as advance:
+        warnings.filterwarnings("ignore", module="PIL")  # what matters of damaged metadata and large pictures is told
         for job, count in zip(jobs, pixels, strict=True):
+            if not overwrite and exists(job.target):
+                report.outcomes.append(Outcome(job.source, job.target, written=False))
+                continue
             done = 0
 
             def step(steps: int) -> None:
@@ -90,7 +98,7 @@ def upscale_files(
                 done += steps
                 advance(steps)
 
-            for result in predictor.run([job], overwrite=overwrite):
+            for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
                 _note(report, result, job, after)
             step(count - done)
     return report
@@ -129,11 +137,9 @@ def _pictures(count: int) -> str:
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # the name is too long, which writing will tell
-        return False
+def exists(path: Path) -> bool:
+    """Whether there is such a file, or a link to nowhere."""
+    return os.path.lexists(path)  # Path's own raises on names that are too long, which writing will tell
 
 
 def _pixels(job: Job) -> int:
