@@ -16,7 +16,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made. A reader sees the old file or the new one, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    name = path.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    partial = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield partial
         partial.replace(path)

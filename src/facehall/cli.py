@@ -19,11 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config import conf_dir, open_value
-from facehall.errors import FacehallError
+from facehall.errors import INTERRUPTED, USER_MISTAKE, FacehallError
 from facehall.runs import register_resolvers
-
-USER_MISTAKE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "resume", "run_dir"),

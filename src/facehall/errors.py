@@ -1,4 +1,7 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The one exception that is meant for the person at the keyboard, and what commands end with."""
+
+USER_MISTAKE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class FacehallError(Exception):
