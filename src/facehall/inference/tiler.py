@@ -54,11 +54,12 @@ class Tiler:
 
     def tiles(self, height: int, width: int, read: Callable[[slice, slice], Tensor]) -> Iterator[Tile]:
         """The tiles of a picture; smaller ones from the first row on that memory does not suffice for."""
-        done, side = 0, max(height, width)
+        done, longest = 0, max(height, width)
         while done < height:
+            side = min(longest, self._most or longest)
             try:  # measuring the reach takes memory too
                 side = self._side(height, width)
-                cut = grid(height, width, side, self.overlap if max(height, width) > side else 0)
+                cut = grid(height, width, side, self.overlap if longest > side else 0)
                 rows = [row._replace(start=max(row.start, done)) for row in cut.rows if row.stop > done]
                 for tile in tiles(self.network, self.scale, Grid(rows, cut.columns), self._placed(read)):
                     yield tile
@@ -67,7 +68,7 @@ class Tiler:
             except Exception as error:  # each backend has its own class
                 if not memory.out_of_memory(error):
                     raise
-                self._halve(min(side, max(height, width)), error)
+                self._halve(min(side, longest), error)
 
     def _placed(self, read: Callable[[slice, slice], Tensor]) -> Callable[[slice, slice], Tensor]:
         return lambda rows, columns: read(rows, columns).to(self.device)
