@@ -23,7 +23,8 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
             the old file or the new one, too. That takes the disk's time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    name = path.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    partial = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield partial
         if durable:

@@ -20,14 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config import conf_dir, open_value
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import INTERRUPTED, USER_MISTAKE, FacehallError, Stopped
 from facehall.ranks import rank
 from facehall.runs import register_resolvers
 from facehall.sweeps.job import JOB_OF_SWEEP, run_job
 from facehall.sweeps.launch import end_with_sweep, run_sweep
 
-USER_MISTAKE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 OTHERS_WAIT = 3.0
 """Seconds after which a process of a training that is not the first says itself what is wrong, if it still runs."""
 

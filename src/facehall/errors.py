@@ -1,8 +1,11 @@
-"""The exceptions that are meant for the person at the keyboard."""
+"""The exceptions that are meant for the person at the keyboard, and what commands end with."""
 
 from __future__ import annotations
 
 import signal
+
+USER_MISTAKE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class FacehallError(Exception):

@@ -6,11 +6,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class _MegapixelsColumn(ProgressColumn):
+    """Of steps that are pixels: how many are done and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = "" if task.finished_speed is None and task.speed is None else f", {_speed(task):.2f} MPix/s"
+        return Text(f"{task.completed / 1e6:.1f} of {(task.total or 0) / 1e6:.1f} MPix{speed}")
+
+
+def _speed(task: Task) -> float:
+    return (task.finished_speed or task.speed or 0.0) / 1e6
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(title: str, total: int, pixels: bool = False) -> Iterator[Callable[..., None]]:
     """A bar on stderr that is gone at the end; nothing where stderr is no terminal.
 
     The console is its own: Lightning replaces rich's global one in a running process, and a bar of that which an error
@@ -19,13 +41,15 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     Args:
         title: what is under way.
         total: how many steps there are.
+        pixels: steps are pixels, and the bar shows megapixels a second.
 
     Yields:
-        A function to call after each step.
+        A function to call after each step, or with the number of steps.
     """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    speed = (TaskProgressColumn(show_speed=True), TimeRemainingColumn())
-    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as progress:
+    first = (TextColumn("{task.description}", markup=False), BarColumn())
+    counts = (_MegapixelsColumn(),) if pixels else (MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
+    columns = (*first, *counts, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda steps=1: progress.advance(task, steps)

@@ -104,15 +104,114 @@ def test_a_target_that_cannot_be_written_is_a_failure(predictor, tmp_path, photo
     assert str(tmp_path / "file" / "0.png") in result.reason
 
 
-def test_too_little_memory_names_the_key(predictor, monkeypatch, photographs, tmp_path):
-    def allocate(lr):
-        return torch.empty(10**15)
+def test_too_little_memory_stops_as_every_further_picture_would_fail_as_well(predictor, photographs, tmp_path):
+    def allocate(module, lr):
+        torch.empty(10**15)
 
-    monkeypatch.setattr(predictor.generator, "forward", allocate)
-    with pytest.raises(FacehallError, match=r"too little memory for tiles of 256 .*tile=128"):
-        predictor.upscale(noise(4, 4, 3))
-    with pytest.raises(FacehallError, match="tile=128"):  # it stops, as every further picture would fail as well
+    predictor.generator.register_forward_pre_hook(allocate)
+    with pytest.raises(FacehallError, match="cpu has too little memory, even for tiles of"):
         list(predictor.run(plan(photographs, tmp_path / "out")))
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize(("shape", "mode"), [((9, 8, 3), "RGB"), ((9, 8), "L"), ((9, 8, 2), "LA"), ((9, 8, 4), "RGBA")])
+def test_arrays_pillow_images_and_files_are_one_picture(predictor, tmp_path, shape, mode):
+    array = noise(*shape)
+    Image.fromarray(array, mode).save(tmp_path / "x.png")
+    expected = predictor.upscale(array)
+    assert (expected.grey, expected.alpha is not None) == (mode in ("L", "LA"), mode in ("LA", "RGBA"))
+    path = tmp_path / "x.png"
+    for given in (Image.fromarray(array, mode), path, str(path), read_picture(path)):
+        picture = predictor.upscale(given)
+        assert np.array_equal(picture.rgb, expected.rgb)
+        assert picture.grey == expected.grey
+        assert expected.alpha is None or np.array_equal(picture.alpha, expected.alpha)
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+def test_other_arrays_are_refused(predictor, array):
+    with pytest.raises(ValueError, match=r"a picture is \(H, W, 3\) uint8 or uint16"):
+        predictor.upscale(array)
+
+
+def test_sixteen_bits_stay_sixteen_bits(predictor):
+    deep = RNG.integers(0, 65536, (7, 9, 3), dtype=np.uint16)
+    alpha = np.full((7, 9), 65535, np.uint16)
+    picture = predictor.upscale(Picture(deep, alpha))
+    with torch.no_grad():
+        sr = tiny_generator()(torch.from_numpy(deep.astype(np.float32)).permute(2, 0, 1)[None] / 65535)[0]
+    expected = (sr.clamp(0, 1) * 65535).round().permute(1, 2, 0).numpy()
+    assert picture.rgb.dtype == np.uint16
+    assert np.abs(picture.rgb.astype(int) - expected).max() <= 1
+    assert len(np.unique(picture.rgb // 256)) > 60
+    assert picture.alpha.min() == 65535
+
+
+def test_the_ensemble_is_the_mean_of_eight(tmp_path):
+    weights = write_weights(tmp_path / "w.safetensors")
+    lr = torch.rand(3, 6, 9)
+    looks = []
+    with torch.no_grad():
+        for axes in ([], [1], [2], [1, 2]):
+            for turned in (False, True):
+                seen = lr.flip(axes).transpose(1, 2) if turned else lr.flip(axes)
+                sr = tiny_generator()(seen[None])[0]
+                looks.append((sr.transpose(1, 2) if turned else sr).flip(axes))
+    expected = torch.stack(looks).mean(0).clamp(0, 1)
+    torch.testing.assert_close(Predictor(weights, "cpu", ensemble=True).super_resolve(lr), expected)
+    assert (Predictor(weights, "cpu").super_resolve(lr) - expected).abs().max() > 1 / 255
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_large_results_are_written_as_they_are_computed(tmp_path, monkeypatch, mode, suffix):
+    monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
+    weights = write_weights(tmp_path / "w.safetensors")
+    source = tmp_path / f"in{suffix}"
+    Image.fromarray(noise(50, 40, 4), "RGBA").convert(mode).save(source, lossless=True)
+    predictor = Predictor(weights, "cpu", tile=16)
+    done = []
+    (result,) = predictor.run(source, tmp_path / "out", advance=done.append)
+    assert isinstance(result, Outcome), result.reason
+    assert sum(done) == 50 * 40
+    assert len(done) > 3
+    written, expected = read_picture(result.target), predictor.upscale(source)
+    assert np.array_equal(written.rgb, expected.rgb)
+    assert written.grey == expected.grey
+    assert (written.alpha is None) == (expected.alpha is None)
+    assert expected.alpha is None or np.array_equal(written.alpha, expected.alpha)
+    assert [path.name for path in result.target.parent.iterdir()] == [result.target.name]
+
+
+def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
+    weights = write_weights(tmp_path / "w.safetensors")
+    exif = Image.Exif()
+    exif[0x010E] = "a face"
+    deep = Picture(RNG.integers(0, 65536, (30, 40, 3), dtype=np.uint16), exif=exif.tobytes(), dpi=(300.0, 300.0))
+    write_picture(tmp_path / "in.png", deep)
+    pictures = []
+    for streamed in (10**9, 100):
+        monkeypatch.setattr("facehall.inference.predictor.STREAMED", streamed)
+        (result,) = Predictor(weights, "cpu", tile=16).run(tmp_path / "in.png", tmp_path / str(streamed), compression=1)
+        pictures.append(read_picture(result.target))
+    assert pictures[0].rgb.dtype == np.uint16
+    assert np.array_equal(pictures[0].rgb, pictures[1].rgb)
+    for name in ("exif", "icc", "dpi"):
+        assert getattr(pictures[0], name) == getattr(pictures[1], name)
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, photographs):
+    monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
+    predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", tile=16)
+    write_picture(tmp_path / "out" / "0.png", np.zeros((4, 4, 3), np.uint8))
+
+    def interrupt(pixels):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(predictor.run(photographs / "0.png", tmp_path / "out", overwrite=True, advance=interrupt))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+    assert read_picture(tmp_path / "out" / "0.png").rgb.shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,24 +3,30 @@
 from facehall.imaging.arrays import crop_to_multiple, quantize, to_tensor, to_uint8
 from facehall.imaging.bicubic import downscale_bicubic, resize_bicubic, upscale_bicubic
 from facehall.imaging.color import rgb_to_y
+from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import (
-    IMAGE_SUFFIXES,
     Picture,
-    list_images,
+    conversions,
+    from_pillow,
     peculiarities,
     read_picture,
     read_rgb,
     read_size,
-    write_picture,
 )
+from facehall.imaging.listing import IMAGE_SUFFIXES, list_images
 from facehall.imaging.sheets import comparison_sheet
+from facehall.imaging.writing import WRITABLE, check_quality, write_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "WRITABLE",
     "Picture",
+    "check_quality",
     "comparison_sheet",
+    "conversions",
     "crop_to_multiple",
     "downscale_bicubic",
+    "from_pillow",
     "list_images",
     "peculiarities",
     "quantize",
@@ -29,6 +35,7 @@ __all__ = [
     "read_size",
     "resize_bicubic",
     "rgb_to_y",
+    "sized_exif",
     "to_tensor",
     "to_uint8",
     "upscale_bicubic",

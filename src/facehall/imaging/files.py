@@ -1,144 +1,158 @@
-"""Image files: find them, read them whatever their kind, write them so that none is ever half written."""
+"""Image files, read whatever their kind: upright, with the depth, transparency and metadata that they have."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import functools
+import math
+import re
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from facehall.atomic import replacing
 from facehall.errors import FacehallError
-
-#: File name endings (in lower case) that `list_images` takes for images.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+from facehall.imaging.exif import orientation, read_exif
 
 
 @dataclass(frozen=True)
 class Picture:
     """A decoded image file.
 
-    `rgb` is (H, W, 3) uint8; `alpha` is (H, W) uint8 where the file has transparency, else None; `grey` tells
-    a single-channel file, whose three `rgb` channels are equal.
+    `rgb` is (H, W, 3) uint8 or uint16; `alpha` is (H, W) of the same depth where the file has transparency, else
+    None; `grey` tells a single-channel file, whose three `rgb` channels are equal. `exif` (`read_exif`), `icc`, a
+    colour profile that fits the pixels, and `dpi` are what comes along from file to file.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
+    exif: bytes | None = None
+    icc: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
 
-class _Format(NamedTuple):
-    name: str
-    options: dict[str, Any]
-    alpha: bool
+# Not all that Pillow knows: it hands PostScript, whatever the file is called, to Ghostscript.
+_FORMATS = (
+    *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "PPM", "GIF"),
+    *("AVIF", "JPEG2000", "TGA", "ICO", "PCX", "SGI"),
+)
+_CUT = re.compile(r"(?<!\w)(LA|RGBA?);16[BLN]")
+"""Pillow's decoders that keep 8 of 16 bits."""
 
-
-_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 stand for quarter turns
-_JPEG = _Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False)
-_FORMATS = {
-    ".png": _Format("PNG", {}, alpha=True),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".webp": _Format("WEBP", {"lossless": True, "exact": True}, alpha=True),
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
 }
-
-
-def list_images(root: str | Path) -> list[Path]:
-    """Every image below a folder, sub-folders too, sorted by relative path with forward slashes.
-
-    An image is what ends in one of IMAGE_SUFFIXES, in any case; files and folders whose names begin with a
-    dot are skipped, links followed. Raises FacehallError when `root` is missing, is no folder, cannot be read
-    or has none.
-    """
-    root = Path(root)
-    if not root.exists():
-        raise FacehallError(f"The image folder {root} does not exist. Check the path.")
-    if not root.is_dir():
-        raise FacehallError(f"{root} is a file, but a folder of images is needed. Name the folder that holds it.")
-    images = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
-    if not images:
-        raise FacehallError(
-            f"The folder {root} holds no images. Files that end in {', '.join(IMAGE_SUFFIXES)} are looked for, in "
-            "sub-folders too; those whose names begin with a dot are skipped. Check the path."
-        )
-    return images
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise FacehallError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
-
-    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
-        here = Path(folder).resolve()
-        # A link to a folder that we are in would be followed for ever.
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".") and not here.is_relative_to(Path(folder, name).resolve())
-        ]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield Path(folder, name)
+"""How an array (H, W, …) of each EXIF orientation becomes upright."""
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
     """An image file as (H, W, 3) uint8 RGB; transparency is dropped and the colours beneath it are kept.
 
-    Raises FacehallError as `read_picture` does.
+    16-bit channels are scaled to 8 bits (257 levels to one). Raises FacehallError as `read_picture` does.
     """
-    return read_picture(path).rgb
+    rgb = read_picture(path).rgb
+    return rgb if rgb.dtype == np.uint8 else eight_bits(rgb)
+
+
+def eight_bits(levels: np.ndarray) -> np.ndarray:
+    """The nearest uint8 levels of uint16 ones; 65535 becomes 255."""
+    return np.rint(levels / np.float32(257)).astype(np.uint8)
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Decode an image file of any kind that Pillow knows, turned upright by its EXIF orientation.
+    """Decode an image file, turned upright by its EXIF orientation.
 
-    Palettes, CMYK and the like become RGB; 16-bit grey is scaled to 8 bits (257 levels to one). Of an
-    animation or a file of several pages the first is read. Colour profiles are ignored. Raises FacehallError
-    with the file and the reason when it is missing, empty, truncated, no image, or beyond Pillow's limit for
-    decompression bombs.
+    Grey and RGB files of 16 bits a channel (PNG, TIFF) give uint16, all others uint8. Palettes, CMYK and the like
+    become RGB. Of an animation or a file of several pages the first is read. Metadata that are damaged or do not fit
+    are left out, see `conversions`. Raises FacehallError with the file and the reason when it is missing, empty,
+    truncated, no image, or beyond Pillow's limit for decompression bombs.
     """
-    path = Path(path)
-    with _named_errors(path), Image.open(path) as image:
-        image.load()
-        return _decode(ImageOps.exif_transpose(image))
+    with _opened(Path(path)) as image:
+        cut = _CUT.search(str(image.tile))
+        image.load()  # so that it is Pillow that tells what is damaged
+        deep = _sixteen_bits(Path(path), grey=cut[1] == "LA") if cut else None
+        return _picture(image, deep or _decode(image))
+
+
+def from_pillow(image: Image.Image) -> Picture:
+    """A Pillow image as if it had been read from a file; raises ValueError for grey levels of unknown range."""
+    return _picture(image, _decode(image))
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
     """Upright width and height of an image file; raises FacehallError as `read_picture` does, if it notices."""
-    path = Path(path)
-    with _named_errors(path), Image.open(path) as image:
-        (width, height), orientation = image.size, image.getexif().get(_ORIENTATION, 1)
-        return (height, width) if orientation >= 5 else (width, height)
+    with _opened(Path(path)) as image:
+        (width, height), turn = image.size, orientation(image)
+        return (height, width) if turn >= 5 else (width, height)
 
 
 def peculiarities(path: str | Path) -> list[str]:
-    """What `read_picture` changes or drops of this file, in words; raises FacehallError as it does."""
-    path = Path(path)
-    with _named_errors(path), Image.open(path) as image:
+    """What `read_rgb` changes or drops of this file, in words; raises FacehallError as it does."""
+    with _opened(Path(path)) as image:
         deep = "16" in image.mode or ";16" in str(image.tile)  # before the orientation is asked for: that may decode
         found = {
             "16 bits a channel, of which 8 are kept": deep,
-            "CMYK, converted to RGB": image.mode == "CMYK",
-            "a palette, converted to RGB": image.mode in ("P", "PA"),
             "transparency, dropped": image.has_transparency_data,
-            "turned upright as its EXIF orientation says": image.getexif().get(_ORIENTATION, 1) > 1,
-            "several frames, of which the first is taken": getattr(image, "n_frames", 1) > 1,
+            "turned upright as its EXIF orientation says": orientation(image) > 1,
         }
-    return [name for name, there in found.items() if there]
+        return _found(found | _of_any_reading(image))
+
+
+def conversions(path: str | Path) -> list[str]:
+    """What `read_picture` changes or drops of this file, in words; raises FacehallError as it does, if it notices."""
+    with _opened(Path(path)) as image:
+        found = _of_any_reading(image)
+        image.load()  # PNG files may have their EXIF data behind the pixels
+        grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
+        try:
+            read_exif(image)
+            damaged = False
+        except Exception:
+            damaged = True
+        icc = image.info.get("icc_profile")
+        found["a colour profile that does not fit its pixels, dropped"] = bool(icc) and _fitting(icc, grey) is None
+        found["damaged EXIF data, dropped"] = damaged
+        return _found(found)
+
+
+def _of_any_reading(image: Image.Image) -> dict[str, bool]:
+    return {
+        "CMYK, converted to RGB": image.mode == "CMYK",
+        "a palette, converted to RGB": image.mode in ("P", "PA"),
+        "several frames, of which the first is taken": getattr(image, "n_frames", 1) > 1,
+    }
+
+
+def _found(facts: dict[str, bool]) -> list[str]:
+    return [name for name, there in facts.items() if there]
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)  # older Pillows lack some
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while `path` is read into a paragraph that names it."""
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """The file, opened by Pillow; whatever goes wrong in the block becomes a paragraph that names it."""
     try:
-        if path.stat().st_size == 0:
-            raise FacehallError(f"The image {path} is empty (0 bytes). Copy it again or remove it.")
-        yield
+        _check_kind(path)
+        with Image.open(path, formats=_formats()) as image:
+            yield image
     except FacehallError:
         raise
     except FileNotFoundError:
@@ -154,12 +168,66 @@ def _named_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         # Damaged bytes make decoders raise almost anything, from OSError to struct.error and IndexError.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise FacehallError(f"The image {path} cannot be read: {reason}. Copy it again or remove it.") from error
+        raise FacehallError(
+            f"The image {path} cannot be read: {reason.rstrip('.')}. Copy it again or remove it."
+        ) from error
+
+
+def _check_kind(path: Path) -> None:
+    """A pipe would be waited for, a device read for ever."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise FacehallError(f"{path} is a folder, not an image.")
+    if not stat.S_ISREG(status.st_mode):
+        raise FacehallError(f"{path} is a pipe or a device, not an image file. Leave it out.")
+    if status.st_size == 0:
+        raise FacehallError(f"The image {path} is empty (0 bytes). Copy it again or remove it.")
+
+
+def _picture(image: Image.Image, pixels: Picture) -> Picture:
+    """The pixels upright, with the metadata of the file that they come from."""
+    turn = _TURNS[orientation(image)]
+    alpha = None if pixels.alpha is None else np.ascontiguousarray(turn(pixels.alpha))
+    try:
+        exif = read_exif(image)
+    except Exception:  # see `orientation`
+        exif = None
+    icc = _fitting(image.info.get("icc_profile"), pixels.grey)
+    rgb = np.ascontiguousarray(turn(pixels.rgb))
+    return Picture(rgb, alpha, pixels.grey, exif, icc, _resolution(image.info.get("dpi")))
+
+
+def _fitting(icc: Any, grey: bool) -> bytes | None:
+    """A colour profile if it is one and is for such pixels (ICC.1, the header's colour space and signature)."""
+    fits = isinstance(icc, bytes) and len(icc) > 128 and icc[36:40] == b"acsp"
+    return icc if fits and icc[16:20] == (b"GRAY" if grey else b"RGB ") else None
+
+
+def _resolution(dpi: Any) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    usable = all(math.isfinite(value) and 1 <= value < 65535 for value in (across, down))
+    return (across, down) if usable else None
+
+
+def _sixteen_bits(path: Path, grey: bool) -> Picture | None:
+    """The pixels of a file by OpenCV, which keeps 16 bits of colour; None where it does not understand the file."""
+    data = np.fromfile(path, np.uint8)
+    levels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 3 or levels.shape[2] not in (3, 4):
+        return None
+    alpha = levels[..., 3] if levels.shape[2] == 4 else None
+    return Picture(levels[..., 2::-1], alpha, grey)
 
 
 def _decode(image: Image.Image) -> Picture:
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey(_eight_bits(np.asarray(image)))
+        levels = _whole_levels(np.asarray(image))
+        key = image.info.get("transparency")
+        alpha = np.where(levels == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
+        return _grey(levels, alpha)
     if image.mode in ("1", "L") and "transparency" not in image.info:
         return _grey(np.asarray(image.convert("L")))
     if not image.has_transparency_data:
@@ -169,48 +237,12 @@ def _decode(image: Image.Image) -> Picture:
     return Picture(rgba[..., :3].copy(), rgba[..., 3].copy(), grey)
 
 
-def _grey(levels: np.ndarray) -> Picture:
-    return Picture(np.repeat(levels[..., None], 3, axis=2), grey=True)
+def _grey(levels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
+    return Picture(np.repeat(levels[..., None], 3, axis=2), alpha, grey=True)
 
 
-def _eight_bits(levels: np.ndarray) -> np.ndarray:
-    """16-bit levels, in whichever wider type Pillow hands them out, as 8-bit ones."""
+def _whole_levels(levels: np.ndarray) -> np.ndarray:
+    """16-bit levels, in whichever wider type Pillow hands them out, as uint16."""
     if levels.dtype.kind == "f" or levels.min() < 0 or levels.max() > 65535:
         raise ValueError("its grey levels are not 8- or 16-bit, and what is black or white in it is not known")
-    return np.rint(levels / 257.0).astype(np.uint8)
-
-
-def write_picture(path: str | Path, picture: Picture | np.ndarray) -> None:
-    """Write a Picture or an (H, W, 3) uint8 array; the suffix decides: PNG, JPEG (quality 95, 4:4:4), lossless WebP.
-
-    Grey pictures become single-channel files (not in WebP, which has none). The file appears whole or not at
-    all; missing folders are made. Raises FacehallError for another suffix, for transparency in a JPEG (it is
-    not flattened on some colour that nobody chose; an opaque alpha is dropped) and when the disk refuses.
-    """
-    path = Path(path)
-    picture = picture if isinstance(picture, Picture) else Picture(picture)
-    if picture.rgb.dtype != np.uint8 or picture.rgb.ndim != 3 or picture.rgb.shape[2] != 3:
-        raise ValueError(f"a picture is (H, W, 3) uint8, not {picture.rgb.shape} {picture.rgb.dtype}")
-    target = _FORMATS.get(path.suffix.lower())
-    if target is None:
-        raise FacehallError(
-            f"{path} cannot be written: images are written as {', '.join(_FORMATS)}. Choose one of these suffixes."
-        )
-    image = Image.fromarray(np.ascontiguousarray(picture.rgb[..., 0] if picture.grey else picture.rgb))
-    if picture.alpha is not None and (target.alpha or picture.alpha.min() < 255):
-        if not target.alpha:
-            raise FacehallError(
-                f"{path} cannot be written: the picture has transparency, which {target.name} cannot store. "
-                "Write a .png or .webp instead."
-            )
-        image.putalpha(Image.fromarray(picture.alpha))
-    _write(path, image, target)
-
-
-def _write(path: Path, image: Image.Image, target: _Format) -> None:
-    try:
-        with replacing(path) as partial:
-            image.save(partial, target.name, **target.options)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
+    return levels.astype(np.uint16)

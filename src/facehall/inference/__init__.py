@@ -2,6 +2,5 @@
 
 from facehall.inference.plan import Job, plan
 from facehall.inference.predictor import Failure, Outcome, Predictor
-from facehall.inference.tiling import super_resolve
 
-__all__ = ["Failure", "Job", "Outcome", "Predictor", "plan", "super_resolve"]
+__all__ = ["Failure", "Job", "Outcome", "Predictor", "plan"]

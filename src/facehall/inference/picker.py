@@ -45,7 +45,7 @@ def pick_weights(runs: Path) -> Path:
 
 def _ask(found: list[Path], more: str) -> Path:
     console = Console()
-    console.print(_table(found))
+    console.print(table(found))
     if more:
         console.print(more)
     numbers = [str(i + 1) for i in range(len(found))]
@@ -56,14 +56,15 @@ def _ask(found: list[Path], more: str) -> Path:
     return found[choice - 1]
 
 
-def _table(found: list[Path]) -> Table:
-    table = Table("", "weights", "generator", "step", "written")
-    table.columns[1].overflow = "fold"
+def table(found: list[Path]) -> Table:
+    """What the files hold, numbered, for a console."""
+    rows = Table("", "weights", "generator", "step", "written")
+    rows.columns[1].overflow = "fold"
     for number, path in enumerate(found, start=1):
         metadata = read_metadata(path)
         written = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-        table.add_row(str(number), str(path), metadata["target"], metadata.get("step", ""), written)
-    return table
+        rows.add_row(str(number), str(path), metadata["target"], metadata.get("step", ""), written)
+    return rows
 
 
 def _usable(path: Path) -> bool:

@@ -1,0 +1,46 @@
+"""Between what people have, pictures of 8 or 16 bits, and what networks read and give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from facehall.imaging import Picture, read_picture
+from facehall.imaging.files import _decode
+
+
+def as_picture(picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
+    """A decoded picture of a file, a Pillow image or an array.
+
+    Args:
+        picture: among others an array (H, W) or (H, W, 1) grey, (H, W, 2) with transparency, (H, W, 3) RGB or
+            (H, W, 4) RGBA, uint8 or uint16.
+    """
+    if isinstance(picture, Picture):
+        return picture
+    if isinstance(picture, (str, Path)):
+        return read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return _decode(ImageOps.exif_transpose(picture))
+    array = picture[..., None] if picture.ndim == 2 else picture
+    if array.dtype not in (np.uint8, np.uint16) or array.ndim != 3 or array.shape[2] > 4 or 0 in array.shape:
+        raise ValueError(f"a picture is (H, W, 3) uint8 or uint16, (H, W) if grey, not {picture.shape} {picture.dtype}")
+    grey = array.shape[2] < 3
+    rgb = array[..., :1].repeat(3, axis=2) if grey else array[..., :3]
+    return Picture(rgb, array[..., -1] if array.shape[2] in (2, 4) else None, grey)
+
+
+def from_levels(levels: np.ndarray) -> Tensor:
+    """(H, W, C) uint8 or uint16 -> (1, C, H, W) float32 in [0, 1]."""
+    planes = np.array(levels.transpose(2, 0, 1), dtype=np.float32, order="C")
+    return torch.from_numpy(planes)[None].div_(float(np.iinfo(levels.dtype).max))
+
+
+def to_levels(image: Tensor, dtype: np.dtype) -> np.ndarray:
+    """(C, H, W) on any device, clamped to [0, 1] and rounded to the levels of uint8 or uint16 -> (H, W, C)."""
+    levels = image.clamp(0, 1).mul(float(np.iinfo(dtype).max)).round()
+    return levels.cpu().numpy().transpose(1, 2, 0).astype(dtype)

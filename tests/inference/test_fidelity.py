@@ -1,0 +1,81 @@
+"""The fidelity knob: between the weights of two phases of one run."""
+
+import pytest
+import torch
+
+from facehall.errors import FacehallError
+from facehall.inference import Predictor
+from facehall.models.generators import MultiScaleRRDB, SRResNet3
+from facehall.models.weights import load_generator, save_generator
+from small import TINY_NETWORK, tiny_generator
+
+NAMES = ("generator_psnr", "generator_ema", "generator")
+
+
+def run_folder(folder):
+    """A run's weights/ with other numbers in each file."""
+    for i, name in enumerate(NAMES):
+        generator = tiny_generator()
+        with torch.no_grad():
+            for parameter in generator.parameters():
+                parameter.add_(0.1 * i * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(i)))
+        save_generator(folder / f"{name}.safetensors", generator)
+    return folder
+
+
+def state(path):
+    return load_generator(path).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("given", "vivid"),
+    [("generator_ema", "generator_ema"), ("generator", "generator"), ("generator_psnr", "generator_ema")],
+)
+@pytest.mark.parametrize("fidelity", [0, 0.25, 1])
+def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
+    folder = run_folder(tmp_path)
+    mixed = Predictor(folder / f"{given}.safetensors", "cpu", fidelity=fidelity).generator.state_dict()
+    gan, psnr = state(folder / f"{vivid}.safetensors"), state(folder / "generator_psnr.safetensors")
+    for name, value in mixed.items():
+        torch.testing.assert_close(value, (1 - fidelity) * gan[name] + fidelity * psnr[name])
+
+
+def test_batch_norms_counters_are_left_alone(tmp_path):
+    for name in ("x", "x_psnr"):
+        save_generator(tmp_path / f"{name}.safetensors", SRResNet3(2, 1, 4))
+    assert Predictor(tmp_path / "x.safetensors", "cpu", fidelity=0.5).scale == 2
+
+
+def test_none_takes_the_file_as_it_is(tmp_path):
+    path = run_folder(tmp_path) / "generator_psnr.safetensors"
+    for name, value in Predictor(path, "cpu").generator.state_dict().items():
+        assert torch.equal(value, state(path)[name])
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"), [("generator_ema", "generator_psnr"), ("generator_psnr", "generator_ema")]
+)
+def test_a_missing_sibling_is_named(tmp_path, given, lacking):
+    run_folder(tmp_path)
+    for name in {*NAMES} - {given}:
+        (tmp_path / f"{name}.safetensors").unlink()
+    with pytest.raises(FacehallError, match=rf"{given}.safetensors with {lacking}.safetensors .* not beside it"):
+        Predictor(tmp_path / f"{given}.safetensors", "cpu", fidelity=0.5)
+
+
+def test_another_network_is_refused(tmp_path):
+    run_folder(tmp_path)
+    save_generator(tmp_path / "generator_psnr.safetensors", MultiScaleRRDB(2, **TINY_NETWORK))
+    with pytest.raises(FacehallError, match="hold different networks"):
+        Predictor(tmp_path / "generator_ema.safetensors", "cpu", fidelity=0.5)
+
+
+@pytest.mark.parametrize("fidelity", [-0.1, 1.1, "high", True, float("nan")])
+def test_values_out_of_range(tmp_path, fidelity):
+    with pytest.raises(FacehallError, match=f"fidelity={fidelity}"):
+        Predictor(run_folder(tmp_path) / "generator_ema.safetensors", "cpu", fidelity=fidelity)
+
+
+def test_a_missing_file_is_named_as_ever(tmp_path):
+    with pytest.raises(FacehallError, match="there is no such weights file"):
+        Predictor(tmp_path / "w.safetensors", "cpu", fidelity=0.5)
