@@ -250,7 +250,9 @@ CASES = [
     image_case("16-bit grey PNG", deep("a.png", 1), "a.png"),
     image_case("16-bit RGB TIFF", deep("a.tif", 3), "a.tif"),
     image_case("turned by EXIF", saved("a.jpg", PICTURE, exif=oriented(6)), "a.jpg"),
-    image_case("damaged EXIF", put("a.jpg", encoded("JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xf0bad")), "a.jpg", "EXIF"),
+    image_case(
+        "damaged EXIF", put("a.jpg", encoded("JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xf0bad")), "a.jpg", "EXIF"
+    ),
     image_case(
         "colour profile that is none",
         saved("a.png", PICTURE, icc_profile=b"bad" * 99),
