@@ -47,11 +47,12 @@ def test_profile_and_exif_are_carried(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "a face"
     path = tmp_path / "x.png"
-    write_png_rows(path, (5, 4), [picture(4, 5, 3, np.uint8)], icc, exif.tobytes())
+    write_png_rows(path, (5, 4), [picture(4, 5, 3, np.uint8)], icc, exif.tobytes(), (300, 150))
     with Image.open(path) as image:
         image.verify()
         assert image.info["icc_profile"] == icc
         assert image.getexif()[0x010E] == "a face"
+        assert image.info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
 def test_it_is_about_as_small_as_pillows(tmp_path, photograph):

@@ -183,6 +183,23 @@ def test_large_results_are_written_as_they_are_computed(tmp_path, monkeypatch, m
     assert [path.name for path in result.target.parent.iterdir()] == [result.target.name]
 
 
+def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
+    weights = write_weights(tmp_path / "w.safetensors")
+    exif = Image.Exif()
+    exif[0x010E] = "a face"
+    deep = Picture(RNG.integers(0, 65536, (30, 40, 3), dtype=np.uint16), exif=exif.tobytes(), dpi=(300.0, 300.0))
+    write_picture(tmp_path / "in.png", deep)
+    pictures = []
+    for streamed in (10**9, 100):
+        monkeypatch.setattr("facehall.inference.predictor.STREAMED", streamed)
+        (result,) = Predictor(weights, "cpu", tile=16).run(tmp_path / "in.png", tmp_path / str(streamed), compression=1)
+        pictures.append(read_picture(result.target))
+    assert pictures[0].rgb.dtype == np.uint16
+    assert np.array_equal(pictures[0].rgb, pictures[1].rgb)
+    for name in ("exif", "icc", "dpi"):
+        assert getattr(pictures[0], name) == getattr(pictures[1], name)
+
+
 def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, photographs):
     monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
     predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", tile=16)

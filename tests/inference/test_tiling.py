@@ -29,7 +29,7 @@ def whole(generator, lr):
 
 @cache
 def context(generator):
-    return overlap(generator, generator, CPU)
+    return overlap(generator, CPU)
 
 
 def tiled(generator, lr, tile, network=None):

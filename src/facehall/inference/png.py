@@ -15,7 +15,8 @@ from facehall.atomic import replacing
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _ROWS = 64
 """Filtered at a time: the filters' intermediate numbers take eight times the memory of the rows."""
-_LEVEL = 6
+_INCH = 0.0254
+"""Metres."""
 
 
 def write_png_rows(
@@ -24,6 +25,8 @@ def write_png_rows(
     strips: Iterable[np.ndarray],
     icc: bytes | None = None,
     exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+    compression: int = 6,
 ) -> None:
     """Write a PNG file (ISO/IEC 15948) from strips of rows, whole or not at all.
 
@@ -32,6 +35,8 @@ def write_png_rows(
         strips: (rows, W, C) uint8 or uint16, from the top; C is 1 grey, 2 with alpha, 3 RGB, 4 with alpha.
         icc: a colour profile to embed.
         exif: EXIF data, with or without the "Exif" of a JPEG in front.
+        dpi: pixels per inch, across and down.
+        compression: from 0 (fast) to 9 (small).
 
     Raises:
         OSError: the disk refuses.
@@ -40,13 +45,14 @@ def write_png_rows(
     width, height = size
     with replacing(path) as partial, partial.open("wb") as file:
         previous: np.ndarray | None = None
-        compress = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
+        compress = zlib.compressobj(compression, strategy=zlib.Z_FILTERED)
         written = 0
         for strip in strips:
             if strip.shape[1] != width:
                 raise ValueError(f"a strip is {strip.shape}, but the picture is {width} wide")
             if previous is None:
-                _begin(file, size, strip, icc, exif)
+                _begin(file, size, strip)
+                _describe(file, icc, exif, dpi)
                 previous = np.zeros((width, strip.shape[2] * strip.itemsize), np.uint8)
             for top in range(0, len(strip), _ROWS):
                 rows = _bytes(strip[top : top + _ROWS])
@@ -59,11 +65,17 @@ def write_png_rows(
         _chunk(file, b"IEND", b"")
 
 
-def _begin(file: BinaryIO, size: tuple[int, int], strip: np.ndarray, icc: bytes | None, exif: bytes | None) -> None:
+def _begin(file: BinaryIO, size: tuple[int, int], strip: np.ndarray) -> None:
     file.write(b"\x89PNG\r\n\x1a\n")
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _COLOUR_TYPES[strip.shape[2]], 0, 0, 0))
+
+
+def _describe(file: BinaryIO, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None) -> None:
+    """What comes before the pixels."""
     if icc:
         _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
+    if dpi:
+        _chunk(file, b"pHYs", struct.pack(">IIB", *(round(number / _INCH) for number in dpi), 1))
     if exif:
         _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 from facehall.imaging import Picture, read_picture, upscale_bicubic, write_picture
+from facehall.imaging.exif import sized_exif
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_mixed
 from facehall.inference.pictures import as_picture, from_levels, to_levels
@@ -168,6 +169,11 @@ class Predictor:
                     strip[..., -1] = self._enlarge_alpha(picture.alpha, tile.top, tile.bottom)
                 yield strip
 
+    @property
+    def overlap(self) -> int:
+        """The context in LR pixels with which a part of a picture comes out as in the whole."""
+        return self._tiler.overlap
+
     def _one(
         self, job: Job, overwrite: bool, advance: Callable[[int], None] | None, options: dict[str, Any]
     ) -> Outcome | Failure:
@@ -190,8 +196,10 @@ class Predictor:
         if height * width <= STREAMED:
             write_picture(target, self._assemble(picture, np.empty, advance), **options)
         elif target.suffix.lower() == ".png":
-            icc, exif = getattr(picture, "icc", None), getattr(picture, "exif", None)
-            write_png_rows(target, (width, height), self.strips(picture, advance), icc, exif)
+            exif = sized_exif(picture.exif, width, height) if picture.exif else None
+            compression = options.get("compression", 6)
+            strips = self.strips(picture, advance)
+            write_png_rows(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:

@@ -88,11 +88,12 @@ def _probe(side: int) -> Tensor:
     return torch.where((place[:, None] + place) % 2 == 0, blocks, noise)
 
 
-def overlap(generator: Generator, network: Callable[[Tensor], Tensor], device: torch.device) -> int:
-    """The context in LR pixels with which tiles of `network`, computed as `generator` is, are the whole picture.
+def overlap(generator: Generator, device: torch.device) -> int:
+    """The context in LR pixels with which the tiles of a network on `device` are the whole picture.
 
-    The measured reach with a margin, or the exact one where that is less.
+    The measured reach with a margin, or the exact one where that is less. A backend of fewer bits has the same one;
+    its rounding, which a cut changes everywhere, would hide it.
     """
     limit = reach(generator)
-    measured = measured_reach(network, generator.scale, device, limit)
+    measured = measured_reach(generator, generator.scale, device, limit)
     return min(limit, 4 * math.ceil(MARGIN * measured / 4))

@@ -46,7 +46,7 @@ class Tiler:
     @cached_property
     def overlap(self) -> int:
         """The context of a tile in LR pixels, with which it comes out as in the whole picture."""
-        return reach.overlap(self.generator, self.network, self.device)
+        return reach.overlap(self.generator, self.device)
 
     @cached_property
     def _pixel(self) -> int:

@@ -1,0 +1,80 @@
+"""Tiled against whole: the largest difference over pictures of random sizes, with trained weights.
+
+python experiments/inference/tiling.py --weights runs/…/weights/generator_ema.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facehall.data import SampleSource
+from facehall.imaging import read_rgb, to_tensor
+from facehall.inference import Predictor
+from facehall.inference.reach import reach
+
+LONGEST = 160
+ODD = [(1, 1), (1, 150), (150, 1), (2, 2), (7, 151), (97, 3)]
+"""Sizes that are always among those drawn."""
+
+
+def main() -> None:
+    arguments = parse()
+    rng = np.random.default_rng(0)
+    predictor = Predictor(arguments.weights, device="cpu", backend="eager")
+    photographs = [to_tensor(read_rgb(file.hr)) for file in SampleSource().split("train")]
+    drawn = [tuple(map(int, rng.integers(1, LONGEST + 1, 2))) for _ in range(arguments.sizes - len(ODD))]
+    print(f"reach {reach(predictor.generator)} LR pixels, overlap {predictor.overlap}")
+    rows = []
+    for height, width in ODD + drawn:
+        photograph = photographs[rng.integers(len(photographs))]
+        top, left = (int(rng.integers(side)) for side in (200, 200))
+        part = photograph[:, top : top + height, left : left + width]
+        tile = int(rng.integers(16, 97))
+        for content, lr in (("photograph", part), ("noise", torch.randint(0, 2, part.shape).float())):
+            whole, tiled, bare = (
+                tiled_by(predictor, lr, side, overlap) for side, overlap in ((LONGEST, None), (tile, None), (tile, 0))
+            )
+            rows.append(
+                {
+                    "content": content,
+                    "height": height,
+                    "width": width,
+                    "tile": tile,
+                    "levels": f"{255 * float((tiled - whole).abs().max()):.5f}",
+                    "levels_without_overlap": f"{255 * float((bare - whole).abs().max()):.2f}",
+                }
+            )
+    with arguments.results.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for content in ("photograph", "noise"):
+        found = [row for row in rows if row["content"] == content]
+        worst = [max(float(row[column]) for row in found) for column in ("levels", "levels_without_overlap")]
+        print(f"{len(found)} of {content}: at most {worst[0]:.4f}/255 from the whole, {worst[1]:.1f} without overlap")
+
+
+def tiled_by(predictor: Predictor, lr: torch.Tensor, tile: int, overlap: int | None) -> torch.Tensor:
+    tiler = predictor._tiler
+    measured, tiler.tile = predictor.overlap, tile
+    tiler.overlap = measured if overlap is None else overlap
+    sr = predictor.super_resolve(lr)
+    tiler.overlap = measured
+    return sr
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, default=50)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("tiling.csv"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Public ESRGAN and Real-ESRGAN checkpoints, against RRDBNet written plainly on their own keys."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from facehall.errors import FacehallError
+from facehall.inference import Predictor
+from small import Malicious
+
+BLOCKS, FEATURES, GROWTH = 2, 8, 4
+
+# What each layout calls the first convolution, a dense one (of which block, dense block and number), the trunk's last,
+# the two behind upsampling and the last two.
+NUMBERED = (
+    "model.0",
+    "model.1.sub.{}.RDB{}.conv{}.0",
+    f"model.1.sub.{BLOCKS}",
+    "model.3",
+    "model.6",
+    "model.8",
+    "model.10",
+)
+SCRIPT = ("conv_first", "RRDB_trunk.{}.RDB{}.conv{}", "trunk_conv", "upconv1", "upconv2", "HRconv", "conv_last")
+PRESENT = ("conv_first", "body.{}.rdb{}.conv{}", "conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last")
+
+
+def checkpoint(layout):
+    """Random weights, in the order of a network's layers."""
+    random = torch.Generator().manual_seed(0)
+    first, dense, trunk, *rest = layout
+    shapes = {first: (FEATURES, 3)}
+    for block in range(BLOCKS):
+        for part in (1, 2, 3):
+            for number in range(1, 6):
+                out = FEATURES if number == 5 else GROWTH
+                shapes[dense.format(block, part, number)] = (out, FEATURES + (number - 1) * GROWTH)
+    shapes |= dict.fromkeys((trunk, *rest[:3]), (FEATURES, FEATURES)) | {rest[3]: (3, FEATURES)}
+    state = {}
+    for name, (out, inputs) in shapes.items():
+        state[f"{name}.weight"] = torch.randn(out, inputs, 3, 3, generator=random) / 8
+        state[f"{name}.bias"] = torch.randn(out, generator=random) / 8
+    return state
+
+
+def reference(state, layout, x):
+    first, dense, trunk, up1, up2, hr, last = layout
+
+    def conv(name, x):
+        return F.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"], padding=1)
+
+    features = body = conv(first, x)
+    for block in range(BLOCKS):
+        inner = body
+        for part in (1, 2, 3):
+            grown = [inner]
+            for number in range(1, 5):
+                grown.append(F.leaky_relu(conv(dense.format(block, part, number), torch.cat(grown, 1)), 0.2))
+            inner = inner + 0.2 * conv(dense.format(block, part, 5), torch.cat(grown, 1))
+        body = body + 0.2 * inner
+    x = features + conv(trunk, body)
+    for name in (up1, up2):
+        x = F.leaky_relu(conv(name, F.interpolate(x, scale_factor=2, mode="nearest")), 0.2)
+    return conv(last, F.leaky_relu(conv(hr, x), 0.2))
+
+
+@pytest.mark.parametrize("layout", [NUMBERED, SCRIPT, PRESENT], ids=["numbered", "script", "present"])
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"params_ema": state}], ids=["bare", "params_ema"])
+def test_a_public_checkpoint_is_what_it_was_trained_as(tmp_path, layout, wrap):
+    state = checkpoint(layout)
+    torch.save(wrap(state), tmp_path / "x4.pth")
+    predictor = Predictor(tmp_path / "x4.pth", "cpu", backend="eager")
+    assert predictor.scale == 4
+    lr = torch.rand(3, 12, 9)
+    expected = reference(state, layout, lr[None])[0]
+    assert expected.std() > 0.01
+    with torch.no_grad():
+        torch.testing.assert_close(predictor.generator(lr[None])[0], expected)
+    torch.testing.assert_close(predictor.super_resolve(lr), expected.clamp(0, 1))
+
+
+def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path):
+    state = {**checkpoint(PRESENT), "more": Malicious(tmp_path / "executed")}
+    torch.save(state, tmp_path / "x4.pth")
+    with pytest.raises(FacehallError, match=r"x4.pth: this is not the checkpoint of an x4 RRDBNet"):
+        Predictor(tmp_path / "x4.pth", "cpu")
+    assert not (tmp_path / "executed").exists()
