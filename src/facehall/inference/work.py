@@ -6,13 +6,14 @@ import collections
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from facehall.errors import FacehallError
-from facehall.imaging import conversions, read_size
-from facehall.inference.plan import Job
+from facehall.imaging import WRITABLE, conversions, read_picture, read_size, write_picture
+from facehall.inference.compare import compare as compared
+from facehall.inference.plan import Job, sheet
 from facehall.inference.predictor import Failure, Outcome, Predictor
 from facehall.progress import progress_bar
 
@@ -67,7 +68,7 @@ def upscale_files(
     predictor: Predictor,
     jobs: Sequence[Job],
     overwrite: bool,
-    after: Callable[[Job], None] | None = None,
+    compare: bool = False,
     **options: Any,
 ) -> Report:
     """Upscale pictures from file to file behind a progress bar.
@@ -76,7 +77,7 @@ def upscale_files(
         predictor: what computes them.
         jobs: what `plan` gives.
         overwrite: replace files that are there already instead of leaving them alone.
-        after: called for each picture that was written.
+        compare: put a sheet of before and after beside each result (`sheet`), where there is none or with `overwrite`.
         options: of `write_picture`.
 
     Raises:
@@ -99,24 +100,28 @@ def upscale_files(
                 advance(steps)
 
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
-                _note(report, result, job, after)
+                try:
+                    if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet(job.target))):
+                        _compare(predictor, job)
+                    _note(report, result)
+                except FacehallError as error:  # of the sheet, or the picture is gone by now
+                    report.failures.append(Failure(job.source, str(error)))
             step(count - done)
     return report
 
 
-def _note(report: Report, result: Outcome | Failure, job: Job, after: Callable[[Job], None] | None) -> None:
-    try:
-        if isinstance(result, Outcome) and result.written:
-            for what in conversions(result.source):
-                report.converted[what].append(result.source)
-            if after is not None:
-                after(job)
-    except FacehallError as error:
-        result = Failure(job.source, str(error))
-    if isinstance(result, Outcome):
-        report.outcomes.append(result)
-    else:
+def _note(report: Report, result: Outcome | Failure) -> None:
+    if isinstance(result, Failure):
         report.failures.append(result)
+        return
+    report.outcomes.append(result)
+    if result.written:
+        for what in conversions(result.source):
+            report.converted[what].append(result.source)
+
+
+def _compare(predictor: Predictor, job: Job) -> None:
+    write_picture(sheet(job.target), compared(predictor, read_picture(job.source)))
 
 
 def printable(text: str) -> str:
@@ -125,7 +130,7 @@ def printable(text: str) -> str:
 
 
 def _became_png(outcome: Outcome) -> bool:
-    return outcome.source.suffix.lower() != outcome.target.suffix.lower() == ".png"
+    return outcome.source.suffix.lower() not in WRITABLE and outcome.target.suffix.lower() == ".png"
 
 
 def _listed(items: list[str], separator: str) -> str:
