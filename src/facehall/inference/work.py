@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import warnings
@@ -100,12 +101,9 @@ def upscale_files(
                 advance(steps)
 
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
-                try:
-                    if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet(job.target))):
-                        _compare(predictor, job)
-                    _note(report, result)
-                except FacehallError as error:  # of the sheet, or the picture is gone by now
-                    report.failures.append(Failure(job.source, str(error)))
+                if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet(job.target))):
+                    result = _compared(predictor, result)
+                _note(report, result)
             step(count - done)
     return report
 
@@ -116,12 +114,17 @@ def _note(report: Report, result: Outcome | Failure) -> None:
         return
     report.outcomes.append(result)
     if result.written:
-        for what in conversions(result.source):
-            report.converted[what].append(result.source)
+        with contextlib.suppress(FacehallError):  # the picture is gone by now
+            for what in conversions(result.source):
+                report.converted[what].append(result.source)
 
 
-def _compare(predictor: Predictor, job: Job) -> None:
-    write_picture(sheet(job.target), compared(predictor, read_picture(job.source)))
+def _compared(predictor: Predictor, outcome: Outcome) -> Outcome | Failure:
+    try:
+        write_picture(sheet(outcome.target), compared(predictor, read_picture(outcome.source)))
+    except FacehallError as error:
+        return Failure(outcome.source, str(error))
+    return outcome
 
 
 def printable(text: str) -> str:
@@ -134,7 +137,8 @@ def _became_png(outcome: Outcome) -> bool:
 
 
 def _listed(items: list[str], separator: str) -> str:
-    more = [f"{'  ' if separator[0] == chr(10) else ''}and {len(items) - LISTED} more"] if len(items) > LISTED else []
+    indent = "  " if separator == "\n" else ""
+    more = [f"{indent}and {len(items) - LISTED} more"] if len(items) > LISTED else []
     return separator.join(items[:LISTED] + more)
 
 
