@@ -4,11 +4,15 @@ import contextlib
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from facehall.console import main
-from facehall.imaging import read_rgb, read_size
+from facehall.errors import FacehallError
+from facehall.imaging import read_picture, read_rgb, read_size
+from facehall.inference import plan, predictor
+from facehall.inference.work import upscale_files
 from odd_inputs import CASES, run
 from small import make_photographs, write_weights
 
@@ -109,3 +113,26 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "examples:" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_leaves_whole_files(pictures, monkeypatch):
+    def interrupted(path):
+        if path.name == "1.png":
+            raise KeyboardInterrupt
+        return read_picture(path)
+
+    monkeypatch.setattr(predictor, "read_picture", interrupted)
+    status, said = upscale("in", "-o", "out")
+    assert status == 130
+    assert "--skip-existing goes on with the others" in said
+    assert sorted(path.name for path in Path("out").iterdir()) == ["0.png"]
+
+
+def test_a_picture_that_vanishes_is_named(pictures):
+    network = predictor.Predictor("w.safetensors", backend="eager")
+    jobs = plan("in", "out")
+    (pictures / "1.png").unlink()
+    report = upscale_files(network, jobs, overwrite=False)
+    assert report.written == 2
+    with pytest.raises(FacehallError, match=r"1 of 3 pictures failed:\n  The image in/1\.png does not exist"):
+        report.tell("", kept="")
