@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,15 +20,34 @@ sys.path.insert(0, str(ROOT / "tests"))
 from rich.progress import track  # noqa: E402
 
 import odd_inputs  # noqa: E402
+from facehall import console  # noqa: E402
+from facehall.inference import work  # noqa: E402, F401 (what the forked processes need)
 
-COMMAND = [sys.executable, "-m", "facehall.console"]
 COLUMNS = ("input", "status", "files made", "what it said", "as it should be")
 
 
 def command(arguments: list[str]) -> tuple[int, str]:
-    """Call ``facehall``; its exit status and all that it printed."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=120)
-    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+    """Run ``facehall`` in a process of its own, forked after the imports; its exit status and all that it printed."""
+    with tempfile.TemporaryFile() as printed:
+        child = os.fork()
+        if child == 0:
+            status = 99  # of what ends in a traceback
+            try:
+                os.dup2(printed.fileno(), 1)
+                os.dup2(printed.fileno(), 2)
+                sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+                status = console.main(arguments)
+            except SystemExit as end:
+                status = int(end.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed.seek(0)
+        return status, printed.read().decode(errors="replace")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Report:
             FacehallError: pictures failed; it names them.
         """
         total = len(self.outcomes) + len(self.failures)
-        print(f"{self.written} of {_pictures(total)} written{printable(destination)}")
+        print(f"{self.written} of {_pictures(total)} written{printable(destination if self.written else '')}")
         if there := len(self.outcomes) - self.written:
             print(f"{there} already there and left alone; {kept} replaces them")
         renamed = sorted({o.source.suffix or "no suffix" for o in self.outcomes if _became_png(o)})
@@ -65,6 +65,15 @@ class Report:
             raise FacehallError(f"{len(self.failures)} of {_pictures(total)} failed:\n{reasons}")
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings: what matters of damaged metadata and large pictures is told."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+@_quiet()
 def upscale_files(
     predictor: Predictor,
     jobs: Sequence[Job],
@@ -87,8 +96,7 @@ def upscale_files(
     report = Report()
     pixels = [_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
     title = f"upscaling x{predictor.scale} on {predictor.device}"
-    with warnings.catch_warnings(), progress_bar(title, sum(pixels), pixels=True) as advance:
-        warnings.filterwarnings("ignore", module="PIL")  # what matters of damaged metadata and large pictures is told
+    with progress_bar(title, sum(pixels), pixels=True) as advance:
         for job, count in zip(jobs, pixels, strict=True):
             if not overwrite and exists(job.target):
                 report.outcomes.append(Outcome(job.source, job.target, written=False))
