@@ -76,6 +76,15 @@ def test_bmp_becomes_png_and_it_says_so(weights, tmp_path, capsys):
     assert "(.bmp) became .png" in capsys.readouterr().out
 
 
+def test_the_options_of_writing(weights, photographs, tmp_path):
+    arguments = ["input=photographs/*.png", "output=out", "format=webp", "quality=50", "suffix=_big", "compare=true"]
+    assert run_command(main, f"weights={weights}", *arguments, "backend=eager", "tile=32", "ensemble=true") == 0
+    names = [name for i in range(6) for name in (f"{i}_big.compare.png", f"{i}_big.webp")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert run_command(main, f"weights={weights}", "input=photographs/0.png", "output=large.png") == 0
+    assert read_rgb(tmp_path / "large.png").shape == (128, 128, 3)
+
+
 def test_failures_are_listed_after_the_rest_is_done(weights, photographs, tmp_path, capsys):
     (photographs / "3.png").write_bytes(b"")
     assert run_command(main, f"weights={weights}", f"input={photographs}", "output=out") == 2
@@ -106,6 +115,8 @@ def test_many_failures_are_cut_short(weights, tmp_path, capsys):
         (["input=photographs", "output=out", "weights=photographs/0.png"], "not a readable safetensors file"),
         (["input=photographs", "output=out", "weights=null"], "No weights were given and there are none below runs/"),
         (["input=photographs", "output=out", "tile=0"], "tile=0"),
+        (["input=photographs", "output=out", "quality=0"], "quality=0: it goes from 1 to 100"),
+        (["input=photographs", "output=out", "format=gif"], "format=gif: choose one of same, png, jpg, webp"),
         (["inptu=photographs", "output=out"], "there is no key 'inptu' in the config. Did you mean 'input'?"),
         (["photographs/0.png", "output=out"], "'photographs/0.png' does not read as KEY=VALUE"),
     ],

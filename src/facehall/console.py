@@ -156,7 +156,8 @@ def _upscale(options: argparse.Namespace) -> None:
         print(f"{len(found) - len(jobs)} of the pictures are results of an earlier run and are left out")
     if not (options.overwrite or options.skip_existing):
         _refuse_existing(jobs)
-    report = upscale_files(predictor, jobs, options.overwrite, quality=options.quality, compression=options.compression)
+    written = {"quality": options.quality, "compression": options.compression}
+    report = upscale_files(predictor, jobs, options.overwrite, options.compare, **written)
     where = f": {jobs[0].target}" if len(jobs) == 1 else f" to {options.output}" if options.output else ""
     report.tell(where, kept="--overwrite")
 

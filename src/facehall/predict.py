@@ -27,7 +27,8 @@ def predict(cfg: DictConfig) -> list[Outcome]:
     jobs = plan(str(cfg.input), str(cfg.output), suffix=str(cfg.suffix), kind=cfg.format, recursive=cfg.recursive)
     weights = weights_file(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile, cfg.ensemble, cfg.fidelity)
-    report = upscale_files(predictor, jobs, cfg.overwrite, quality=cfg.quality, compression=cfg.compression)
+    written = {"quality": cfg.quality, "compression": cfg.compression}
+    report = upscale_files(predictor, jobs, cfg.overwrite, cfg.compare, **written)
     report.tell(f" to {cfg.output}, x{predictor.scale} with {weights}", kept="overwrite=true")
     return report.outcomes
 

@@ -1,14 +1,25 @@
 """Image files of many kinds, in and out."""
 
+import dataclasses
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, list_images, peculiarities, read_picture, read_rgb, read_size, write_picture
+from facehall.imaging import (
+    Picture,
+    conversions,
+    list_images,
+    peculiarities,
+    read_picture,
+    read_rgb,
+    read_size,
+    write_picture,
+)
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -33,10 +44,10 @@ def test_plain_rgb(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "1", "I;16"])
 def test_grey_kinds(tmp_path, mode):
     image = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GREY).convert(mode)
-    picture = read_picture(save(tmp_path / "a.png", image))
-    assert picture.grey
+    path = save(tmp_path / "a.png", image)
+    assert read_picture(path).grey
     expected = np.asarray(image.convert("L")) if mode != "I;16" else GREY  # scaled, not clipped
-    assert np.array_equal(picture.rgb, np.repeat(expected[..., None], 3, axis=2))
+    assert np.array_equal(read_rgb(path), np.repeat(expected[..., None], 3, axis=2))
 
 
 def test_transparency_of_each_kind(tmp_path):
@@ -144,6 +155,93 @@ def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
         write_picture(tmp_path / "old.png", RGB[::-1])
     assert (tmp_path / "old.png").read_bytes() == before  # the old file is whole
     assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+
+
+DEEP = np.random.default_rng(1).integers(0, 65536, (6, 8, 3), dtype=np.uint16)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def deep_pictures():
+    grey = np.repeat(DEEP[..., :1], 3, axis=2)
+    return [Picture(DEEP), Picture(DEEP, DEEP[..., 1]), Picture(grey, grey=True)]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_sixteen_bits_stay_in_png(tmp_path, number):
+    picture = dataclasses.replace(deep_pictures()[number], dpi=(300, 300))
+    write_picture(tmp_path / "a.png", picture)
+    again = read_picture(tmp_path / "a.png")
+    assert again.rgb.dtype == np.uint16
+    assert np.array_equal(again.rgb, picture.rgb)
+    assert again.grey == picture.grey
+    assert (again.alpha is None) == (picture.alpha is None)
+    assert picture.alpha is None or np.array_equal(again.alpha, picture.alpha)
+    assert again.dpi == pytest.approx((300, 300), abs=0.1)
+    assert np.array_equal(read_rgb(tmp_path / "a.png"), np.rint(picture.rgb / 257).astype(np.uint8))
+    write_picture(tmp_path / "a.webp", picture)
+    assert np.array_equal(read_picture(tmp_path / "a.webp").rgb, read_rgb(tmp_path / "a.png"))
+
+
+def test_sixteen_bit_tiff_turned_by_its_exif(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), DEEP[..., ::-1])
+    assert np.array_equal(read_picture(tmp_path / "a.tif").rgb, DEEP)
+    write_picture(tmp_path / "a.png", Picture(DEEP, exif=rich_exif(orientation=6)))
+    assert np.array_equal(read_picture(tmp_path / "a.png").rgb, np.rot90(DEEP, -1))
+
+
+def rich_exif(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "a camera"
+    exif.get_ifd(0x8769).update({0xA002: 8, 0xA003: 6, 0x9003: "2026:01:02 03:04:05"})
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "deep.png"])
+def test_metadata_come_along(tmp_path, name):
+    source = save(tmp_path / "s.jpg", Image.fromarray(RGB), exif=rich_exif(6), icc_profile=PROFILE, dpi=(72, 72))
+    picture = read_picture(source)
+    large = picture.rgb.repeat(2, 0).repeat(2, 1)
+    large = large.astype(np.uint16) * 257 if name == "deep.png" else large
+    write_picture(tmp_path / name, dataclasses.replace(picture, rgb=large))
+    with Image.open(tmp_path / name) as image:
+        exif = image.getexif()
+        inner = exif.get_ifd(0x8769)
+        assert image.size == (12, 16)  # upright
+        assert (exif[0x0112], exif[0x010F]) == (1, "a camera")
+        assert (inner[0xA002], inner[0xA003], inner[0x9003]) == (12, 16, "2026:01:02 03:04:05")
+        assert image.info["icc_profile"] == PROFILE
+        assert name == "a.webp" or image.info["dpi"] == pytest.approx((72, 72), abs=0.1)
+
+
+def test_a_tiff_leaves_its_layout_behind(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    picture = read_picture(save(tmp_path / "a.tif", Image.fromarray(RGB), exif=exif))
+    found = Image.Exif()
+    found.load(picture.exif)
+    assert dict(found) == {0x010F: "a camera", 0x0112: 1}
+    assert read_picture(save(tmp_path / "b.tif", Image.fromarray(RGB))).exif is None
+
+
+def test_metadata_that_cannot_be_kept_are_named(tmp_path):
+    bad = save(tmp_path / "a.jpg", Image.fromarray(RGB), exif=b"Exif\0\0bad", icc_profile=b"bad" * 99)
+    assert (read_picture(bad).exif, read_picture(bad).icc) == (None, None)
+    assert conversions(bad) == ["a colour profile that does not fit its pixels, dropped", "damaged EXIF data, dropped"]
+    assert conversions(save(tmp_path / "b.png", Image.fromarray(RGB), icc_profile=PROFILE)) == []
+    cmyk = save(tmp_path / "c.jpg", Image.fromarray(RGB).convert("CMYK"))
+    assert conversions(cmyk) == ["CMYK, converted to RGB"]
+
+
+def test_quality_and_compression(tmp_path):
+    for name, low, high in (("a.jpg", {"quality": 10}, {"quality": 90}), ("a.webp", {"quality": 10}, {})):
+        sizes = []
+        for options in (low, high):
+            write_picture(tmp_path / name, RGB.repeat(8, 0).repeat(8, 1), **options)
+            sizes.append((tmp_path / name).stat().st_size)
+        assert sizes[0] < sizes[1]
+    for options in ({"quality": 0}, {"compression": 10}):
+        with pytest.raises(FacehallError, match="it goes from"):
+            write_picture(tmp_path / "b.png", RGB, **options)
 
 
 # ---------------------------------------------------------------- listing

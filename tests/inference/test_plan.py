@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from facehall.errors import FacehallError
-from facehall.imaging import IMAGE_SUFFIXES, read_rgb, write_picture
+from facehall.imaging import IMAGE_SUFFIXES, WRITABLE, read_rgb, write_picture
 from facehall.inference import plan
-from facehall.inference.plan import WRITABLE
+from facehall.inference.plan import find
 
 
 @pytest.fixture
@@ -96,7 +96,50 @@ def test_missing_input_and_output_that_is_a_file(folder, tmp_path):
     with pytest.raises(FacehallError, match=r"input=.*nowhere: there is no such file or folder"):
         plan(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(FacehallError, match=r"output=.*a\.png is a file"):
-        plan(folder("a.png"), tmp_path / "in" / "a.png")
+        plan(folder("a.png", "b.png"), tmp_path / "in" / "a.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FacehallError, match="holds no images"):
         plan(tmp_path / "empty", tmp_path / "out")
+
+
+def test_results_beside_their_pictures_are_no_input(folder):
+    source = folder("a.png", "a_x4.png", "a_x4.compare.png", "b.bmp", "sub/c.JPG")
+    jobs = plan(source, None, suffix="_x4")
+    assert [job.source.name for job in jobs] == ["a.png", "b.bmp", "c.JPG"]
+    assert targets(jobs, source) == ["a_x4.png", "b_x4.png", "sub/c_x4.JPG"]
+    with pytest.raises(FacehallError, match="one of the pictures to read"):
+        plan(source, None)
+
+
+def test_a_single_picture_may_name_its_file(folder, tmp_path):
+    source = folder("a.png", "b.png")
+    (job,) = plan(source / "a.png", tmp_path / "large.jpg")
+    assert job.target == tmp_path / "large.jpg"
+    for given, kind, says in ((source, "same", "2 pictures go into a folder"), (source / "a.png", "png", "contradict")):
+        with pytest.raises(FacehallError, match=says):
+            plan(given, tmp_path / "large.jpg", kind=kind)
+    with pytest.raises(FacehallError, match="cannot be written"):
+        plan(source / "a.png", tmp_path / "large.tif")
+
+
+def test_format_and_suffix(folder, tmp_path):
+    source = folder("a.png", "b.jpeg", "c.tif")
+    assert targets(plan(source, tmp_path, suffix="_big", kind="webp"), tmp_path) == [
+        "a_big.webp",
+        "b_big.webp",
+        "c_big.webp",
+    ]
+    assert targets(plan(source, tmp_path, kind="jpg"), tmp_path) == ["a.jpg", "b.jpeg", "c.jpg"]
+    for wrong in ({"kind": "gif"}, {"suffix": "/x"}):
+        with pytest.raises(FacehallError, match=r"(format|suffix)="):
+            plan(source, tmp_path, **wrong)
+
+
+def test_patterns_files_and_folders_each_once(folder):
+    source = folder("a.png", "b.png", "notes.txt", "sub/c.png")
+    found = find([source / "*", source / "a.png", source / "sub"])
+    assert [picture.file.name for picture in found] == ["a.png", "b.png", "c.png"]
+    assert [picture.file.name for picture in find(source, recursive=False)] == ["a.png", "b.png"]
+    assert len(find(source / "**" / "*.png")) == 3
+    with pytest.raises(FacehallError, match="No picture matches"):
+        find(source / "x*.png")

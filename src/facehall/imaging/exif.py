@@ -42,10 +42,11 @@ def read_exif(image: Image.Image) -> bytes | None:
     for tag in _OF_THE_FILE:
         exif.pop(tag, None)
     exif.pop(ORIENTATION, None)
-    inner = exif.get_ifd(_EXIF_FOLDER)
-    inner.pop(_WIDTH, None)
-    inner.pop(_HEIGHT, None)
-    if not exif or (set(exif) == {_EXIF_FOLDER} and not inner):
+    if _EXIF_FOLDER in exif:  # asking makes one
+        inner = exif.get_ifd(_EXIF_FOLDER)
+        inner.pop(_WIDTH, None)
+        inner.pop(_HEIGHT, None)
+    if not exif:
         return None
     exif[ORIENTATION] = 1
     return exif.tobytes()
@@ -54,8 +55,8 @@ def read_exif(image: Image.Image) -> bytes | None:
 def sized_exif(exif: bytes, width: int, height: int) -> bytes:
     """EXIF data of `read_exif` for a picture of this many pixels, where they say how many."""
     parsed = _parsed(exif)
-    inner = parsed.get_ifd(_EXIF_FOLDER)
-    if inner:
+    if _EXIF_FOLDER in parsed:
+        inner = parsed.get_ifd(_EXIF_FOLDER)
         inner[_WIDTH], inner[_HEIGHT] = width, height
     return parsed.tobytes()
 

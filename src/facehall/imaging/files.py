@@ -119,7 +119,7 @@ def conversions(path: str | Path) -> list[str]:
         grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
         try:
             read_exif(image)
-            damaged = False
+            damaged = bool(image.info.get("exif")) and not image.getexif()
         except Exception:
             damaged = True
         icc = image.info.get("icc_profile")

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from facehall.imaging import Picture, read_picture
-from facehall.imaging.files import _decode
+from facehall.imaging import Picture, from_pillow, read_picture
 
 
 def as_picture(picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
@@ -25,7 +24,7 @@ def as_picture(picture: Picture | np.ndarray | Image.Image | str | Path) -> Pict
     if isinstance(picture, (str, Path)):
         return read_picture(picture)
     if isinstance(picture, Image.Image):
-        return _decode(ImageOps.exif_transpose(picture))
+        return from_pillow(picture)
     array = picture[..., None] if picture.ndim == 2 else picture
     if array.dtype not in (np.uint8, np.uint16) or array.ndim != 3 or array.shape[2] > 4 or 0 in array.shape:
         raise ValueError(f"a picture is (H, W, 3) uint8 or uint16, (H, W) if grey, not {picture.shape} {picture.dtype}")

@@ -34,6 +34,11 @@ class Job(NamedTuple):
         return self.source.suffix != self.target.suffix
 
 
+def sheet(target: Path) -> Path:
+    """Where the sheet of before and after lies that belongs to a result."""
+    return target.with_name(f"{target.stem}.compare.png")
+
+
 class Found(NamedTuple):
     """A picture and where it was found: its name below `root` is its name below the output folder."""
 
@@ -111,7 +116,8 @@ def plan(
     found = _as_found(sources, recursive)
     if target is None:
         jobs = [Job(file, _renamed(file, suffix, kind)) for file, _ in found]
-        results = {job.target.absolute() for job in jobs} if suffix else set()
+        made = [path for job in jobs for path in (job.target, sheet(job.target))] if suffix else []
+        results = {path.absolute() for path in made}
         jobs = [job for job in jobs if job.source.absolute() not in results]
     elif (file := _as_file(Path(target), len(found), kind)) is not None:
         jobs = [Job(found[0].file, file)]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from facehall.errors import FacehallError
-from facehall.imaging import conversions, read_size
-from facehall.inference.plan import Job
+from facehall.imaging import WRITABLE, conversions, read_picture, read_size, write_picture
+from facehall.inference.compare import compare as compared
+from facehall.inference.plan import Job, sheet
 from facehall.inference.predictor import Failure, Outcome, Predictor
 from facehall.progress import progress_bar
 
@@ -50,7 +52,7 @@ class Report:
             FacehallError: pictures failed; it names them.
         """
         total = len(self.outcomes) + len(self.failures)
-        print(f"{self.written} of {_pictures(total)} written{printable(destination)}")
+        print(f"{self.written} of {_pictures(total)} written{printable(destination if self.written else '')}")
         if there := len(self.outcomes) - self.written:
             print(f"{there} already there and left alone; {kept} replaces them")
         renamed = sorted({o.source.suffix or "no suffix" for o in self.outcomes if _became_png(o)})
@@ -63,11 +65,20 @@ class Report:
             raise FacehallError(f"{len(self.failures)} of {_pictures(total)} failed:\n{reasons}")
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings: what matters of damaged metadata and large pictures is told."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+@_quiet()
 def upscale_files(
     predictor: Predictor,
     jobs: Sequence[Job],
     overwrite: bool,
-    after: Callable[[Job], None] | None = None,
+    compare: bool = False,
     **options: Any,
 ) -> Report:
     """Upscale pictures from file to file behind a progress bar.
@@ -76,7 +87,7 @@ def upscale_files(
         predictor: what computes them.
         jobs: what `plan` gives.
         overwrite: replace files that are there already instead of leaving them alone.
-        after: called for each picture that was written.
+        compare: put a sheet of before and after beside each result (`sheet`), where there is none or with `overwrite`.
         options: of `write_picture`.
 
     Raises:
@@ -85,8 +96,7 @@ def upscale_files(
     report = Report()
     pixels = [_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
     title = f"upscaling x{predictor.scale} on {predictor.device}"
-    with warnings.catch_warnings(), progress_bar(title, sum(pixels), pixels=True) as advance:
-        warnings.filterwarnings("ignore", module="PIL")  # what matters of damaged metadata and large pictures is told
+    with progress_bar(title, sum(pixels), pixels=True) as advance:
         for job, count in zip(jobs, pixels, strict=True):
             if not overwrite and exists(job.target):
                 report.outcomes.append(Outcome(job.source, job.target, written=False))
@@ -99,24 +109,30 @@ def upscale_files(
                 advance(steps)
 
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
-                _note(report, result, job, after)
+                if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet(job.target))):
+                    result = _compared(predictor, result)
+                _note(report, result)
             step(count - done)
     return report
 
 
-def _note(report: Report, result: Outcome | Failure, job: Job, after: Callable[[Job], None] | None) -> None:
-    try:
-        if isinstance(result, Outcome) and result.written:
+def _note(report: Report, result: Outcome | Failure) -> None:
+    if isinstance(result, Failure):
+        report.failures.append(result)
+        return
+    report.outcomes.append(result)
+    if result.written:
+        with contextlib.suppress(FacehallError):  # the picture is gone by now
             for what in conversions(result.source):
                 report.converted[what].append(result.source)
-            if after is not None:
-                after(job)
+
+
+def _compared(predictor: Predictor, outcome: Outcome) -> Outcome | Failure:
+    try:
+        write_picture(sheet(outcome.target), compared(predictor, read_picture(outcome.source)))
     except FacehallError as error:
-        result = Failure(job.source, str(error))
-    if isinstance(result, Outcome):
-        report.outcomes.append(result)
-    else:
-        report.failures.append(result)
+        return Failure(outcome.source, str(error))
+    return outcome
 
 
 def printable(text: str) -> str:
@@ -125,11 +141,12 @@ def printable(text: str) -> str:
 
 
 def _became_png(outcome: Outcome) -> bool:
-    return outcome.source.suffix.lower() != outcome.target.suffix.lower() == ".png"
+    return outcome.source.suffix.lower() not in WRITABLE and outcome.target.suffix.lower() == ".png"
 
 
 def _listed(items: list[str], separator: str) -> str:
-    more = [f"{'  ' if separator[0] == chr(10) else ''}and {len(items) - LISTED} more"] if len(items) > LISTED else []
+    indent = "  " if separator == "\n" else ""
+    more = [f"{indent}and {len(items) - LISTED} more"] if len(items) > LISTED else []
     return separator.join(items[:LISTED] + more)
 
 

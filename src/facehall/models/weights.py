@@ -116,6 +116,8 @@ def load_public_rrdbnet(path: Path) -> RRDBNet:
         generator.load_state_dict(state)
     except (RuntimeError, OSError, EOFError, KeyError, AttributeError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # whose text tells how to run the file's code nevertheless
+            reason = "it is damaged, or holds code, which is never run"
         raise FacehallError(
             f"{path}: this is not the checkpoint of an x4 RRDBNet ({reason}). Of .pth files, the public ESRGAN and "
             "Real-ESRGAN x4 ones are understood; everything else is read from safetensors files that training wrote."

@@ -1,0 +1,82 @@
+"""What `facehall upscale` makes of odd pictures, places and weights: one command each, and a table of what came of it.
+
+python experiments/inference/odd_inputs.py [--results experiments/inference/odd_inputs.csv]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from rich.progress import track  # noqa: E402
+
+import odd_inputs  # noqa: E402
+from facehall import console  # noqa: E402
+from facehall.inference import work  # noqa: E402, F401 (what the forked processes need)
+
+COLUMNS = ("input", "status", "files made", "what it said", "as it should be")
+
+
+def command(arguments: list[str]) -> tuple[int, str]:
+    """Run ``facehall`` in a process of its own, forked after the imports; its exit status and all that it printed."""
+    with tempfile.TemporaryFile() as printed:
+        child = os.fork()
+        if child == 0:
+            status = 99  # of what ends in a traceback
+            try:
+                os.dup2(printed.fileno(), 1)
+                os.dup2(printed.fileno(), 2)
+                sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+                status = console.main(arguments)
+            except SystemExit as end:
+                status = int(end.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed.seek(0)
+        return status, printed.read().decode(errors="replace")
+
+
+def main() -> int:
+    """Write the table; returns 1 if something is not as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".csv"))
+    results = parser.parse_args().results.resolve()
+    rows = []
+    for case in track(odd_inputs.CASES, "odd inputs"):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            try:
+                result = odd_inputs.run(case, command)
+                said = " ".join(result.said.replace("n" * 240, "…").split()).removeprefix("facehall: ")
+                made = ", ".join(result.made).replace("n" * 240, "…")
+                rows.append((case.name, result.status, made, said, "; ".join(result.wrong) or "yes"))
+            except (OSError, subprocess.SubprocessError) as error:  # a case that this machine does not allow
+                rows.append((case.name, "", "", f"not run: {error}", ""))
+            finally:
+                os.chdir(ROOT)
+    with results.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    table = [COLUMNS, ("---",) * len(COLUMNS), *((c[0], c[1], c[2], str(c[3])[:160], c[4]) for c in rows)]
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in table]
+    results.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    wrong = [row for row in rows if row[4] not in ("yes", "")]
+    print(f"{len(rows)} odd inputs, {len(wrong)} not as they should be", *(f"{r[0]}: {r[4]}" for r in wrong), sep="\n")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Convolutions in bfloat16, the picture in float32."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from facehall.inference.backends.base import Backend
+from facehall.models.generators import Generator
+
+
+def bf16(generator: Generator, device: torch.device) -> Backend:
+    """`generator` with bfloat16 weights and activations, channels last.
+
+    Only what is neither picture nor sum of pictures has 8 bits of mantissa: convolutions that read RGB round a copy of
+    it, and those that give RGB are followed by float32, in which the bicubic base is computed and added.
+    """
+    network = copy.deepcopy(generator).to(device, torch.bfloat16).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            module.register_forward_pre_hook(_round)
+        if isinstance(module, nn.Conv2d) and module.out_channels == 3:
+            module.register_forward_hook(_widen)
+    return network
+
+
+def _round(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    return inputs[0].to(dtype=torch.bfloat16, memory_format=torch.channels_last)
+
+
+def _widen(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.float()
+
+
+def native() -> bool:
+    """Whether this CPU multiplies bfloat16 itself; without that it is emulated and slower than float32."""
+    return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))

@@ -1,0 +1,38 @@
+"""Converted networks are kept in the cache folder, because converting takes seconds and loading does not."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from facehall import __version__
+from facehall.assets.resolve import cache_dir
+from facehall.atomic import replacing
+from facehall.models.generators import Generator
+
+
+def graph_path(generator: Generator, suffix: str, *versions: str) -> Path:
+    """Where a conversion is kept: the name is a hash of the architecture, of every weight and of who converted."""
+    what = [type(generator).__name__, generator.arguments, __version__, torch.__version__, *versions]
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    for name, value in generator.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return cache_dir() / "backends" / f"{digest.hexdigest()[:32]}{suffix}"
+
+
+def kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of `path`, made and written if it is not there.
+
+    A folder that cannot be written costs time, no more.
+    """
+    if path.is_file():
+        return path.read_bytes()
+    content = make()
+    with contextlib.suppress(OSError), replacing(path) as partial:
+        partial.write_bytes(content)
+    return content

@@ -1,0 +1,42 @@
+"""ONNX Runtime on the CPU, float32: the network's numbers, its convolutions fused with what follows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from facehall.inference.backends.base import Backend
+from facehall.inference.backends.graphs import graph_path, kept
+from facehall.inference.export import MIN_SIDE, onnx_bytes, require
+from facehall.models.generators import Generator
+
+
+def path(generator: Generator) -> Path:
+    """Where the converted network is kept."""
+    import onnxruntime
+
+    return graph_path(generator, ".onnx", onnxruntime.__version__)
+
+
+def onnxruntime(generator: Generator, device: torch.device) -> Backend:
+    """`generator` in ONNX Runtime, with as many threads as torch has.
+
+    Raises:
+        FacehallError: the extra `onnx` is not installed.
+    """
+    require("onnx", "onnxruntime")
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    content = kept(path(generator), lambda: onnx_bytes(generator, {}))
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def run(lr: Tensor) -> Tensor:
+        if min(lr.shape[-2:]) < MIN_SIDE:
+            return generator(lr)
+        return torch.from_numpy(session.run(None, {"lr": lr.numpy()})[0])
+
+    return run

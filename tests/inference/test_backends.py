@@ -1,0 +1,153 @@
+"""Backends: what each computes is what the network computes, at any size; how one is chosen."""
+
+import sys
+
+import pytest
+import torch
+
+from facehall.errors import FacehallError
+from facehall.inference.backends import NAMES, build, choose
+from facehall.inference.backends import choice as choices
+from facehall.inference.backends.choice import parity
+from facehall.models.generators import RRDBNet, SRResNet3
+from small import tiny_generator
+
+CPU = torch.device("cpu")
+SIZES = [(1, 1), (1, 9), (2, 2), (3, 17), (24, 31)]
+EXACT = ["eager", "channels_last", "onnxruntime", "openvino"]
+NEEDS = {"onnxruntime": ["onnx", "onnxruntime", "onnxscript"], "openvino": ["openvino"], "openvino_bf16": ["openvino"]}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
+
+
+def built(name, generator):
+    for package in NEEDS.get(name, []):
+        pytest.importorskip(package)
+    return build(generator, CPU, name)
+
+
+def pictures():
+    random = torch.Generator().manual_seed(0)
+    return [torch.rand(1, 3, *size, generator=random) for size in SIZES]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_float32_backends_give_the_networks_numbers(name):
+    generator = tiny_generator(4)
+    backend = built(name, generator)
+    with torch.inference_mode():
+        for lr in pictures():
+            sr = backend(lr)
+            assert sr.dtype == torch.float32
+            torch.testing.assert_close(sr, generator(lr), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["bf16", "openvino_bf16"])
+def test_16_bits_round_the_network_but_not_the_picture(name):
+    generator = tiny_generator(4)
+    backend = built(name, generator)
+    for stage in generator.stages:  # the bicubic image alone must come out in float32
+        torch.nn.init.zeros_(stage.head.weight)
+        torch.nn.init.zeros_(stage.head.bias)
+    bicubic = built(name, generator)
+    with torch.inference_mode():
+        for lr in pictures():
+            torch.testing.assert_close(bicubic(lr), generator(lr), atol=1e-5, rtol=0)
+    generator = tiny_generator(4)
+    with torch.inference_mode():
+        for lr in pictures():
+            levels, psnr = parity(backend(lr), generator(lr))
+            assert levels < 8
+            assert psnr > 45  # its heads are far louder than a trained network's
+
+
+def test_a_picture_is_not_overwritten_by_the_next():
+    backend = built("openvino", tiny_generator())
+    with torch.inference_mode():
+        first = backend(torch.zeros(1, 3, 8, 8))
+        kept = first.clone()
+        backend(torch.ones(1, 3, 8, 8))
+    assert torch.equal(first, kept)
+
+
+@pytest.mark.parametrize("generator", [RRDBNet(blocks=1, features=4, growth=2), SRResNet3(2, blocks=1, features=4)])
+@pytest.mark.parametrize("name", ["bf16", "openvino"])
+def test_networks_without_a_bicubic_base(name, generator):
+    generator.eval()
+    lr = torch.rand(1, 3, 9, 14, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        levels, _ = parity(built(name, generator)(lr), generator(lr))
+    assert levels < 3
+
+
+def test_a_conversion_is_kept_and_belongs_to_its_weights(tmp_path):
+    generator = tiny_generator()
+    built("openvino", generator)
+    folder = tmp_path / "cache" / "backends"
+    assert len(list(folder.iterdir())) == 1
+    with torch.no_grad():
+        generator.first.bias.add_(1)
+    other = built("openvino", generator)
+    assert len(list(folder.iterdir())) == 2
+    lr = torch.rand(1, 3, 6, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(other(lr), generator(lr), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "package", "extra"), [("onnxruntime", "onnxruntime", "onnx"), *[("openvino",) * 3]])
+def test_a_missing_package_is_named_with_its_pip_line(name, package, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(FacehallError, match=rf"pip install 'facehall\[{extra}\]'"):
+        build(tiny_generator(), CPU, name)
+
+
+def test_mistakes():
+    with pytest.raises(FacehallError, match=r"backend=fast: .*openvino_bf16"):
+        choose(tiny_generator(), CPU, "fast")
+    with pytest.raises(FacehallError, match="runs on the CPU only"):
+        build(tiny_generator(), torch.device("meta"), "openvino")
+    assert NAMES[0] == "auto"
+
+
+def test_a_small_job_is_not_measured(tmp_path):
+    _, line = choose(tiny_generator(), CPU, "auto", pixels=1000)
+    assert "guess" in line
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_long_job_is_measured_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(choices, "candidates", lambda: ["eager", "channels_last"])
+    generator = tiny_generator()
+    backend, line = choose(generator, CPU, "auto", pixels=10**12)
+    assert "measured" in line
+    assert (tmp_path / "cache" / "backends" / "choices.json").is_file()
+    monkeypatch.setattr(choices, "_measured", None)  # called again, it would raise
+    assert choose(generator, CPU, "auto", pixels=10**12)[1] == line
+    assert choose(generator, CPU, "auto", pixels=1)[1] == line
+    lr = torch.rand(1, 3, 5, 5)
+    with torch.inference_mode():
+        torch.testing.assert_close(backend(lr), generator(lr), atol=1e-5, rtol=0)
+
+
+def test_a_damaged_memory_of_choices_is_measured_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(choices, "candidates", lambda: ["eager"])
+    path = tmp_path / "cache" / "backends" / "choices.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{half")
+    assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager (measured")
+
+
+def test_what_is_not_true_to_the_network_or_fails_is_not_chosen(monkeypatch):
+    def fails(generator, device):
+        raise RuntimeError("an operator it does not know")
+
+    monkeypatch.setitem(choices.BUILDERS, "wrong", lambda generator, device: lambda lr: generator(lr) + 0.1)
+    monkeypatch.setitem(choices.BUILDERS, "fails", fails)
+    monkeypatch.setattr(choices, "candidates", lambda: ["eager", "wrong", "fails"])
+    monkeypatch.setattr(
+        choices, "_time", lambda backend, lr: 1.0 if backend.__class__ is type(tiny_generator()) else 0.1
+    )
+    assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager")

@@ -1,0 +1,93 @@
+"""Exported files compute what the network does, at any size, and say what they are."""
+
+import io
+import json
+
+import pytest
+import torch
+
+from facehall.errors import FacehallError
+from facehall.inference import export as module
+from facehall.inference.export import export, exported, portable
+from facehall.models.generators import RRDBNet
+from facehall.models.weights import load_generator, save_generator
+from small import tiny_generator, write_weights
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return write_weights(tmp_path / "weights.safetensors", scale=4)
+
+
+def assert_same(run, generator):
+    for size in ((2, 5), (13, 8), (41, 30)):
+        lr = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            torch.testing.assert_close(run(lr), generator(lr), atol=1e-4, rtol=0)
+
+
+def test_onnx(weights, tmp_path):
+    onnx, ort = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    path = export(weights, tmp_path / "out" / "net.onnx", "onnx")
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert_same(lambda lr: torch.from_numpy(session.run(None, {"lr": lr.numpy()})[0]), load_generator(weights))
+    assert session.get_inputs()[0].shape == [1, 3, "height", "width"]
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["scale"] == "4"
+    assert metadata["target"] == "MultiScaleRRDB"
+    assert metadata["step"] == "7"
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert b".py" not in path.read_bytes()  # no stack traces with paths of this machine
+
+
+def test_torchscript(weights, tmp_path):
+    path = export(weights, tmp_path / "net.pt", "torchscript")
+    said = {"scale": "", "arguments": ""}
+    assert_same(torch.jit.load(path, _extra_files=said), load_generator(weights))
+    assert said["scale"] == b"4"
+    assert json.loads(said["arguments"])["scale"] == 4
+
+
+def test_torch_export(weights, tmp_path):
+    path = export(weights, tmp_path / "net.pt2", "torch_export")
+    said = {"scale": "", "step": ""}
+    program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=said)
+    assert_same(program.module(), load_generator(weights))
+    assert said == {"scale": "4", "step": "7"}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 8])
+def test_the_base_as_a_convolution(scale):
+    generator = tiny_generator(scale)
+    assert_same(portable(exported(generator), scale).module(), generator)
+
+
+def test_public_layout(tmp_path):
+    save_generator(tmp_path / "rrdb.safetensors", RRDBNet(blocks=1, features=4, growth=2))
+    path = export(tmp_path / "rrdb.safetensors", tmp_path / "net.pt2", "torch_export")
+    assert_same(
+        torch.export.load(io.BytesIO(path.read_bytes())).module(), load_generator(tmp_path / "rrdb.safetensors")
+    )
+
+
+def test_mistakes(weights, tmp_path):
+    with pytest.raises(FacehallError, match=r"format=tflite: .* onnx, torchscript, torch_export"):
+        export(weights, tmp_path / "net", "tflite")
+    with pytest.raises(FacehallError, match="is a folder"):
+        export(weights, tmp_path, "torchscript")
+    there = tmp_path / "there.pt"
+    there.write_text("precious")
+    with pytest.raises(FacehallError, match="is there already"):
+        export(weights, there, "torchscript")
+    assert there.read_text() == "precious"
+    export(weights, there, "torchscript", overwrite=True)
+    assert there.read_bytes() != b"precious"
+
+
+def test_a_file_that_computes_something_else_is_not_written(weights, tmp_path, monkeypatch):
+    write, read = module.FORMATS["torchscript"]
+    monkeypatch.setitem(module.FORMATS, "torchscript", (write, lambda content: lambda lr: read(content)(lr) + 0.01))
+    with pytest.raises(FacehallError, match="would differ from the network by 0.01"):
+        export(weights, tmp_path / "net.pt", "torchscript")
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
