@@ -88,6 +88,6 @@ def test_mistakes(weights, tmp_path):
 def test_a_file_that_computes_something_else_is_not_written(weights, tmp_path, monkeypatch):
     write, read = module.FORMATS["torchscript"]
     monkeypatch.setitem(module.FORMATS, "torchscript", (write, lambda content: lambda lr: read(content)(lr) + 0.01))
-    with pytest.raises(FacehallError, match="would differ from the network by 0.01"):
+    with pytest.raises(FacehallError, match=r"would differ from the network by 0\.01"):
         export(weights, tmp_path / "net.pt", "torchscript")
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]

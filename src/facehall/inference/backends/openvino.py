@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -79,8 +80,11 @@ def _converted(generator: Generator) -> bytes:
     based = has_base(program)
     # What ov.convert_model does, which would also report its use to its makers over the network.
     frontend = FrontEndManager().load_by_framework("pytorch")
-    graph_module = portable(program, generator.scale, base=False).module()
-    decoder = TorchFXPythonDecoder(graph_module, dynamic_shapes=True)  # must outlive the conversion
+    logging.disable(logging.WARNING)  # OpenVINO's list of operators is not that of every torch, and it says so
+    try:
+        decoder = TorchFXPythonDecoder.from_exported_program(portable(program, generator.scale, base=False))
+    finally:
+        logging.disable(logging.NOTSET)
     model = frontend.convert(frontend.load(decoder))
     with tempfile.TemporaryDirectory() as folder:
         ov.save_model(model, f"{folder}/net.xml", compress_to_fp16=False)

@@ -1,0 +1,140 @@
+"""How fast each backend is, and how true to eager torch: see README.md.
+
+python experiments/inference/backends.py --weights FILE [--pictures FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import torch
+from matplotlib import pyplot as plt
+from rich.console import Console
+from rich.table import Table
+
+from facehall.data import SampleSource
+from facehall.errors import FacehallError
+from facehall.imaging import crop_to_multiple, downscale_bicubic, list_images, quantize, read_rgb, to_tensor
+from facehall.inference.backends import build
+from facehall.inference.backends.choice import parity
+from facehall.models.weights import load_generator
+
+BACKENDS = ("eager", "channels_last", "bf16", "compiled", "onnxruntime", "openvino", "openvino_bf16")
+SIZES = {128: 7, 512: 3}
+"""Side of the input and rounds."""
+
+
+@torch.inference_mode()
+def main() -> None:
+    arguments = parse()
+    torch.set_num_threads(arguments.threads)
+    generator = load_generator(arguments.weights)
+    backends, seconds_to_build = {}, {}
+    for name in arguments.backends:
+        started = time.perf_counter()
+        try:
+            backends[name] = build(generator, torch.device("cpu"), name)
+        except FacehallError as error:
+            Console().print(f"left out: {error}")
+            continue
+        seconds_to_build[name] = time.perf_counter() - started
+    truth = agreement(backends, arguments.pictures, generator.scale)
+    rows = []
+    for side, rounds in SIZES.items():
+        rows += speed(backends, side, rounds, seconds_to_build, truth)
+    with arguments.results.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console(width=160).print(table)
+    picture(rows, arguments.results.with_suffix(".png"))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="of the default x4 generator")
+    parser.add_argument("--pictures", type=Path, help="HR pictures to measure the PSNR loss on; the samples without")
+    parser.add_argument("--backends", nargs="+", default=BACKENDS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("backends.csv"))
+    return parser.parse_args()
+
+
+def agreement(backends: dict, folder: Path | None, scale: int, most: int = 8, side: int = 512) -> dict[str, dict]:
+    """Against eager and against HR, over the centres of pictures: worst level, PSNR to eager, PSNR lost against HR."""
+    if folder:
+        files = [read_rgb(path) for path in list_images(folder)[:most]]
+    else:
+        files = [read_rgb(file) for which in ("val", "test") for file in SampleSource().split(which)]
+    found: dict[str, list] = {name: [] for name in backends}
+    for file in files:
+        hr = crop_to_multiple(to_tensor(file), scale)
+        top, left = ((length - min(length, side)) // 2 for length in hr.shape[-2:])
+        hr = crop_to_multiple(hr[:, top : top + side, left : left + side], scale)
+        lr = quantize(downscale_bicubic(hr, scale))[None]
+        reference = backends["eager"](lr)
+        base = parity(quantize(reference[0]), hr)[1]
+        for name, backend in backends.items():
+            sr = backend(lr)
+            levels = 255 * (quantize(sr) - quantize(reference)).abs().max()
+            found[name].append((levels, *parity(sr, reference)[1:], base - parity(quantize(sr[0]), hr)[1]))
+    return {
+        name: {
+            "max_levels_8bit": round(float(max(value[0] for value in values))),
+            "min_psnr_to_eager": round(min(value[1] for value in values), 1),
+            "mean_psnr_lost": round(statistics.mean(value[2] for value in values), 4),
+            "max_psnr_lost": round(max(value[2] for value in values), 4),
+        }
+        for name, values in found.items()
+    }
+
+
+def speed(backends: dict, side: int, rounds: int, built: dict[str, float], truth: dict[str, dict]) -> list[dict]:
+    """By turns; the ratio is the median of each round's, so that what disturbs a round disturbs both."""
+    lr = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    seconds: dict[str, list[float]] = {name: [] for name in backends}
+    for turn in range(rounds + 1):
+        for name, backend in backends.items():
+            started = time.perf_counter()
+            backend(lr)
+            if turn:  # the first allocates and plans
+                seconds[name].append(time.perf_counter() - started)
+    return [
+        {
+            "input": side,
+            "backend": name,
+            "seconds": round(statistics.median(times), 3),
+            "ratio": round(statistics.median(e / t for e, t in zip(seconds["eager"], times, strict=True)), 2),
+            "build_s": round(built[name], 1),
+            **truth[name],
+        }
+        for name, times in seconds.items()
+    ]
+
+
+def picture(rows: list[dict], path: Path) -> None:
+    sides = list(dict.fromkeys(row["input"] for row in rows))
+    figure, axes = plt.subplots(1, len(sides), figsize=(9, 2.8), sharey=True, layout="constrained")
+    for axis, side in zip(axes, sides, strict=True):
+        shown = [row for row in rows if row["input"] == side][::-1]
+        bars = axis.barh([row["backend"] for row in shown], [row["ratio"] for row in shown], color="#4c78a8")
+        axis.bar_label(bars, fmt="%.1f", padding=3)
+        axis.axvline(2, color="0.6", linewidth=1, linestyle=":")
+        axis.set(title=f"{side}x{side} to {4 * side}x{4 * side}", xlabel="times as fast as eager float32")
+        axis.margins(x=0.15)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
