@@ -48,14 +48,14 @@ def command(*launcher, settings):
     return [sys.executable, *launcher, *settings, "trainer=ddp_cpu"]
 
 
-def assert_equal_training(folder, alone):
+def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
     ours, theirs = (
         torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (folder, alone)
     )
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
         if isinstance(value, torch.Tensor):
-            torch.testing.assert_close(ours[key], value, rtol=1e-7, atol=1e-10, msg=lambda text, key=key: key + text)
+            torch.testing.assert_close(ours[key], value, rtol=rtol, atol=atol, msg=lambda text, key=key: key + text)
     last, expected = (list(csv.DictReader((run / "metrics.csv").open()))[-1] for run in (folder, alone))
     measures = [name for name in expected if name.startswith("val/")]
     assert len(measures) > 8
@@ -83,7 +83,8 @@ def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone):
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["begun"]
-    assert_equal_training(begun, train_alone(tmp_path / "alone"))
+    alone = train_alone(tmp_path / "alone")
+    assert_equal_training(begun, alone, 1e-5, 1e-7)  # Lightning restores into 32 bits before it widens the networks
 
 
 ENDS = """

@@ -60,7 +60,8 @@ class DDP(DDPStrategy):
 
     def setup_distributed(self) -> None:
         super().setup_distributed()  # with patience: some processes take longer to start than others
-        dist.distributed_c10d._set_pg_timeout(timedelta(seconds=self.seconds))
+        set_timeout = getattr(dist, "set_timeout", dist.distributed_c10d._set_pg_timeout)  # torch < 2.15
+        set_timeout(timedelta(seconds=self.seconds))
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
