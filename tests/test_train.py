@@ -120,7 +120,7 @@ def test_checkpoints_hold_no_pickled_code(run):
 def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_path, pretrained, experiment):
     small = ["patches.batch_size=1", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path}"]
     if experiment.startswith("release"):  # its faces are the user's
-        small.append(f"data.root={make_photographs(tmp_path / 'faces', 4)}")
+        small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     assert result.training.module.generator_step == 4
     assert result.metrics["end_of_gan_phase"]["psnr"] > 15

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,8 @@ def main() -> None:
         for suffix in arguments.kinds:
             path = Path(folder, f"picture.{suffix}")
             write_picture(path, np.ascontiguousarray(picture))
-            command = [sys.executable, __file__, "--weights", str(weights), "--picture", str(path)]
+            settings = ["--weights", str(weights), "--backend", arguments.backend, "--picture", str(path)]
+            command = [sys.executable, __file__, *settings]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             print(done.stdout.strip(), flush=True)
             rows.append(dict(zip(HEADER, done.stdout.strip().split(","), strict=True)))
@@ -49,13 +49,15 @@ def main() -> None:
         writer.writerows(rows)
 
 
-HEADER = ("file", "input", "output", "megapixels", "tile", "overlap", "seconds", "import_mib", "peak_mib")
+HEADER = ("file", "input", "output", "megapixels", "backend", "tile", "overlap", "seconds", "import_mib", "peak_mib")
 
 
 def child(arguments: argparse.Namespace) -> None:
     """One picture in a process of its own, whose peak is then its own."""
     before = peak()
     predictor = Predictor(arguments.weights, device="cpu", backend=arguments.backend)
+    with Image.open(arguments.picture) as image:
+        predictor.prepare(image.size[0] * image.size[1])
     rows: list[int] = []
     started = time.perf_counter()
     (result,) = predictor.run(arguments.picture, arguments.picture.parent / "out", advance=rows.append)
@@ -71,6 +73,7 @@ def child(arguments: argparse.Namespace) -> None:
         arguments.picture.suffix[1:],
         *("x".join(map(str, size)) for size in sizes),
         round(sizes[1][0] * sizes[1][1] / 1e6, 1),
+        predictor.backend.split(" ")[0],
         tile,
         tiler.overlap,
         round(seconds),
@@ -81,8 +84,9 @@ def child(arguments: argparse.Namespace) -> None:
 
 
 def peak() -> float:
-    """Peak resident memory of this process, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak resident memory of this process, MiB; getrusage would count what its parent had before it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def untrained(path: Path) -> Path:
@@ -99,7 +103,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="of a x4 network; the default one untrained without")
     parser.add_argument("--side", type=int, default=2500, help="of the photograph, in pixels")
     parser.add_argument("--kinds", nargs="+", default=["png"], help="of files")
-    parser.add_argument("--backend", default="eager")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("memory.csv"))
     parser.add_argument("--picture", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -52,7 +52,7 @@ def measured(predictor: Predictor, sizes: int) -> Iterator[dict]:
         photograph = photographs[rng.integers(len(photographs))]
         top, left = (int(rng.integers(side)) for side in (200, 200))
         part = photograph[:, top : top + height, left : left + width]
-        tile = int(rng.integers(16, 97))
+        tile = int(rng.integers(8, 49))
         for content, lr in (("photograph", part), ("noise", torch.randint(0, 2, part.shape).float())):
             whole, tiled, bare = (
                 tiled_by(predictor, lr, side, overlap) for side, overlap in ((LONGEST, None), (tile, None), (tile, 0))

@@ -132,7 +132,9 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
         "--fidelity", type=float, metavar="0-1", help="from sharp to faithful, where a run has both weights"
     )
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 (auto)")
-    group.add_argument("--backend", default="auto", metavar="NAME", help="what computes the network (auto)")
+    group.add_argument(
+        "--backend", default="auto", metavar="NAME", help="what computes the network: eager, bf16, openvino, … (auto)"
+    )
     group.add_argument("--tile", default="auto", metavar="PIXELS", help="side of the parts computed at a time (auto)")
 
 

@@ -34,7 +34,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         if not isinstance(cfg[key], int) or cfg[key] < least:
             raise FacehallError(f"{key}={cfg[key]}: give a whole number from {least} on.")
     weights = Path(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
-    predictor = Predictor(weights, device=cfg.device, tile=cfg.tile)
+    predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile)
     if cfg.scale not in (None, predictor.scale):
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")
     cfg.scale = predictor.scale  # data and metrics refer to it

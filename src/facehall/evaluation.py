@@ -43,6 +43,9 @@ _COLUMNS = {
     "peak_mib": ("MiB", "{:.0f}"),
 }
 
+LARGEST_TIMED = 256
+"""Side of the LR image, at most, of which costs are measured."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -146,7 +149,7 @@ def measure_costs(predictor: Predictor, lr: Tensor, repeats: int) -> dict[str, A
         lr: an image (3, h, w); what of it goes beyond one tile is cut off, as nothing larger is ever computed at once.
         repeats: timed passes, of which the median counts.
     """
-    example = lr[None, :, : predictor.tile, : predictor.tile].to(predictor.device)
+    example = lr[None, :, :LARGEST_TIMED, :LARGEST_TIMED].to(predictor.device)
     networks: dict[str, nn.Module] = {"bicubic": Bicubic(predictor.scale), "model": predictor.generator}
     times = milliseconds(networks, example, repeats)
     costs: dict[str, Any] = {"input": f"{example.shape[-1]}x{example.shape[-2]}", "device": _name(predictor.device)}

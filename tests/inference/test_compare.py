@@ -13,11 +13,11 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture
 def predictor(tmp_path):
-    return Predictor(write_weights(tmp_path / "w.safetensors"), "cpu")
+    return Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager")
 
 
 def test_the_richest_places_are_shown_as_they_are_in_the_result(tmp_path):
-    predictor = Predictor(write_weights(tmp_path / "w.safetensors", 4), "cpu")
+    predictor = Predictor(write_weights(tmp_path / "w.safetensors", 4), "cpu", backend="eager")
     rgb = np.full((3 * DETAIL, 4 * DETAIL, 3), 99, np.uint8)
     rgb[DETAIL : 2 * DETAIL, DETAIL : 2 * DETAIL] = RNG.integers(0, 256, (DETAIL, DETAIL, 3))
     side = 4 * DETAIL

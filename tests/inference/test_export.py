@@ -54,7 +54,7 @@ def test_torch_export(weights, tmp_path):
     said = {"scale": "", "step": ""}
     program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=said)
     assert_same(program.module(), load_generator(weights))
-    assert said == {"scale": "4", "step": "7"}
+    assert said.items() >= {"scale": "4", "step": "7"}.items()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 8])

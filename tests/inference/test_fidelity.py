@@ -34,7 +34,7 @@ def state(path):
 @pytest.mark.parametrize("fidelity", [0, 0.25, 1])
 def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
     folder = run_folder(tmp_path)
-    mixed = Predictor(folder / f"{given}.safetensors", "cpu", fidelity=fidelity).generator.state_dict()
+    mixed = Predictor(folder / f"{given}.safetensors", "cpu", backend="eager", fidelity=fidelity).generator.state_dict()
     gan, psnr = state(folder / f"{vivid}.safetensors"), state(folder / "generator_psnr.safetensors")
     for name, value in mixed.items():
         torch.testing.assert_close(value, (1 - fidelity) * gan[name] + fidelity * psnr[name])
@@ -43,12 +43,12 @@ def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
 def test_batch_norms_counters_are_left_alone(tmp_path):
     for name in ("x", "x_psnr"):
         save_generator(tmp_path / f"{name}.safetensors", SRResNet3(2, 1, 4))
-    assert Predictor(tmp_path / "x.safetensors", "cpu", fidelity=0.5).scale == 2
+    assert Predictor(tmp_path / "x.safetensors", "cpu", backend="eager", fidelity=0.5).scale == 2
 
 
 def test_none_takes_the_file_as_it_is(tmp_path):
     path = run_folder(tmp_path) / "generator_psnr.safetensors"
-    for name, value in Predictor(path, "cpu").generator.state_dict().items():
+    for name, value in Predictor(path, "cpu", backend="eager").generator.state_dict().items():
         assert torch.equal(value, state(path)[name])
 
 
@@ -60,22 +60,22 @@ def test_a_missing_sibling_is_named(tmp_path, given, lacking):
     for name in {*NAMES} - {given}:
         (tmp_path / f"{name}.safetensors").unlink()
     with pytest.raises(FacehallError, match=rf"{given}.safetensors with {lacking}.safetensors .* not beside it"):
-        Predictor(tmp_path / f"{given}.safetensors", "cpu", fidelity=0.5)
+        Predictor(tmp_path / f"{given}.safetensors", "cpu", backend="eager", fidelity=0.5)
 
 
 def test_another_network_is_refused(tmp_path):
     run_folder(tmp_path)
     save_generator(tmp_path / "generator_psnr.safetensors", MultiScaleRRDB(2, **TINY_NETWORK))
     with pytest.raises(FacehallError, match="hold different networks"):
-        Predictor(tmp_path / "generator_ema.safetensors", "cpu", fidelity=0.5)
+        Predictor(tmp_path / "generator_ema.safetensors", "cpu", backend="eager", fidelity=0.5)
 
 
 @pytest.mark.parametrize("fidelity", [-0.1, 1.1, "high", True, float("nan")])
 def test_values_out_of_range(tmp_path, fidelity):
     with pytest.raises(FacehallError, match=f"fidelity={fidelity}"):
-        Predictor(run_folder(tmp_path) / "generator_ema.safetensors", "cpu", fidelity=fidelity)
+        Predictor(run_folder(tmp_path) / "generator_ema.safetensors", "cpu", backend="eager", fidelity=fidelity)
 
 
 def test_a_missing_file_is_named_as_ever(tmp_path):
     with pytest.raises(FacehallError, match="there is no such weights file"):
-        Predictor(tmp_path / "w.safetensors", "cpu", fidelity=0.5)
+        Predictor(tmp_path / "w.safetensors", "cpu", backend="eager", fidelity=0.5)

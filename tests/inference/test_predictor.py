@@ -19,7 +19,7 @@ def noise(*shape):
 
 @pytest.fixture
 def predictor(tmp_path):
-    return Predictor(write_weights(tmp_path / "w.safetensors"), device="cpu")
+    return Predictor(write_weights(tmp_path / "w.safetensors"), device="cpu", backend="eager")
 
 
 def test_colour_is_the_network_rounded(predictor):
@@ -158,8 +158,8 @@ def test_the_ensemble_is_the_mean_of_eight(tmp_path):
                 sr = tiny_generator()(seen[None])[0]
                 looks.append((sr.transpose(1, 2) if turned else sr).flip(axes))
     expected = torch.stack(looks).mean(0).clamp(0, 1)
-    torch.testing.assert_close(Predictor(weights, "cpu", ensemble=True).super_resolve(lr), expected)
-    assert (Predictor(weights, "cpu").super_resolve(lr) - expected).abs().max() > 1 / 255
+    torch.testing.assert_close(Predictor(weights, "cpu", backend="eager", ensemble=True).super_resolve(lr), expected)
+    assert (Predictor(weights, "cpu", backend="eager").super_resolve(lr) - expected).abs().max() > 1 / 255
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
@@ -169,7 +169,7 @@ def test_large_results_are_written_as_they_are_computed(tmp_path, monkeypatch, m
     weights = write_weights(tmp_path / "w.safetensors")
     source = tmp_path / f"in{suffix}"
     Image.fromarray(noise(50, 40, 4), "RGBA").convert(mode).save(source, lossless=True)
-    predictor = Predictor(weights, "cpu", tile=16)
+    predictor = Predictor(weights, "cpu", backend="eager", tile=16)
     done = []
     (result,) = predictor.run(source, tmp_path / "out", advance=done.append)
     assert isinstance(result, Outcome), result.reason
@@ -192,7 +192,9 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
     pictures = []
     for streamed in (10**9, 100):
         monkeypatch.setattr("facehall.inference.predictor.STREAMED", streamed)
-        (result,) = Predictor(weights, "cpu", tile=16).run(tmp_path / "in.png", tmp_path / str(streamed), compression=1)
+        (result,) = Predictor(weights, "cpu", backend="eager", tile=16).run(
+            tmp_path / "in.png", tmp_path / str(streamed), compression=1
+        )
         pictures.append(read_picture(result.target))
     assert pictures[0].rgb.dtype == np.uint16
     assert np.array_equal(pictures[0].rgb, pictures[1].rgb)
@@ -202,7 +204,7 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
 
 def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, photographs):
     monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
-    predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", tile=16)
+    predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager", tile=16)
     write_picture(tmp_path / "out" / "0.png", np.zeros((4, 4, 3), np.uint8))
 
     def interrupt(pixels):

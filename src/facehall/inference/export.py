@@ -130,6 +130,7 @@ def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
             output_names=["sr"],
             verbose=False,
         )
+    assert program is not None  # dynamo=True gives one
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces, with the paths of this machine

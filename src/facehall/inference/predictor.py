@@ -16,6 +16,7 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.imaging import Picture, read_picture, upscale_bicubic, write_picture
 from facehall.imaging.exif import sized_exif
+from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_mixed
 from facehall.inference.pictures import as_picture, from_levels, to_levels
@@ -64,6 +65,7 @@ class Predictor:
         scale: its upscaling factor s.
         device: where it is computed.
         tile: as given.
+        backend: which one was chosen, and why.
 
     Raises:
         FacehallError: a weights file is not usable, the device is not there, or a setting cannot be.
@@ -83,9 +85,18 @@ class Predictor:
         self.generator.to(self.device)
         self.scale = self.generator.scale
         self.tile = tile
-        self.backend = backend
-        self.network = self_ensemble(self.generator) if ensemble else self.generator
-        self._tiler = Tiler(self.generator, self.network, self.device, tile)
+        self._wanted, self._ensemble = backend, ensemble
+        self._tiler = Tiler(self.generator, self.generator, self.device, tile)
+        self.prepare()
+
+    def prepare(self, pixels: int = 0) -> None:
+        """Choose the backend again, for a job of so many pixels of the input: with `auto` a long one is measured for.
+
+        Raises:
+            FacehallError: the backend does not run here.
+        """
+        network, self.backend = choose(self.generator, self.device, self._wanted, pixels)
+        self._tiler.network = self_ensemble(network) if self._ensemble else network
 
     def upscale(self, picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
         """One picture `scale` times as large; grey stays grey, transparency, depth, EXIF and profile are kept.

@@ -95,7 +95,8 @@ def upscale_files(
     """
     report = Report()
     pixels = [_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
-    title = f"upscaling x{predictor.scale} on {predictor.device}"
+    predictor.prepare(sum(pixels))
+    title = f"upscaling x{predictor.scale} on {predictor.device}, {predictor.backend.partition(' ')[0]}"
     with progress_bar(title, sum(pixels), pixels=True) as advance:
         for job, count in zip(jobs, pixels, strict=True):
             if not overwrite and exists(job.target):

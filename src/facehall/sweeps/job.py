@@ -167,11 +167,14 @@ def _outcome(folder: Path, error: str, seconds: float) -> str:
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 
 
-def _objective(folder: Path, names: Any, finished: bool) -> float | tuple[float, ...]:
+def _objective(folder: Path, names: Any, finished: bool) -> float | tuple[float, ...] | None:
+    """What a search is told; nothing of a job that failed, which Optuna then counts as such."""
+    if not finished:
+        return None
     names = [names] if isinstance(names, str) else list(names)
-    measures = last_phase(read_summary(folder)) if finished else {}
-    missing = [name for name in names if finished and name not in measures]
+    measures = last_phase(read_summary(folder))
+    missing = [name for name in names if name not in measures]
     if missing:
         raise FacehallError(f"search.objective: the validation measures no {missing[0]}, but {', '.join(measures)}.")
-    values = tuple(float(measures.get(name, "nan")) for name in names)
+    values = tuple(float(measures[name]) for name in names)
     return values if len(values) > 1 else values[0]

@@ -76,16 +76,19 @@ class Compile(L.Callback):
             self.reasons = dict.fromkeys(eager, "as set")
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        batch = (data.batch_size, 3, data.patch_size, data.patch_size)
-        lr = torch.rand(batch, device=module.device).to(memory_format=module.memory_format)
-        hr = torch.rand(*batch[:2], *(side * data.scale for side in batch[2:]), device=module.device)
-        inputs = {name: lr if name == "generator" else hr.to(memory_format=module.memory_format) for name in eager}
+        lr, hr = (
+            torch.rand(data.batch_size, 3, side, side, device=module.device, dtype=module.dtype).to(
+                memory_format=module.memory_format
+            )
+            for side in (data.patch_size, data.patch_size * data.scale)
+        )
+        inputs = {name: lr if name == "generator" else hr for name in eager}
         before = copy.deepcopy(module.state_dict())  # batch norm and spectral norm remember what passes through them
         passes = {
             name: Pass(inputs[name], parameters(module, name), trainer.precision_plugin.train_step_context)
             for name in eager
         }
-        step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
+        step_seconds = sum(passes[name].seconds(function, repeats=1) for name, function in eager.items())
         minutes = self._remaining(module) * step_seconds / 60
         for name, function in eager.items():
             if minutes < self.worth:
