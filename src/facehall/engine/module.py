@@ -152,7 +152,7 @@ class SuperResolution(L.LightningModule):
     def _learn_to_discriminate(self, sr: Tensor, hr: Tensor, steps_now: bool) -> None:
         assert self.discriminator is not None
         with span("discriminator forward"):
-            real, fake = self.discriminator(hr).float(), self.discriminator(sr).float()
+            real, fake = at_least_single(self.discriminator(hr)), at_least_single(self.discriminator(sr))
             loss = self.objective.adversarial.discriminator(real, fake)
         with span("discriminator backward"):
             self.manual_backward(loss / self.accumulate)
@@ -188,9 +188,10 @@ class SuperResolution(L.LightningModule):
             # The discriminator only judges here: its parameters take no gradient, but the way to sr stays open.
             with span("adversarial loss"):
                 self.discriminator.requires_grad_(False)
-                fake = self.discriminator(sr).float()
+                fake = at_least_single(self.discriminator(sr))
                 with torch.no_grad():  # only a relativistic loss asks what the discriminator thinks of HR
-                    real = self.discriminator(hr).float() if self.objective.adversarial.relativistic else fake.detach()
+                    relativistic = self.objective.adversarial.relativistic
+                    real = at_least_single(self.discriminator(hr)) if relativistic else fake.detach()
                 terms["adversarial"] = self.objective.adversarial.generator(real, fake)
                 self.discriminator.requires_grad_(True)
         return terms
@@ -301,3 +302,8 @@ class SuperResolution(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.generator_step = checkpoint["generator_step"]
         self.guard.skipped = checkpoint.get("skipped_steps", 0)
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """Of 16 bits, float32: losses of logits are sums and exponentials. float64 stays."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -76,10 +76,9 @@ class Compile(L.Callback):
             self.reasons = dict.fromkeys(eager, "as set")
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
+        like = next(module.generator.parameters())
         lr, hr = (
-            torch.rand(data.batch_size, 3, side, side, device=module.device, dtype=module.dtype).to(
-                memory_format=module.memory_format
-            )
+            like.new_empty(data.batch_size, 3, side, side).uniform_().to(memory_format=module.memory_format)
             for side in (data.patch_size, data.patch_size * data.scale)
         )
         inputs = {name: lr if name == "generator" else hr for name in eager}
