@@ -188,7 +188,7 @@ def draw(table: list[dict], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("wall time over that of parallel RDBs in turn on one thread")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right")
+    axes.get_figure().legend(loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)
 
 

@@ -124,7 +124,7 @@ class MultiScaleRRDB(Generator):
         stage_growth: int = 16,
         carry: int = 8,
         memory: Memory = "efficient",
-        execution: Execution = "in_turn",
+        execution: Execution | None = None,
     ) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
