@@ -27,8 +27,11 @@ COMMON = [
 ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
 DOUBLE = ["trainer.precision=64-true"]
 SINGLE = ["trainer.precision=32-true"]
+# Adam divides a gradient by its own size, rounding included, unless it is small beside eps (1e-8 by itself).
+CALM = [f"+optimizer.{network}.eps=1.0e-3" for network in ("generator", "discriminator")]
 VARIANTS = {
     "float64, Adam": (TWO + DOUBLE, ONE + DOUBLE),
+    "float32, Adam with eps=1e-3": (TWO + SINGLE + CALM, ONE + SINGLE + CALM),
     "float32, Adam": (TWO + SINGLE, ONE + SINGLE),
     "float32, Adam, one process, two threads against one": ([*ONE, *SINGLE, "runtime.threads=2"], ONE + SINGLE),
     "float64, batch norm of each process's own": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
