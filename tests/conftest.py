@@ -12,6 +12,7 @@ if "FACEHALL_PICTURES" not in os.environ:  # for the commands that tests run as 
     os.environ["FACEHALL_PICTURES"] = tempfile.mkdtemp(prefix="facehall-pictures-")
     atexit.register(shutil.rmtree, os.environ["FACEHALL_PICTURES"], ignore_errors=True)
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ from facehall.assets import WeightsNotFoundError, resolve
 from facehall.config import conf_dir
 from facehall.runs import register_resolvers
 from small import make_photographs
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("facehall", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("facehall")

@@ -60,7 +60,7 @@ def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
     measures = [name for name in expected if name.startswith("val/")]
     assert len(measures) > 8
     for name in measures:
-        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6), name
+        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6, abs=1e-6), name
 
 
 @pytest.mark.slow
