@@ -15,9 +15,7 @@ train: $(READY) ## train the paper's method on the sample photographs; ARGS="key
 	$(BIN)/python -m facehall.train experiment=esrgan_vgg16s $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="-k name" chooses some
-	# The engine's tests a file at a time: a worker that runs several of them has ended at the next process it started.
-	for file in tests/engine/test_*.py; do $(BIN)/python -m pytest $$file $(ARGS) || [ $$? -eq 5 ] || exit 1; done
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests --ignore=tests/engine $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 lint: $(READY) ## ruff: lint and format, changing nothing
 	$(BIN)/ruff check .

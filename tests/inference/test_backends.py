@@ -1,6 +1,8 @@
 """Backends: what each computes is what the network computes, at any size; how one is chosen."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -71,6 +73,26 @@ def test_a_picture_is_not_overwritten_by_the_next():
         kept = first.clone()
         backend(torch.ones(1, 3, 8, 8))
     assert torch.equal(first, kept)
+
+
+SIGNAL = """
+import gc, signal, torch
+from facehall.inference.backends import build
+from small import tiny_generator
+heard = []
+signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+first, second = (build(tiny_generator(), torch.device("cpu"), "openvino") for _ in range(2))
+del first; gc.collect()
+del second; gc.collect()
+signal.raise_signal(signal.SIGCHLD)
+assert heard
+"""
+
+
+def test_signals_are_survived_after_two_are_gone():
+    pytest.importorskip("openvino")
+    command = [sys.executable, "-W", "ignore", "-c", SIGNAL]
+    subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[1])
 
 
 @pytest.mark.parametrize("generator", [RRDBNet(blocks=1, features=4, growth=2), SRResNet3(2, blocks=1, features=4)])

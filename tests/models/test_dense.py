@@ -204,7 +204,6 @@ raise SystemExit(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="has ended workers of a whole run; passes by itself")
 def test_a_forked_process_has_threads_of_its_own():
     """In a process of its own: what else the tests have loaded may not survive a fork."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=60)

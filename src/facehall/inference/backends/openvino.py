@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +48,7 @@ def _backend(generator: Generator, precision: str) -> Backend:
     import openvino as ov
 
     parts = load(kept(path(generator), lambda: _converted(generator)))
-    core = ov.Core()
+    core = _core()
     model = core.read_model(parts["graph"].numpy().tobytes(), ov.Tensor(parts["weights"].numpy()))
     compiled = core.compile_model(
         model,
@@ -68,6 +70,18 @@ def _backend(generator: Generator, precision: str) -> Backend:
         return sr + upscale_bicubic(lr, generator.scale) if based else sr.clone()
 
     return run
+
+
+@functools.cache
+def _core() -> Any:
+    """The process's one OpenVINO.
+
+    Each brings a stack for signal handlers and puts the one that it found back when it goes. Two that go in the order
+    in which they came leave a stack that is gone, and the next signal ends the process with a segmentation fault.
+    """
+    import openvino as ov
+
+    return ov.Core()
 
 
 def _converted(generator: Generator) -> bytes:
