@@ -14,6 +14,7 @@ from facehall.evaluate import evaluate, main
 from facehall.evaluation import WIDTH, Evaluation, Measured, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol, make_lr
+from facehall.models.weights import save_generator
 from small import run_command, tiny_generator, write_weights
 
 CHEAP = ["metrics.lpips=none", "repeats=1"]
@@ -132,6 +133,23 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
     x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
     with pytest.raises(FacehallError, match=r"DIV2K_valid_LR_bicubic.X4 does not exist"):
         run("data=div2k", f"data.root={tmp_path}", "data.lr=official", given=x4)
+
+
+def test_the_fidelity_knob_is_measured(run, photographs, tmp_path):
+    """Between the two weights of a run, whose own figures are those at 0 and 1."""
+    with torch.no_grad():
+        other = tiny_generator()
+        for parameter in other.parameters():
+            parameter.mul_(1.5)
+    save_generator(tmp_path / "w_psnr.safetensors", other)
+    data = ["data=images", f"data.root={photographs}"]
+    vivid, faithful = run(*data), run(*data, given=tmp_path / "w_psnr.safetensors")
+    psnr = {share: run(*data, f"fidelity={share}").means("model")["psnr"] for share in (0, 0.5, 1)}
+    assert psnr[0] == vivid.means("model")["psnr"]
+    assert psnr[1] == faithful.means("model")["psnr"]
+    assert psnr[0.5] not in (psnr[0], psnr[1])
+    assert "w.safetensors, fidelity 1" in (tmp_path / "report" / "table.txt").read_text()
+    assert json.loads((tmp_path / "report" / "table.json").read_text())["fidelity"] == 1
 
 
 def test_costs_are_of_a_picture_of_bounded_size(run, photographs, monkeypatch):

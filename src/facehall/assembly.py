@@ -27,6 +27,7 @@ from facehall.engine.levers import (
 from facehall.errors import FacehallError
 from facehall.losses import Objective, TermWeights
 from facehall.models.generators import Generator
+from facehall.models.named import weights_file
 from facehall.models.weights import load_into
 
 
@@ -79,7 +80,7 @@ def _generator(cfg: DictConfig) -> Generator:
     """The generator, filled from the weights file that `init` names."""
     generator: Generator = build(cfg.generator, "generator")
     if cfg.init is not None:
-        load_into(generator, Path(str(cfg.init)))
+        load_into(generator, weights_file(str(cfg.init)))
     return generator
 
 

@@ -172,8 +172,8 @@ def _tile(given: str) -> int | str:
 
 
 def _weights(given: str | None) -> Path:
-    from facehall.inference.named import weights_file
     from facehall.inference.picker import find_weights, pick_weights
+    from facehall.models.named import weights_file
 
     if given is not None:
         return weights_file(given)
@@ -201,8 +201,8 @@ def _refuse_existing(jobs: Sequence[Job]) -> None:
 def _list_weights(options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from facehall.inference.named import NAMED
     from facehall.inference.picker import find_weights, table
+    from facehall.models.named import NAMED
 
     for name in NAMED:
         print(name)
@@ -219,7 +219,7 @@ def _list_weights(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from facehall.inference.named import weights_file
+    from facehall.models.named import weights_file
 
     kind = options.format or _EXPORTS.get(options.output.suffix.lower())
     if kind is None:

@@ -102,12 +102,14 @@ class Evaluation:
         protocol: the definition of the numbers, in one line.
         images: one entry per image.
         costs: per method, for the stated input and device.
+        fidelity: how the weights were mixed with those of their PSNR phase; None: not at all.
     """
 
     weights: Path
     protocol: str
     images: list[Measured]
     costs: dict[str, Any]
+    fidelity: float | None = None
 
     def means(self, method: str) -> Measures:
         """The mean of each measure over the images."""
@@ -127,7 +129,8 @@ class Evaluation:
         )
         notes = [f"{count} image{'' if count == 1 else 's'}; {self.protocol}.", costs]
         wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH)]
-        return "\n".join([str(self.weights), "", _table(self.rows()), "", *wrapped])
+        mixed = "" if self.fidelity is None else f", fidelity {self.fidelity}"
+        return "\n".join([f"{self.weights}{mixed}", "", _table(self.rows()), "", *wrapped])
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -187,6 +190,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     ]
     document = {
         "weights": str(evaluation.weights),
+        "fidelity": evaluation.fidelity,
         "protocol": evaluation.protocol,
         "images": len(evaluation.images),
         "input": evaluation.costs["input"],

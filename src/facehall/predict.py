@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from facehall.cli import entry_point
 from facehall.imaging import check_quality
 from facehall.inference import Outcome, Predictor, plan
-from facehall.inference.named import weights_file
 from facehall.inference.picker import pick_weights
 from facehall.inference.work import upscale_files
+from facehall.models.named import weights_file
 
 
 def predict(cfg: DictConfig) -> list[Outcome]:

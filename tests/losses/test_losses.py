@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from facehall.imaging import downscale_bicubic
 from facehall.losses import (
     HingeLoss,
+    LPIPSLoss,
     Objective,
     PerceptualLoss,
     PyramidPixelLoss,
@@ -19,6 +20,7 @@ from facehall.losses import (
     charbonnier,
     perceptual_distance,
 )
+from facehall.metrics.lpips import LPIPS
 
 ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss()]
 
@@ -124,3 +126,17 @@ def test_weights_blend():
 def test_no_adversarial_term_before_the_gan_phase():
     with pytest.raises(ValueError, match="trains no discriminator"):
         Objective(PyramidPixelLoss(), VanillaLoss(), TermWeights(adversarial=1), TermWeights())
+
+
+def test_lpips_as_a_loss_is_the_mean_of_the_metric_and_leads_to_hr(pretrained):
+    metric = LPIPS("alex", pretrained["alexnet"])
+    loss = LPIPSLoss("alex", pretrained["alexnet"])
+    random = torch.Generator().manual_seed(0)
+    hr = torch.rand(2, 3, 32, 32, generator=random)
+    sr = (hr + 0.2 * torch.randn(hr.shape, generator=random)).clamp(0, 1).requires_grad_()
+    before = loss(sr, hr)
+    torch.testing.assert_close(before, metric(sr, hr).mean())
+    (gradient,) = torch.autograd.grad(before, sr)
+    assert loss((sr - 5 * gradient).clamp(0, 1), hr) < before
+    assert not loss.state_dict()
+    assert not any(parameter.requires_grad for parameter in loss.parameters())

@@ -60,6 +60,20 @@ def test_other_scales_are_refused(scale):
         MultiScaleRRDB(scale=scale)
 
 
+def test_unknown_upsampling_is_refused():
+    with pytest.raises(ValueError, match="pixel_shuffle, nearest"):
+        MultiScaleRRDB(upsampling="bilinear")
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_nearest_upsampling_treats_all_places_of_a_cell_alike(factor):
+    """What is flat stays flat, whatever the weights; a sub-pixel convolution that has learned does not hold to it."""
+    up = upsampler(4, 5, factor, upsampling="nearest")
+    flat = up(torch.rand(1, 4, 1, 1).expand(1, 4, 6, 7))[..., 1:-1, 1:-1]
+    torch.testing.assert_close(flat, flat[..., :1, :1].expand_as(flat))
+    assert up(torch.rand(1, 4, 6, 7)).shape == (1, 5, 6 * factor, 7 * factor)
+
+
 @pytest.mark.parametrize("factor", [2, 3])
 def test_upsampling_starts_without_a_checkerboard(factor):
     up = upsampler(4, 5, factor)

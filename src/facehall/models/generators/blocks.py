@@ -20,6 +20,7 @@ from facehall.models.generators.dense import (
 from facehall.models.generators.execution import EXECUTIONS, Execution, runner
 
 Topology = Literal["sequential", "parallel"]
+Upsampling = Literal["pixel_shuffle", "nearest"]
 
 RESIDUAL_SCALE = 0.2
 
@@ -146,11 +147,17 @@ class RRDB(nn.Module):
         return [torch.add(x, residual, alpha=RESIDUAL_SCALE) for residual in residuals]
 
 
-def upsampler(in_channels: int, out_channels: int, factor: int, inplace: bool = False) -> nn.Sequential:
-    """Sub-pixel convolution (Shi et al. 2016): (B, C_in, h, w) -> (B, C_out, f h, f w).
+def upsampler(
+    in_channels: int, out_channels: int, factor: int, inplace: bool = False, upsampling: Upsampling = "pixel_shuffle"
+) -> nn.Sequential:
+    """(B, C_in, h, w) -> (B, C_out, f h, f w), by a convolution and a leaky ReLU.
 
-    It starts as convolution and nearest upsampling (ICNR, Aitken et al. 2017), so no checkerboard is there to unlearn.
+    ``pixel_shuffle``: sub-pixel convolution (Shi et al. 2016). It starts as convolution and nearest upsampling (ICNR,
+    Aitken et al. 2017), so no checkerboard is there to unlearn. ``nearest``: nearest upsampling and convolution (Odena
+    et al. 2016), as many operations, on larger maps; neighbours share their weights throughout.
     """
+    if upsampling == "nearest":
+        return nn.Sequential(nn.Upsample(scale_factor=factor), conv3(in_channels, out_channels), leaky_relu(inplace))
     conv = conv3(in_channels, out_channels * factor**2)
     with torch.no_grad():
         for parameter in conv.parameters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.blocks import RRDB, Topology, conv3, leaky_relu, upsampler
+from facehall.models.generators.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
 from facehall.models.generators.dense import Memory, dense, recomputing
 from facehall.models.generators.execution import Execution
 
@@ -76,10 +77,11 @@ class Stage(nn.Module):
         carry: int,
         growth: int,
         factor: int,
+        upsampling: Upsampling,
         memory: Memory = "efficient",
     ) -> None:
         super().__init__()
-        self.up = upsampler(in_channels, features, factor, inplace=memory != "naive")
+        self.up = upsampler(in_channels, features, factor, memory != "naive", upsampling)
         self.refine = RefineBlock(features, carried, carry, growth, memory)
         self.head = conv3(features, 3)
         for parameter in self.head.parameters():  # an untrained network gives the bicubic image: it starts at the floor
@@ -106,6 +108,7 @@ class MultiScaleRRDB(Generator):
         stage_features: channels at each refined scale.
         stage_growth: new maps of each of a refine block's three convolutions.
         carry: channels that each coarser scale hands to a refine block.
+        upsampling: ``pixel_shuffle`` or ``nearest`` (see `upsampler`).
         memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
         execution: how parallel dense blocks run, ``in_turn``, ``threads``, ``grouped`` or ``streams`` (see `RRDB`).
     """
@@ -123,12 +126,15 @@ class MultiScaleRRDB(Generator):
         stage_features: int = 32,
         stage_growth: int = 16,
         carry: int = 8,
+        upsampling: Upsampling = "pixel_shuffle",
         memory: Memory = "efficient",
         execution: Execution | None = None,
     ) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
             raise ValueError(f"scale is one of {sorted(STAGE_FACTORS)}, not {scale}")
+        if upsampling not in get_args(Upsampling):
+            raise ValueError(f"upsampling is one of {', '.join(get_args(Upsampling))}, not {upsampling!r}")
         self.scale = scale
         self.factors = STAGE_FACTORS[scale]
         self.first = conv3(3, features)
@@ -139,7 +145,9 @@ class MultiScaleRRDB(Generator):
         self.stages = nn.ModuleList()
         carried, channels = [features], features
         for factor in self.factors:
-            self.stages.append(Stage(channels, stage_features, carried, carry, stage_growth, factor, memory))
+            self.stages.append(
+                Stage(channels, stage_features, carried, carry, stage_growth, factor, upsampling, memory)
+            )
             carried = [*carried, channels]
             channels = stage_features
 

@@ -1,0 +1,100 @@
+"""Short trials of equal time before the long training, two at once on one thread each.
+
+    python experiments/release/explore.py psnr FACES          # FACES holds train and val
+    python experiments/release/explore.py gan FACES init=FILE # from PSNR weights
+
+Each trial is a job of one sweep, so `python -m facehall.sweep` makes its table. How many steps a trial may take is
+measured first, by the trial's own step beside another that does the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+MINUTES = {"psnr": 4.0, "gan": 6.0}
+AT_ONCE = 2
+PROBE = (20, 60)  # steps of the two short runs whose difference in time is that of their steps
+
+COMMON = {
+    "psnr": [
+        "experiment=release_x4_psnr",
+        "patches.patch_size=24",
+        "training.ema_decay=0.99",  # a short training has no time for a long average
+        "optimizer.generator.lr=1.0e-3",
+    ],
+}
+
+FINE = ["generator.stage_features=16", "generator.stage_growth=8", "generator.carry=4"]
+TRIALS = {
+    "psnr": {
+        "base": [],
+        "fine_16": FINE,
+        "fine_24_blocks_5": ["generator.stage_features=24", "generator.stage_growth=12", "generator.blocks=5"],
+        "fine_16_wide_48_24": [*FINE, "generator.features=48", "generator.growth=24", "generator.blocks=2"],
+        "nearest": ["generator.upsampling=nearest"],
+        "lr_5e-4": ["optimizer.generator.lr=5.0e-4"],
+        "lr_2e-3": ["optimizer.generator.lr=2.0e-3"],
+        "batch_4": ["patches.batch_size=4"],
+        "patch_48_batch_2": ["patches.patch_size=48", "patches.batch_size=2"],
+        "l1_last_scale_alone": ["loss.pixel.kind=l1", "loss.pixel.coarse_weight=0"],
+        "unmined": ["mining=none"],
+        "threshold_0.06": ["mining.threshold=0.06"],
+    },
+}
+
+
+def train(folder: Path, name: str, overrides: list[str], steps: int, quiet: list[str]) -> float:
+    """Train one trial as a job of the sweep `folder`; the seconds of its training."""
+    command = [sys.executable, "-m", "facehall.train", "-m", *overrides]
+    command += [f"curriculum.psnr_steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
+    command += ["runtime.threads=1", "runtime.compile=false"]
+    command += [f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={name}"]
+    with (folder / f"{name}.log").open("w") as log:
+        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+    return float(json.loads((folder / name / "summary.json").read_text())["seconds"])
+
+
+def step_seconds(folder: Path, name: str, overrides: list[str]) -> float:
+    probes = folder / "probes"
+    probes.mkdir(exist_ok=True)
+    short, long = (
+        train(probes, f"{name}_{steps}", overrides, steps, ["data.val_limit=1", "metrics.lpips=none"])
+        for steps in PROBE
+    )
+    return (long - short) / (PROBE[1] - PROBE[0])
+
+
+def main(which: str, faces: str, *more: str) -> None:
+    folder = Path("runs/sweeps/release") / which
+    folder.mkdir(parents=True, exist_ok=True)
+    budget = 60 * MINUTES[which]
+    trials = {
+        name: [*COMMON[which], f"data.root={faces}", *more, *overrides] for name, overrides in TRIALS[which].items()
+    }
+
+    def trial(name: str) -> dict[str, object]:
+        seconds = step_seconds(folder, name, trials[name])
+        steps = round(budget / seconds)
+        total = train(folder, name, trials[name], steps, [])
+        summary = json.loads((folder / name / "summary.json").read_text())
+        end = summary[f"end_of_{which}_phase"]
+        row = {"trial": name, "parameters": summary["parameters"], "step_ms": round(1000 * seconds), "steps": steps}
+        row |= {"seconds": round(total)} | {key: end[key] for key in ("psnr", "ssim", "lpips")}
+        print(row, flush=True)
+        return row
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        rows = list(pool.map(trial, trials))
+    with Path(__file__).with_name(f"{which}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
