@@ -13,6 +13,7 @@ from facehall.errors import FacehallError
 from facehall.imaging import read_picture, read_rgb, read_size
 from facehall.inference import plan, predictor
 from facehall.inference.work import upscale_files
+from facehall.models.named import names
 from odd_inputs import CASES, run
 from small import make_photographs, write_weights
 
@@ -82,13 +83,21 @@ def test_compare_writes_a_sheet(pictures):
     assert read_rgb("out/0.compare.png").shape[1] > 2 * 128
 
 
-def test_weights_are_listed_or_asked_for(pictures, tmp_path):
-    assert "There are no weights below runs/" in command(["weights"])[1]
+def test_weights_are_listed(pictures, tmp_path):
+    said = command(["weights"])[1]
+    assert all(name in said for name in names())
+    assert "There are no other weights below runs/" in said
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     assert "runs/a/weights/generator.safetensors" in command(["weights"])[1]
-    status, said = command(["upscale", "in/0.png"])
+
+
+def test_the_package_has_weights_of_its_own(pictures):
+    assert command(["upscale", "in/0.png", "--backend", "eager"]) == (0, "1 of 1 picture written: in/0_x4.png\n")
+    assert read_size("in/0_x4.png") == (256, 256)
+    status, said = command(["upscale", "in/0.png", "--scale", "3"])
     assert status == 2
-    assert "Give --weights FILE" in said
+    assert "--scale 3: the package has no weights for it" in said
+    assert command(["upscale", "in/0.png", "--scale", "4", "--weights", "w.safetensors"])[0] == 2
 
 
 def test_export_refuses_what_is_there(pictures, tmp_path):

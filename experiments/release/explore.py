@@ -1,7 +1,7 @@
 """Short trials of equal time before the long training, two at once on one thread each.
 
-    python experiments/release/explore.py psnr FACES          # FACES holds train and val
-    python experiments/release/explore.py gan FACES init=FILE # from PSNR weights
+    python experiments/release/explore.py psnr FACES    # FACES holds train and val
+    python experiments/release/explore.py gan FACES     # from facehall-x4_psnr
 
 Each trial is a job of one sweep, so `python -m facehall.sweep` makes its table. How many steps a trial may take is
 measured first, by the trial's own step beside another that does the same.
@@ -27,8 +27,17 @@ COMMON = {
         "training.ema_decay=0.99",  # a short training has no time for a long average
         "optimizer.generator.lr=1.0e-3",
     ],
+    "gan": [
+        "experiment=release_x4",
+        "init=facehall-x4_psnr",
+        "training.ema_decay=0.99",
+        "curriculum.warmup_steps=40",
+        "curriculum.ramp_steps=40",
+    ],
 }
 
+SOON = {"psnr": [], "gan": ["curriculum.warmup_steps=5", "curriculum.ramp_steps=5"]}  # the whole objective, in a probe
+ALONE = ["discriminator=none", "loss.gan.adversarial=0"]
 FINE = ["generator.stage_features=16", "generator.stage_growth=8", "generator.carry=4"]
 TRIALS = {
     "psnr": {
@@ -45,13 +54,26 @@ TRIALS = {
         "unmined": ["mining=none"],
         "threshold_0.06": ["mining.threshold=0.06"],
     },
+    "gan": {
+        "lpips": [*ALONE, "loss.gan.perceptual=0.1"],
+        "lpips_0.03": [*ALONE, "loss.gan.perceptual=0.03"],
+        "lpips_0.3": [*ALONE, "loss.gan.perceptual=0.3"],
+        "vgg16s": [*ALONE, "perceptual=vgg16s", "loss.gan.perceptual=0.01"],
+        "lpips_unet": ["loss.gan.perceptual=0.1"],
+        "lpips_unet_more": ["loss.gan.perceptual=0.1", "loss.gan.adversarial=0.006"],
+        "lpips_paper": ["loss.gan.perceptual=0.1", "discriminator=paper"],
+        "lpips_unet_hinge": ["loss=esrgan_hinge", "loss.gan.perceptual=0.1"],
+        "lpips_unet_vanilla": ["loss=esrgan_vanilla", "loss.gan.perceptual=0.1"],
+        "vgg16s_unet": ["perceptual=vgg16s", "loss.gan.perceptual=0.01"],
+        "lpips_unet_ema_0.999": ["loss.gan.perceptual=0.1", "training.ema_decay=0.999"],
+    },
 }
 
 
-def train(folder: Path, name: str, overrides: list[str], steps: int, quiet: list[str]) -> float:
+def train(folder: Path, name: str, overrides: list[str], which: str, steps: int, quiet: list[str]) -> float:
     """Train one trial as a job of the sweep `folder`; the seconds of its training."""
     command = [sys.executable, "-m", "facehall.train", "-m", *overrides]
-    command += [f"curriculum.psnr_steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
+    command += [f"curriculum.{which}_steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
     command += ["runtime.threads=1", "runtime.compile=false"]
     command += [f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={name}"]
     with (folder / f"{name}.log").open("w") as log:
@@ -59,37 +81,42 @@ def train(folder: Path, name: str, overrides: list[str], steps: int, quiet: list
     return float(json.loads((folder / name / "summary.json").read_text())["seconds"])
 
 
-def step_seconds(folder: Path, name: str, overrides: list[str]) -> float:
+def step_seconds(folder: Path, name: str, overrides: list[str], which: str) -> float:
     probes = folder / "probes"
     probes.mkdir(exist_ok=True)
-    short, long = (
-        train(probes, f"{name}_{steps}", overrides, steps, ["data.val_limit=1", "metrics.lpips=none"])
-        for steps in PROBE
-    )
+    quiet = ["data.val_limit=1", "metrics.lpips=none", *SOON[which]]
+    short, long = (train(probes, f"{name}_{steps}", overrides, which, steps, quiet) for steps in PROBE)
     return (long - short) / (PROBE[1] - PROBE[0])
+
+
+def trial(folder: Path, which: str, name: str, overrides: list[str]) -> dict[str, object]:
+    """Measure, train; the row of the table, which a later start finds done."""
+    done = folder / name / "trial.json"
+    if done.is_file():
+        return json.loads(done.read_text())
+    seconds = step_seconds(folder, name, overrides, which)
+    steps = round(60 * MINUTES[which] / seconds)
+    total = train(folder, name, overrides, which, steps, [])
+    summary = json.loads((folder / name / "summary.json").read_text())
+    end = summary[f"end_of_{which}_phase"]
+    row = {"trial": name, "parameters": summary["parameters"], "step_ms": round(1000 * seconds), "steps": steps}
+    row |= {"seconds": round(total)} | {key: end[key] for key in ("psnr", "ssim", "lpips")}
+    metrics = list(csv.DictReader((folder / name / "metrics.csv").open()))
+    row["checkerboard"] = round(float(metrics[-1]["val/checkerboard"]), 3)
+    done.write_text(json.dumps(row))
+    print(row, flush=True)
+    return row
 
 
 def main(which: str, faces: str, *more: str) -> None:
     folder = Path("runs/sweeps/release") / which
     folder.mkdir(parents=True, exist_ok=True)
-    budget = 60 * MINUTES[which]
-    trials = {
-        name: [*COMMON[which], f"data.root={faces}", *more, *overrides] for name, overrides in TRIALS[which].items()
-    }
-
-    def trial(name: str) -> dict[str, object]:
-        seconds = step_seconds(folder, name, trials[name])
-        steps = round(budget / seconds)
-        total = train(folder, name, trials[name], steps, [])
-        summary = json.loads((folder / name / "summary.json").read_text())
-        end = summary[f"end_of_{which}_phase"]
-        row = {"trial": name, "parameters": summary["parameters"], "step_ms": round(1000 * seconds), "steps": steps}
-        row |= {"seconds": round(total)} | {key: end[key] for key in ("psnr", "ssim", "lpips")}
-        print(row, flush=True)
-        return row
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(trial, trials))
+        jobs = [
+            pool.submit(trial, folder, which, name, [*COMMON[which], f"data.root={faces}", *more, *overrides])
+            for name, overrides in TRIALS[which].items()
+        ]
+        rows = [job.result() for job in jobs]
     with Path(__file__).with_name(f"{which}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

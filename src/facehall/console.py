@@ -124,9 +124,9 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
     there.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     there.add_argument("--skip-existing", action="store_true", help="leave them alone and do the others")
     group = parser.add_argument_group("how")
-    group.add_argument(
-        "-w", "--weights", metavar="FILE", help="a weights file, or a name that `facehall weights` lists"
-    )
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("-s", "--scale", type=int, metavar="N", help="4 or 8, with the package's weights (4)")
+    which.add_argument("-w", "--weights", metavar="FILE", help=_WEIGHTS)
     group.add_argument("--ensemble", action="store_true", help="the mean over 8 flips and rotations; 8 times the work")
     group.add_argument(
         "--fidelity", type=float, metavar="0-1", help="from sharp to faithful, where a run has both weights"
@@ -149,9 +149,7 @@ def _upscale(options: argparse.Namespace) -> None:
     found = find(options.inputs, options.recursive)
     suffix = options.suffix if options.suffix is not None else "" if options.output else BESIDE
     plan(found, options.output, suffix=suffix, kind=options.format)  # mistakes are told before the weights are loaded
-    predictor = Predictor(
-        _weights(options.weights), options.device, options.backend, tile, options.ensemble, options.fidelity
-    )
+    predictor = Predictor(_weights(options), options.device, options.backend, tile, options.ensemble, options.fidelity)
     suffix = suffix.replace(BESIDE, f"_x{predictor.scale}")
     jobs = plan(found, options.output, suffix=suffix, kind=options.format)
     if len(jobs) < len(found):
@@ -171,19 +169,18 @@ def _tile(given: str) -> int | str:
         raise FacehallError(f"--tile {given}: it is auto or a number of pixels.") from None
 
 
-def _weights(given: str | None) -> Path:
-    from facehall.inference.picker import find_weights, pick_weights
-    from facehall.models.named import weights_file
+def _weights(options: argparse.Namespace) -> str:
+    from facehall.models.named import default_weights, names
 
-    if given is not None:
-        return weights_file(given)
-    runs = Path("runs")
-    if sys.stdin.isatty() and sys.stdout.isatty() and find_weights(runs):
-        return pick_weights(runs)
-    raise FacehallError(
-        "No weights were given. Give --weights FILE: a file that training wrote, of which `facehall weights` lists "
-        "those below runs/, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
-    )
+    scale = 4 if options.scale is None else options.scale
+    given = options.weights or default_weights(scale)
+    if given is None:
+        raise FacehallError(
+            f"--scale {scale}: the package has no weights for it, only {', '.join(names())}. Give --weights "
+            "FILE: a file that training wrote, of which `facehall weights` lists those below runs/, or a public ESRGAN "
+            "or Real-ESRGAN x4 checkpoint (.pth)."
+        )
+    return str(given)
 
 
 def _refuse_existing(jobs: Sequence[Job]) -> None:
@@ -202,18 +199,19 @@ def _list_weights(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from facehall.inference.picker import find_weights, table
-    from facehall.models.named import NAMED
+    from facehall.models.named import names, weights_file
+    from facehall.models.weights import read_metadata
 
-    for name in NAMED:
-        print(name)
+    for name in names():
+        print(f"{name:20}{read_metadata(weights_file(name)).get('about', '')}")
     found = find_weights(options.runs)
     if found:
         console = Console()
         console = console if console.is_terminal else Console(width=200)  # a pipe has no width; 80 would break paths
         console.print(table(found), markup=False)
-    elif not NAMED:
+    else:
         print(
-            f"There are no weights below {options.runs}/. Train some, python -m facehall.train "
+            f"\nThere are no other weights below {options.runs}/. Train some, python -m facehall.train "
             "experiment=esrgan_vgg16s, or give --runs DIR."
         )
 

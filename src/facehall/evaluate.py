@@ -17,7 +17,6 @@ from facehall.evaluation import Evaluation, Measured, measure_costs, write_repor
 from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
-from facehall.models.named import weights_file
 from facehall.progress import progress_bar
 from facehall.runs import shown
 
@@ -34,7 +33,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     for key, least in (("sheet", 0), ("repeats", 1)):
         if not isinstance(cfg[key], int) or cfg[key] < least:
             raise FacehallError(f"{key}={cfg[key]}: give a whole number from {least} on.")
-    weights = weights_file(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
+    weights = str(cfg.weights) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile, fidelity=cfg.fidelity)
     if cfg.scale not in (None, predictor.scale):
         raise FacehallError(f"scale={cfg.scale}, but {weights} holds a x{predictor.scale} network. Leave scale out.")

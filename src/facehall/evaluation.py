@@ -98,14 +98,14 @@ class Evaluation:
     """The measures of a set of images and what the model costs.
 
     Attributes:
-        weights: the file that was measured.
+        weights: the file, or the name, of what was measured.
         protocol: the definition of the numbers, in one line.
         images: one entry per image.
         costs: per method, for the stated input and device.
         fidelity: how the weights were mixed with those of their PSNR phase; None: not at all.
     """
 
-    weights: Path
+    weights: str | Path
     protocol: str
     images: list[Measured]
     costs: dict[str, Any]

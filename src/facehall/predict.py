@@ -11,7 +11,6 @@ from facehall.imaging import check_quality
 from facehall.inference import Outcome, Predictor, plan
 from facehall.inference.picker import pick_weights
 from facehall.inference.work import upscale_files
-from facehall.models.named import weights_file
 
 
 def predict(cfg: DictConfig) -> list[Outcome]:
@@ -25,7 +24,7 @@ def predict(cfg: DictConfig) -> list[Outcome]:
     """
     check_quality(cfg.quality, cfg.compression)
     jobs = plan(str(cfg.input), str(cfg.output), suffix=str(cfg.suffix), kind=cfg.format, recursive=cfg.recursive)
-    weights = weights_file(str(cfg.weights)) if cfg.weights else pick_weights(Path(str(cfg.runs)))
+    weights = str(cfg.weights) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile, cfg.ensemble, cfg.fidelity)
     written = {"quality": cfg.quality, "compression": cfg.compression}
     report = upscale_files(predictor, jobs, cfg.overwrite, cfg.compare, **written)

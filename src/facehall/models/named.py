@@ -1,14 +1,23 @@
-"""Weights by name: the one place that knows which there are besides people's own files."""
+"""Weights by name: those that are in the package. Training writes the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-NAMED: Mapping[str, Callable[[], Path]] = {}
-"""A name and what gives the file: in the package, or fetched and verified. Training writes the others."""
+FOLDER = Path(__file__).parents[1] / "weights"
+"""Holds NAME.safetensors and NAME.md, its model card."""
+
+
+def names() -> list[str]:
+    """The names of the weights in the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
 def weights_file(given: str | Path) -> Path:
-    """The file of a name in NAMED; anything else is the path of a file."""
-    return NAMED[str(given)]() if str(given) in NAMED else Path(given)
+    """The file of one of `names`; anything else is the path of a file."""
+    return FOLDER / f"{given}.safetensors" if str(given) in names() else Path(given)
+
+
+def default_weights(scale: int) -> str | None:
+    """The name that a user who names none gets: the GAN's weights, or where there are none the PSNR phase's."""
+    return next((name for name in (f"facehall-x{scale}", f"facehall-x{scale}_psnr") if name in names()), None)

@@ -25,20 +25,26 @@ from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_argume
 SUFFIX = ".safetensors"
 
 
-def save_generator(path: Path, generator: Generator, origin: Mapping[str, str] | None = None) -> None:
+def save_generator(
+    path: Path, generator: Generator, origin: Mapping[str, str] | None = None, dtype: torch.dtype | None = None
+) -> None:
     """Write a generator atomically.
 
     Args:
         path: the file to write; its folder is made.
         generator: the network, on any device.
         origin: what to say of it (data, step, …), kept in the metadata.
+        dtype: of the numbers in the file, None: as they are; whoever loads them has float32 again.
     """
     metadata = {
         "facehall.target": type(generator).__name__,
         "facehall.arguments": json.dumps(generator.arguments),
         **{f"facehall.{key}": value for key, value in (origin or {}).items()},
     }
-    state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
+    state = {
+        key: value.detach().cpu().to(dtype if value.is_floating_point() else None).contiguous()
+        for key, value in generator.state_dict().items()
+    }
     with replacing(path, durable=True) as partial:  # by way of memory: save_file answers a full disk with no OSError
         partial.write_bytes(_in_order(save(state, metadata=metadata)))
 
