@@ -32,7 +32,7 @@ OTHERS_WAIT = 3.0
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
-    *("metrics.lpips_weights", "perceptual.extractor.weights"),
+    *("metrics.lpips_weights", "perceptual.extractor.weights", "perceptual.weights"),
 )
 """Keys whose values are taken as they stand, whatever Hydra's grammar would make of their characters."""
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from facehall.engine.module import SuperResolution
+from facehall.losses import PerceptualLoss
 
 Function = Callable[[Tensor], Any]
 Mode = Literal["auto"] | bool
@@ -125,8 +126,8 @@ def networks(module: SuperResolution) -> dict[str, Function]:
     found: dict[str, Function] = {"generator": module.generator.pyramid}
     if module.discriminator is not None:
         found["discriminator"] = module.discriminator.forward
-    if module.perceptual is not None:
-        found["extractor"] = module.perceptual.extractor.network.forward  # type: ignore[union-attr]
+    if isinstance(module.perceptual, PerceptualLoss):  # others take pairs, and are small
+        found["extractor"] = module.perceptual.extractor.network.forward  # type: ignore[attr-defined]
     return found
 
 
