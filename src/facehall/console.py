@@ -125,7 +125,7 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
     there.add_argument("--skip-existing", action="store_true", help="leave them alone and do the others")
     group = parser.add_argument_group("how")
     which = group.add_mutually_exclusive_group()
-    which.add_argument("-s", "--scale", type=int, metavar="N", help="4 or 8, with the package's weights (4)")
+    which.add_argument("-s", "--scale", type=int, metavar="N", help="how many times, by the package's weights (4)")
     which.add_argument("-w", "--weights", metavar="FILE", help=_WEIGHTS)
     group.add_argument("--ensemble", action="store_true", help="the mean over 8 flips and rotations; 8 times the work")
     group.add_argument(
@@ -143,13 +143,15 @@ def _upscale(options: argparse.Namespace) -> None:
     from facehall.inference import Predictor
     from facehall.inference.plan import BESIDE, find, plan
     from facehall.inference.work import upscale_files
+    from facehall.models.named import default_weights
 
     check_quality(options.quality, options.compression)
     tile = _tile(options.tile)
     found = find(options.inputs, options.recursive)
     suffix = options.suffix if options.suffix is not None else "" if options.output else BESIDE
     plan(found, options.output, suffix=suffix, kind=options.format)  # mistakes are told before the weights are loaded
-    predictor = Predictor(_weights(options), options.device, options.backend, tile, options.ensemble, options.fidelity)
+    weights = options.weights or default_weights(4 if options.scale is None else options.scale)
+    predictor = Predictor(weights, options.device, options.backend, tile, options.ensemble, options.fidelity)
     suffix = suffix.replace(BESIDE, f"_x{predictor.scale}")
     jobs = plan(found, options.output, suffix=suffix, kind=options.format)
     if len(jobs) < len(found):
@@ -167,20 +169,6 @@ def _tile(given: str) -> int | str:
         return given if given == "auto" else int(given)
     except ValueError:
         raise FacehallError(f"--tile {given}: it is auto or a number of pixels.") from None
-
-
-def _weights(options: argparse.Namespace) -> str:
-    from facehall.models.named import default_weights, names
-
-    scale = 4 if options.scale is None else options.scale
-    given = options.weights or default_weights(scale)
-    if given is None:
-        raise FacehallError(
-            f"--scale {scale}: the package has no weights for it, only {', '.join(names())}. Give --weights "
-            "FILE: a file that training wrote, of which `facehall weights` lists those below runs/, or a public ESRGAN "
-            "or Real-ESRGAN x4 checkpoint (.pth)."
-        )
-    return str(given)
 
 
 def _refuse_existing(jobs: Sequence[Job]) -> None:

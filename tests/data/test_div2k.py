@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import shutil
+from types import SimpleNamespace
 
 import pytest
 from packed_pictures import contents, pack
@@ -187,6 +189,7 @@ def test_evaluate_fetches_what_it_measures(server, tmp_path, monkeypatch, capsys
 )
 def test_mistakes_are_one_paragraph(tmp_path, monkeypatch, capsys, arguments, says):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))  # a full disk hides no mistake
     assert run_command(download.main, *arguments) == 2
     shown = capsys.readouterr().err
     assert says in shown

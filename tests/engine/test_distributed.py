@@ -60,7 +60,8 @@ def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
     measures = [name for name in expected if name.startswith("val/")]
     assert len(measures) > 8
     for name in measures:
-        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6, abs=1e-6), name
+        least = 1e-6 if "drift" in name else None  # a difference of means, which may be nearly 0
+        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6, abs=least), name
 
 
 @pytest.mark.slow

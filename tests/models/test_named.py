@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from facehall.errors import FacehallError
 from facehall.evaluate import evaluate
+from facehall.inference import Predictor
 from facehall.models import named
 from facehall.models.named import FOLDER, default_weights, names, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
@@ -27,12 +29,14 @@ def test_a_name_is_a_file_of_the_package_and_all_else_a_path(folder):
 
 
 def test_the_default_of_a_scale(folder):
-    assert default_weights(2) is None
+    with pytest.raises(FacehallError, match="no weights for x2"):
+        default_weights(2)
     save_generator(folder / "facehall-x2_psnr.safetensors", tiny_generator())
     assert default_weights(2) == "facehall-x2_psnr"
     save_generator(folder / "facehall-x2.safetensors", tiny_generator())
     assert default_weights(2) == "facehall-x2"
-    assert default_weights(4) is None
+    with pytest.raises(FacehallError, match="no weights for x4, only facehall-x2, facehall-x2_psnr"):
+        Predictor()
 
 
 def test_half_precision_on_disk_is_float32_in_memory(folder):
@@ -41,9 +45,8 @@ def test_half_precision_on_disk_is_float32_in_memory(folder):
     whole = (folder / "w.safetensors").stat().st_size
     save_generator(folder / "w.safetensors", generator, dtype=torch.float16)
     assert (folder / "w.safetensors").stat().st_size < 0.75 * whole
-    for loaded, given in zip(
-        load_generator(folder / "w.safetensors").parameters(), generator.parameters(), strict=True
-    ):
+    half = load_generator(folder / "w.safetensors")
+    for loaded, given in zip(half.parameters(), generator.parameters(), strict=True):
         assert loaded.dtype == torch.float32
         torch.testing.assert_close(loaded, given, rtol=1e-3, atol=1e-6)
 

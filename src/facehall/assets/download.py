@@ -56,8 +56,7 @@ def download(
 
     """
     target = Path(target)
-    if not url.startswith(("http://", "https://")):
-        raise FacehallError(f"Cannot download '{url}': only http:// and https:// addresses are supported.")
+    check_address(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with file_lock(target.with_name(f".{target.name}.lock")):
@@ -73,6 +72,12 @@ def download(
             "choose another folder; what has arrived is kept beside it as .part and will be continued."
         ) from error
     return target
+
+
+def check_address(url: str) -> None:
+    """Raise FacehallError if nothing can be downloaded from there."""
+    if not url.startswith(("http://", "https://")):
+        raise FacehallError(f"Cannot download '{url}': only http:// and https:// addresses are supported.")
 
 
 def file_sha256(path: Path) -> str:

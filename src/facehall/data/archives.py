@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facehall.assets import download
-from facehall.assets.download import matches
+from facehall.assets.download import check_address, matches
 from facehall.assets.locking import file_lock
 from facehall.assets.partial import Partial
 from facehall.assets.transfer import UnreachableError
@@ -74,6 +74,7 @@ def fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool = Fal
         lock = root / _LOCK
         # A lock file outlives a process that was killed: then there may be something to tidy up.
         if lock.exists() or any(archive.missing(root) for archive in archives):
+            check_address(origin)  # before anything is measured or made
             root.mkdir(parents=True, exist_ok=True)
             with file_lock(lock, _PATIENCE, on_wait=lambda: _tell(f"another process fetches into {root}; waiting")):
                 _fetch(archives, root, origin, keep)

@@ -23,7 +23,7 @@ from facehall.inference.pictures import as_picture, from_levels, to_levels
 from facehall.inference.plan import Job, plan
 from facehall.inference.png import write_png_rows
 from facehall.inference.tiler import Tiler, TileTooLargeError
-from facehall.models.named import weights_file
+from facehall.models.named import default_weights, weights_file
 from facehall.models.weights import load_generator
 
 STREAMED = 2**24
@@ -54,7 +54,7 @@ class Predictor:
 
     Args:
         weights: a name that `facehall.models.named.names` lists, a .safetensors file that training wrote, or a public
-            ESRGAN or Real-ESRGAN x4 checkpoint (.pth).
+            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
         device: ``auto`` (CUDA where there is one), or one of torch's device names.
         backend: what computes the network: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles, in pixels of the input and without their context, in which larger pictures are
@@ -75,14 +75,14 @@ class Predictor:
 
     def __init__(
         self,
-        weights: str | Path = "facehall-x4_psnr",
+        weights: str | Path | None = None,
         device: str = "auto",
         backend: str = "auto",
         tile: int | str = "auto",
         ensemble: bool = False,
         fidelity: float | None = None,
     ) -> None:
-        file = weights_file(weights)
+        file = weights_file(default_weights() if weights is None else weights)
         self.generator = load_generator(file) if fidelity is None else load_mixed(file, fidelity)
         self.device = _device(device)
         self.generator.to(self.device)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facehall.errors import FacehallError
+
 FOLDER = Path(__file__).parents[1] / "weights"
 """Holds NAME.safetensors and NAME.md, its model card."""
 
@@ -18,6 +20,16 @@ def weights_file(given: str | Path) -> Path:
     return FOLDER / f"{given}.safetensors" if str(given) in names() else Path(given)
 
 
-def default_weights(scale: int) -> str | None:
-    """The name that a user who names none gets: the GAN's weights, or where there are none the PSNR phase's."""
-    return next((name for name in (f"facehall-x{scale}", f"facehall-x{scale}_psnr") if name in names()), None)
+def default_weights(scale: int = 4) -> str:
+    """The name that a user who names none gets: the GAN's weights, or where there are none the PSNR phase's.
+
+    Raises:
+        FacehallError: the package has none for that scale.
+    """
+    for name in (f"facehall-x{scale}", f"facehall-x{scale}_psnr"):
+        if name in names():
+            return name
+    raise FacehallError(
+        f"The package has no weights for x{scale}, only {', '.join(names())}. Give a weights file: one that training "
+        "wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
+    )
