@@ -12,6 +12,7 @@ from torch import distributed as dist
 from torch import nn
 
 from facehall.engine.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
+from facehall.engine.distributed import is_loss
 from facehall.ranks import agree, gather, rank
 from facehall.train import train
 from small import LIGHT, TINY, make_photographs
@@ -86,6 +87,19 @@ def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone):
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["begun"]
     alone = train_alone(tmp_path / "alone")
     assert_equal_training(begun, alone, 1e-5, 1e-7)  # Lightning restores into 32 bits before it widens the networks
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:8123", True),
+        ("[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 5000ms for recv operation to complete", True),
+        ("Application timeout caused pair closure", True),  # of the same silence, as the pair and not the buffer saw it
+        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", False),
+    ],
+)
+def test_errors_that_tell_of_lost_processes(text, lost):
+    assert is_loss(RuntimeError(text)) == lost
 
 
 ENDS = """

@@ -30,7 +30,9 @@ GRACE = 10.0
 """Seconds between the end of one process and that of the others; in them the main thread may notice by itself."""
 
 KNOWN = inspect.signature(DistributedDataParallel).parameters
-_LOST = re.compile(r"gloo|NCCL|Connection (closed|reset|refused)|Timed out waiting|Broken pipe", re.IGNORECASE)
+_LOST = re.compile(
+    r"gloo|NCCL|Connection (closed|reset|refused)|Timed out waiting|pair closure|Broken pipe", re.IGNORECASE
+)
 
 
 class DDP(DDPStrategy):
@@ -79,7 +81,7 @@ class DDP(DDPStrategy):
             FacehallError: another process died or does not answer.
         """
         super().on_exception(exception)
-        lost = isinstance(exception, RuntimeError) and _is_loss(exception)
+        lost = isinstance(exception, RuntimeError) and is_loss(exception)
         told = self._launcher.end_others(look=lost) if isinstance(self._launcher, Launcher) else None
         if lost:
             raise FacehallError(
@@ -93,7 +95,7 @@ class DDP(DDPStrategy):
 GO_ON = "A training goes on from its last checkpoint with the same command and resume=last."
 
 
-def _is_loss(error: RuntimeError) -> bool:
+def is_loss(error: RuntimeError) -> bool:
     """Whether the error is that of a process whose peers are gone."""
     return isinstance(error, dist.DistError) or _LOST.search(str(error)) is not None
 
