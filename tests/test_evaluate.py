@@ -11,7 +11,7 @@ from PIL import Image
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation import WIDTH, Evaluation, Measured, write_report
+from facehall.evaluation import WIDTH, Evaluation, Measured, worst, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol, make_lr
 from facehall.models.weights import save_generator
@@ -64,7 +64,7 @@ def test_a_report_as_text_csv_json_and_picture(run, photographs, tmp_path, capsy
     evaluation = run("data=images", f"data.root={photographs}", "sheet=2")
     report = tmp_path / "report"
     assert sorted(path.name for path in report.iterdir()) == [
-        *("comparison.png", "images.csv", "table.csv", "table.json", "table.txt")
+        *("comparison.png", "images.csv", "table.csv", "table.json", "table.txt", "worst.png")
     ]
     with (report / "table.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -87,16 +87,25 @@ def test_a_report_as_text_csv_json_and_picture(run, photographs, tmp_path, capsy
     text = (report / "table.txt").read_text(encoding="utf-8")
     printed = capsys.readouterr().out
     assert text in printed
-    assert "comparison sheet are in report." in printed
+    assert "comparison sheets are in report." in printed
     assert f"{evaluation.rows()[1]['psnr']:.2f}" in text
 
 
 def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
     evaluation = run("data=images", f"data.root={photographs}", "sheet=2")
     assert [image.pictures is not None for image in evaluation.images] == [True, True, False, False, False, False]
-    (tmp_path / "report" / "comparison.png").unlink()
+    psnr = [image.measures["model"]["psnr"] for image in evaluation.images]
+    assert [image.measures["model"]["psnr"] for image in evaluation.failures] == sorted(psnr)[:2]
+    assert all(image.pictures is not None for image in evaluation.failures)
+    assert not run("data=images", f"data.root={photographs}", "sheet=6").failures  # all are on the one sheet
+    assert not (tmp_path / "report" / "worst.png").exists()
     run("data=images", f"data.root={photographs}", "sheet=0")
     assert not (tmp_path / "report" / "comparison.png").exists()
+
+
+def test_the_worst_are_those_of_the_highest_lpips():
+    images = [Measured(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
+    assert worst(images) == [1, 0]
 
 
 def test_single_channel_files_are_measured_as_such(run, tmp_path):

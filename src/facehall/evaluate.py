@@ -13,7 +13,7 @@ from facehall.config import build
 from facehall.data import ImageDataset, MemoryStore, Pairs, recipe_of
 from facehall.data.pairs import check_pairs
 from facehall.errors import FacehallError
-from facehall.evaluation import Evaluation, Measured, measure_costs, write_report
+from facehall.evaluation import Evaluation, Measured, measure_costs, worst, write_report
 from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
@@ -45,12 +45,17 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     protocol = build(cfg.metrics, "metrics").to(predictor.device)
     output = Path(str(cfg.output))
     output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later
+
+    def measured(i: int, keep_pictures: bool) -> Measured:
+        return Measured.of(dataset[i], predictor, protocol, read_picture(files[i].hr).grey, keep_pictures)
+
     images = []
     with progress_bar(f"measuring the {cfg.split} images", len(dataset)) as advance:
         for i in range(len(dataset)):
-            grey = read_picture(files[i].hr).grey
-            images.append(Measured.of(dataset[i], predictor, protocol, grey=grey, keep_pictures=i < cfg.sheet))
+            images.append(measured(i, keep_pictures=i < cfg.sheet))
             advance()
+    # Computed anew, as which they are is known at the end alone and all pictures would not fit into memory.
+    failures = [measured(i, keep_pictures=True) for i in worst(images)[: cfg.sheet]] if cfg.sheet < len(images) else []
     if degradation.random:
         recipes = {file.name: recipe_of(file.name, cfg.seed, degradation, predictor.scale) for file in files}
         write_text(output / "recipes.json", json.dumps(recipes, indent=1) + "\n")
@@ -58,12 +63,13 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         weights=weights,
         protocol=protocol.description,
         images=images,
+        failures=failures,
         costs=measure_costs(predictor, dataset[0]["lr"], cfg.repeats),
         fidelity=cfg.fidelity,
     )
     write_report(evaluation, output)
     print(evaluation.text())
-    print(f"Table, measures of every image and comparison sheet are in {shown(output)}.")
+    print(f"Table, measures of every image and comparison sheets are in {shown(output)}.")
     return evaluation
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation holds, and its table as text, CSV and JSON beside a comparison sheet."""
+"""What an evaluation holds, and its table as text, CSV and JSON beside comparison sheets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -103,6 +104,7 @@ class Evaluation:
         images: one entry per image.
         costs: per method, for the stated input and device.
         fidelity: how the weights were mixed with those of their PSNR phase; None: not at all.
+        failures: those of the images that came out worst, with their pictures, worst first.
     """
 
     weights: str | Path
@@ -110,6 +112,7 @@ class Evaluation:
     images: list[Measured]
     costs: dict[str, Any]
     fidelity: float | None = None
+    failures: Sequence[Measured] = ()
 
     def means(self, method: str) -> Measures:
         """The mean of each measure over the images."""
@@ -131,6 +134,12 @@ class Evaluation:
         wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH)]
         mixed = "" if self.fidelity is None else f", fidelity {self.fidelity}"
         return "\n".join([f"{self.weights}{mixed}", "", _table(self.rows()), "", *wrapped])
+
+
+def worst(images: Sequence[Measured]) -> list[int]:
+    """Indices of the images in the order of the model's LPIPS, highest first, or where there is none of its PSNR."""
+    model = [image.measures["model"] for image in images]
+    return sorted(range(len(images)), key=lambda i: -model[i]["lpips"] if "lpips" in model[i] else model[i]["psnr"])
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -177,7 +186,7 @@ def _name(device: torch.device) -> str:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write table.txt, table.csv, table.json, images.csv and, where pictures were kept, comparison.png.
+    """Write table.txt, table.csv, table.json, images.csv and, where pictures were kept, comparison.png and worst.png.
 
     In table.json a figure that is not finite (the PSNR of identical images) is null, as JSON has no infinity.
     """
@@ -202,16 +211,23 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     write_text(folder / "images.csv", _csv(per_image))
     write_text(folder / "table.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
     _write_sheet(folder / "comparison.png", evaluation.images)
+    _write_sheet(folder / "worst.png", evaluation.failures)
 
 
-def _write_sheet(path: Path, images: list[Measured]) -> None:
+def _write_sheet(path: Path, images: Sequence[Measured]) -> None:
     panels, captions = [], []
     for image in images:
         if image.pictures is not None:
             panels.append(image.pictures)
-            captions.append([image.name, *(f"{image.measures[m]['psnr']:.2f} dB" for m in METHODS), ""])
+            captions.append([image.name, *(_caption(image.measures[method]) for method in METHODS), ""])
+    path.unlink(missing_ok=True)  # an older evaluation's
     if panels:
         write_picture(path, comparison_sheet(panels, ["LR", "bicubic", "model", "HR"], captions))
+
+
+def _caption(measures: Measures) -> str:
+    lpips = f", LPIPS {measures['lpips']:.3f}" if "lpips" in measures else ""
+    return f"{measures['psnr']:.2f} dB{lpips}"
 
 
 def _finite(value: Any) -> Any:
