@@ -1,0 +1,67 @@
+"""What the fidelity knob trades: knob.py NAME FOLDER SIZE [PSNR LPIPS, a mark to reach].
+
+    python experiments/release/knob.py facehall-x4 FACES/test/celebahq512 256 30.30 0.0817
+
+Writes NAME_knob.csv and NAME_knob.png beside this file.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+SETTINGS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]
+MEASURES = ("psnr", "ssim", "lpips")
+
+
+def measure(name: str, folder: str, size: str, fidelity: float) -> list[dict]:
+    """The rows of evaluate's table: bicubic, then the weights at that setting."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-m", "facehall.evaluate", f"weights={name}", f"fidelity={fidelity}", "data=images"]
+        command += [f"data.root={folder}", f"data.size={size}", "sheet=0", "repeats=1", f"output={output}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads((Path(output) / "table.json").read_text())["table"]
+
+
+def draw(rows: list[dict], path: Path, mark: list[float]) -> None:
+    figure, axes = plt.subplots(figsize=(5.6, 4), layout="constrained")
+    axes.plot([row["psnr"] for row in rows], [row["lpips"] for row in rows], "o-", color="#1f4e79")
+    for row in rows:
+        axes.annotate(
+            f"{row['fidelity']:g}", (row["psnr"], row["lpips"]), (-14, 4), textcoords="offset points", fontsize=8
+        )
+    if mark:
+        axes.plot(*mark, "x", color="#b03a2e", ms=9, label="the paper's figures, on training data")
+        axes.legend(frameon=False, fontsize=8)
+    axes.set(xlabel="PSNR in dB (RGB), higher is better", ylabel="LPIPS, lower is better")
+    axes.set_title(f"{path.stem.removesuffix('_knob')} from fidelity 0 (GAN) to 1 (PSNR)", fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+def main(name: str, folder: str, size: str, *mark: str) -> None:
+    rows = []
+    for fidelity in SETTINGS:
+        bicubic, model = measure(name, folder, size, fidelity)
+        rows.append({"fidelity": fidelity, **{key: round(model[key], 5) for key in MEASURES}})
+        print({"bicubic": [round(bicubic[key], 4) for key in MEASURES]}, rows[-1], flush=True)
+    here = Path(__file__).with_name(f"{name}_knob.csv")
+    with here.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    draw(rows, here.with_suffix(".png"), [float(value) for value in mark])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
