@@ -12,7 +12,7 @@ from facehall.data.datasets import PatchDataset
 from facehall.errors import FacehallError
 from facehall.imaging import list_images
 from facehall.train import main
-from small import run_command
+from small import mistake, run_command
 
 TINY = [
     *(
@@ -64,7 +64,7 @@ def threads():
 )
 def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path, capsys, threads):
     assert run_command(main, *TINY, argument) == 2
-    shown = capsys.readouterr().err
+    shown = mistake(capsys.readouterr().err)
     assert says in shown
     assert len(shown.strip().splitlines()) == 1
     assert shown.startswith("\nfacehall: ")

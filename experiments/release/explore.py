@@ -24,6 +24,7 @@ COMMON = {
     "psnr": [
         "experiment=release_x4_psnr",
         "patches.patch_size=24",
+        "patches.batch_size=8",
         "training.ema_decay=0.99",  # a short training has no time for a long average
         "optimizer.generator.lr=1.0e-3",
     ],
