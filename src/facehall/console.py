@@ -191,7 +191,7 @@ def _list_weights(options: argparse.Namespace) -> None:
     from facehall.models.weights import read_metadata
 
     for name in names():
-        print(f"{name:20}{read_metadata(weights_file(name)).get('about', '')}")
+        print(f"{name:22}{read_metadata(weights_file(name)).get('about', '')}")
     found = find_weights(options.runs)
     if found:
         console = Console()
