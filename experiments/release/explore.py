@@ -1,10 +1,10 @@
 """Short trials of equal time before the long training, on one thread each.
 
     python experiments/release/explore.py psnr FACES    # FACES holds train and val
-    python experiments/release/explore.py gan FACES 1   # from facehall-x4_psnr; one at once, as the other core trains
+    python experiments/release/explore.py gan FACES     # from facehall-x4_psnr
 
 Each trial is a job of one sweep, so `python -m facehall.sweep` makes its table. How many steps a trial may take is
-measured first, by the trial's own step beside what runs on the other core.
+measured first, by its own step beside the trial on the other core.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ COMMON = {
     ],
     "gan": [
         "experiment=release_x4",
+        "degradation=bicubic",
         "init=facehall-x4_psnr",
         "training.ema_decay=0.99",
         "curriculum.warmup_steps=40",

@@ -55,14 +55,26 @@ def test_torch_does_what_opencv_does(photograph, steps):
 
 
 @pytest.mark.parametrize("quality", [30, 60, 90, 98])
-@pytest.mark.parametrize("size", [(48, 40), (37, 21), (5, 3)])
-def test_jpeg_in_torch_is_the_codecs_within_a_level(photograph, quality, size):
+@pytest.mark.parametrize(("size", "corner"), [((48, 40), (5, 14)), ((37, 21), (11, 0)), ((5, 3), (0, 0))])
+def test_jpeg_in_torch_is_the_codecs_within_a_level(photograph, quality, size, corner):
     cut = np.ascontiguousarray(photograph[: size[0], : size[1]])
-    codec, ours = Jpeg(quality).single(cut, SIZES), batched([Jpeg(quality)], cut)[0]
+    step = Jpeg(quality, corner)
+    codec, ours = step.single(cut, SIZES), batched([step], cut)[0]
     difference = np.abs(codec - ours) * 255
     assert difference.mean() < 1
     assert abs((codec - ours).mean()) * 255 < 0.2
     assert np.abs(codec - cut).mean() * 255 > 3 * difference.mean() or quality > 90
+
+
+def test_a_patch_has_the_blocks_of_the_photograph_that_it_is_cut_of(photograph):
+    """Else all blocks begin with the patch, and a network counts them from its border."""
+    y, x = 5, 9
+    photograph = np.tile(photograph, (2, 2, 1))
+    whole = Jpeg(40).single(photograph, SIZES)[y:, x:]
+    patch = np.ascontiguousarray(photograph[y:, x:])
+    inner = np.s_[16:-16, 16:-16]
+    assert np.array_equal(Jpeg(40, (y, x)).single(patch, SIZES)[inner], whole[inner])
+    assert not np.array_equal(Jpeg(40).single(patch, SIZES)[inner], whole[inner])
 
 
 def test_jpeg_leaves_flat_colours_of_blocks_alone():

@@ -119,7 +119,7 @@ def test_a_batch_gives_what_single_calls_give(option):
     recipes = [recipe_of(str(i), 1, degradation, 4) for i in range(len(hr))]
     single = torch.stack([degradation(one, 4, recipe) for one, recipe in zip(hr, recipes, strict=True)])
     difference = (degradation.batch(hr, 4, recipes) - single).abs().mean() * 255
-    assert difference <= {"bicubic": 0, "low_light": 0.01, "blind_face": 0.75, "real": 2}[option]
+    assert difference <= {"bicubic": 0, "low_light": 0.01, "photo": 0.75, "blind_face": 0.75, "real": 2}[option]
 
 
 @pytest.mark.parametrize("option", RANDOM)
@@ -151,7 +151,7 @@ def test_a_batch_wants_a_recipe_each():
 
 @pytest.mark.parametrize("option", RANDOM)
 def test_names_tell_settings_apart(option):
-    key = {"blind_face": "noise", "low_light": "read_noise", "real": "second.noise"}[option]
+    key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
     same, other = OmegaConf.from_dotlist([f"{key}=[1,25]"]), OmegaConf.from_dotlist([f"{key}=[1,26]"])
     same_as_floats = OmegaConf.from_dotlist([f"{key}=[1.0,25.0]"])
     names = [degradation_of(option, **changes).name for changes in (same, same_as_floats, other)]
@@ -178,6 +178,8 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
         ("blind_face", "anisotropic=2", "anisotropic is a probability"),
         ("low_light", "gamma=[0.5,1]", "gamma is a range"),
         ("low_light", "photons=[0,10]", "photons is a range"),
+        ("photo", "clean=2", "clean is a probability"),
+        ("photo", "jpeg=[0,50]", "jpeg is a range"),
         ("real", "final_sinc=-1", "final_sinc is a probability"),
         ("real", "first.resize=[1.1,1.5]", "resize is a range around 1"),
         ("real", "first.up=0.9", r"up \(0\.9\) and down"),
@@ -229,7 +231,33 @@ def test_blind_face_draws_within_its_ranges(seed):
     assert 0.8 <= 1 / shrink["factor"] <= 8
     assert 0 <= noise["sigma"] <= 20 / 255
     assert 60 <= jpeg["quality"] <= 100
+    assert all(0 <= pixels < 16 for pixels in jpeg["corner"])
     assert (last["factor"], last["of"]) == (1, "lr")
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32))
+def test_photo_draws_within_its_ranges_or_leaves_the_protocols_picture(seed):
+    drawn = default("photo").draw(np.random.default_rng(seed), 4)["steps"]
+    steps = {step["op"]: step for step in drawn}
+    assert steps["resize"]["mode"] == "matlab"
+    if "jpeg" in steps:
+        assert 40 <= steps["jpeg"]["quality"] <= 98
+        assert 0 <= steps["gaussian_noise"]["sigma"] <= 6 / 255
+    else:
+        assert list(steps) == ["resize"]
+    if "blur" in steps:
+        assert 0.5 <= steps["blur"]["sigma"][0] <= 3
+        assert steps["blur"]["size"] >= 6 * steps["blur"]["sigma"][0]  # three to either side
+
+
+def test_photo_is_clean_and_sharp_as_often_as_it_is_told():
+    drawn = [[step["op"] for step in recipe_of(str(i), 0, default("photo"), 4)["steps"]] for i in range(400)]
+    assert 70 <= sum(ops == ["resize"] for ops in drawn) <= 130  # a quarter of 400, within 3.5 deviations
+    assert 110 <= sum("blur" in ops for ops in drawn) <= 190  # half of the others
+    clean = degradation_of("photo", clean=1)
+    hr = portrait()
+    assert torch.equal(clean(hr, 4, recipe_of("a", 0, clean, 4)), BicubicDegradation()(hr, 4))
 
 
 @settings(max_examples=100)

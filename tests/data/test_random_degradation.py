@@ -79,7 +79,7 @@ def test_lr_files_win(tmp_path):
     assert all(torch.equal(plain[i]["lr"], random[i]["lr"]) for i in range(10))
 
 
-@pytest.mark.parametrize("name", ["blind_face", "real", "low_light"])
+@pytest.mark.parametrize("name", ["blind_face", "photo", "real", "low_light"])
 def test_the_options_feed(compose_config, source, tmp_path, name):
     cfg = compose_config("train", f"degradation={name}", f"run_dir={tmp_path}", "patches.batch_size=2")
     batch = next(iter(build(cfg.patches, "patches", source=source).train_dataloader()))

@@ -16,7 +16,7 @@ from facehall.imaging import read_rgb, resize_bicubic, to_tensor, to_uint8
 
 Pair = tuple[np.ndarray, np.ndarray]
 
-MADE_BY = "1"
+MADE_BY = "2"
 """Counts up when the same file gives other arrays than before: what older versions stored is not asked for any more."""
 
 

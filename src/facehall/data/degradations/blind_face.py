@@ -10,7 +10,7 @@ import numpy as np
 
 from facehall.data.degradations.base import interval, probability, uniform
 from facehall.data.degradations.blur import Blur
-from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.jpeg import draw_jpeg
 from facehall.data.degradations.noise import GaussianNoise
 from facehall.data.degradations.program import ProgramDegradation, noise_seed, set_fields
 from facehall.data.degradations.resize import Resize
@@ -67,6 +67,6 @@ class BlindFaceDegradation(ProgramDegradation):
             Blur("gaussian", self.kernel_size, sigma, angle),
             Resize(1 / uniform(rng, self.downsample), "hr", "bilinear"),
             GaussianNoise(uniform(rng, self.noise) / 255, False, noise_seed(rng)),
-            Jpeg(int(rng.integers(int(self.jpeg[0]), int(self.jpeg[1]), endpoint=True))),
+            draw_jpeg(rng, self.jpeg),
             Resize(1.0, "lr", "bilinear"),
         ]

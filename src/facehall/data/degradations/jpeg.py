@@ -26,6 +26,7 @@ _TABLES = np.array([[*_LUMINANCE.split()], [*_CHROMINANCE.split(), *["99"] * 32]
 _TO_YCC = [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]]
 _HALF = 0.5 + 1e-4  # float sums may fall a digit short of a half
 _TO_RGB = [[1.0, 0.0, 1.402], [1.0, -0.344136286, -0.714136286], [1.0, 1.772, 0.0]]
+_MCU = 16  # pixels: a block of halved chroma
 
 
 @register
@@ -35,22 +36,46 @@ class Jpeg(Step):
 
     Args:
         quality: 1 to 100, on the scale of the Independent JPEG Group.
+        corner: rows and columns, 0 to 15, by which the first blocks begin before the picture does, as they do in a
+            patch that is cut of a photograph: if all began with the patch, a network could count them from its border.
     """
 
     op = "jpeg"
     quality: int
+    corner: Sequence[int] = (0, 0)
 
     def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+        top, left = self.corner
+        height, width = image.shape[:2]
+        image = cv2.copyMakeBorder(image, top, _MCU - top, left, _MCU - left, cv2.BORDER_REPLICATE)
         levels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
         settings = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
         settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
         _, code = cv2.imencode(".jpg", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), settings)
-        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)[top : top + height, left : left + width]
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
     @staticmethod
     def batched(steps: Sequence[Jpeg], images: Tensor, sizes: Sizes) -> Tensor:
-        return compress(images, [step.quality for step in steps])
+        height, width = images.shape[-2:]
+        corners = [step.corner for step in steps]
+        sheets = [
+            F.pad(image, (left, _MCU - left, top, _MCU - top), mode="replicate")
+            for image, (top, left) in zip(images, corners, strict=True)
+        ]
+        decoded = compress(torch.stack(sheets), [step.quality for step in steps])
+        return torch.stack(
+            [
+                sheet[:, top : top + height, left : left + width]
+                for sheet, (top, left) in zip(decoded, corners, strict=True)
+            ]
+        )
+
+
+def draw_jpeg(rng: np.random.Generator, quality: Sequence[float]) -> Jpeg:
+    """Any quality of the range, both ends included, its blocks beginning anywhere."""
+    drawn = int(rng.integers(int(quality[0]), int(quality[1]), endpoint=True))
+    return Jpeg(drawn, rng.integers(_MCU, size=2).tolist())
 
 
 def compress(images: Tensor, qualities: Sequence[int]) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 from facehall.data.degradations.base import interval, probability, uniform
 from facehall.data.degradations.blur import Blur, Shape, Sinc
-from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.jpeg import draw_jpeg
 from facehall.data.degradations.noise import GaussianNoise, PoissonNoise
 from facehall.data.degradations.program import ProgramDegradation, noise_seed, set_fields
 from facehall.data.degradations.resize import Resize
@@ -112,9 +112,6 @@ class RealStage:
             return GaussianNoise(uniform(rng, self.noise) / 255, grey, noise_seed(rng))
         return PoissonNoise(_PHOTONS, uniform(rng, self.poisson), grey, noise_seed(rng))
 
-    def draw_jpeg(self, rng: np.random.Generator) -> Step:
-        return Jpeg(int(rng.integers(int(self.jpeg[0]), int(self.jpeg[1]), endpoint=True)))
-
 
 _PROBABILITIES = ("blur", "sinc", "up", "down", "gaussian", "grey")
 _INTERVALS = {
@@ -168,11 +165,11 @@ class RealDegradation(ProgramDegradation):
             steps.append(Resize(stage.draw_factor(rng), of, _mode(rng)))  # type: ignore[arg-type]
             steps.append(stage.draw_noise(rng))
             if of == "hr":
-                steps.append(stage.draw_jpeg(rng))
+                steps.append(draw_jpeg(rng, stage.jpeg))
         final: list[Step] = [Resize(1.0, "lr", _mode(rng))]  # type: ignore[arg-type]
         if rng.random() < self.final_sinc:
             final.append(Sinc(odd(rng, (7, 21)), float(rng.uniform(math.pi / 3, math.pi))))
-        jpeg = [self.second.draw_jpeg(rng)]
+        jpeg = [draw_jpeg(rng, self.second.jpeg)]
         return [*steps, *(final + jpeg if rng.random() < 0.5 else jpeg + final)]
 
 
