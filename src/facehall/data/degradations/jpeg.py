@@ -52,7 +52,7 @@ class Jpeg(Step):
         settings = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
         settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
         _, code = cv2.imencode(".jpg", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), settings)
-        decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)[top : top + height, left : left + width]
+        decoded = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[top : top + height, left : left + width]
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
     @staticmethod

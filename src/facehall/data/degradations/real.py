@@ -169,7 +169,7 @@ class RealDegradation(ProgramDegradation):
         final: list[Step] = [Resize(1.0, "lr", _mode(rng))]  # type: ignore[arg-type]
         if rng.random() < self.final_sinc:
             final.append(Sinc(odd(rng, (7, 21)), float(rng.uniform(math.pi / 3, math.pi))))
-        jpeg = [draw_jpeg(rng, self.second.jpeg)]
+        jpeg: list[Step] = [draw_jpeg(rng, self.second.jpeg)]
         return [*steps, *(final + jpeg if rng.random() < 0.5 else jpeg + final)]
 
 
