@@ -93,6 +93,13 @@ def test_a_training_starts_from_a_weights_file(run, capsys):
         run(*LIGHT, f"init='{weights}'", "generator.growth=8", folder="third")
 
 
+def test_an_epoch_is_trained_to_its_end_and_said_before(run, capsys, tmp_path):
+    run(*LIGHT, "patches.steps_per_epoch=3")
+    assert "4 for PSNR, then 4 with the whole objective; 9 in all, to the end of epoch 3" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["steps"] == 9
+
+
 @pytest.mark.parametrize("interrupted_after", [1, 3])
 def test_resumed_equals_uninterrupted(run, interrupted_after):
     whole = run(*LIGHT)

@@ -26,14 +26,14 @@ PAPERS_SET = (
 
 def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) -> str:
     """What is about to be trained, on what, how long."""
-    module, curriculum = training.module, training.module.curriculum
+    module = training.module
     parts = {
         "generator": _network(module.generator),
         "discriminator": _network(module.discriminator),
         "perceptual": "none" if module.perceptual is None else _layers(module.perceptual),
         "metrics": module.protocol.description,
         "data": training.datamodule.description,
-        "steps": f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective",
+        "steps": _steps(cfg, training),
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
         f"x {training.trainer.num_devices}",
         "run folder": str(shown(Path(cfg.run_dir))),
@@ -51,6 +51,15 @@ def opening_lines(cfg: DictConfig, training: Training, checkpoint: Path | None) 
     if type(training.datamodule) is PatchDataModule and isinstance(training.datamodule.source, SampleSource):
         lines.append(PAPERS_SET)
     return "\n".join(lines)
+
+
+def _steps(cfg: DictConfig, training: Training) -> str:
+    curriculum, epochs = training.module.curriculum, training.trainer.max_epochs or 0
+    steps = f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective"
+    trained = epochs * cfg.patches.steps_per_epoch // cfg.training.accumulate
+    if 0 < trained != curriculum.total_steps:
+        steps += f"; {trained} in all, to the end of epoch {epochs}"
+    return steps
 
 
 def _network(network: torch.nn.Module | None) -> str:
