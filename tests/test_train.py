@@ -130,7 +130,7 @@ def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_p
         small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     assert result.training.module.generator_step == 4
-    assert result.metrics["end_of_gan_phase"]["psnr"] > 15
+    assert result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # as it begins
 
 
 def test_wrong_network_in_a_checkpoint_is_one_paragraph(run):
