@@ -125,7 +125,7 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
     there.add_argument("--skip-existing", action="store_true", help="leave them alone and do the others")
     group = parser.add_argument_group("how")
     which = group.add_mutually_exclusive_group()
-    which.add_argument("-s", "--scale", type=int, metavar="N", help="how many times, by the package's weights (4)")
+    which.add_argument("-s", "--scale", type=int, metavar="N", help="4 (default), or 8: faces of about 16 pixels")
     which.add_argument("-w", "--weights", metavar="FILE", help=_WEIGHTS)
     group.add_argument("--ensemble", action="store_true", help="the mean over 8 flips and rotations; 8 times the work")
     group.add_argument(
