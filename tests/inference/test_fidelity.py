@@ -63,6 +63,11 @@ def test_a_missing_sibling_is_named(tmp_path, given, lacking):
         Predictor(tmp_path / f"{given}.safetensors", "cpu", backend="eager", fidelity=0.5)
 
 
+def test_weights_of_the_package_that_stand_alone():
+    with pytest.raises(FacehallError, match=r"facehall-x4_balanced stands alone.*It mixes facehall-x4 or facehall-x8;"):
+        Predictor("facehall-x4_balanced", "cpu", backend="eager", fidelity=0.5)
+
+
 def test_another_network_is_refused(tmp_path):
     run_folder(tmp_path)
     save_generator(tmp_path / "generator_psnr.safetensors", MultiScaleRRDB(2, **TINY_NETWORK))

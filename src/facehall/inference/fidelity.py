@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
+from facehall.models.named import FOLDER, names
 from facehall.models.weights import load_generator
 
 
@@ -47,6 +48,12 @@ def _ends(weights: Path) -> tuple[Path, Path]:
     if weights == faithful:
         candidates = [weights.with_stem(stem) for stem in (f"{name}_ema", name)]
         vivid = next((path for path in candidates if path.is_file()), candidates[0])
+    if weights.parent == FOLDER and not faithful.is_file():
+        both = [each for each in names() if f"{each}_psnr" in names()]
+        raise FacehallError(
+            f"fidelity mixes two weights, and {weights.stem} stands alone in the package. It mixes "
+            f"{' or '.join(both)}; or leave fidelity out."
+        )
     for path in (vivid, faithful):
         if weights.is_file() and not path.is_file():
             raise FacehallError(
