@@ -21,11 +21,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
+from small import make_photographs
 
 from facehall.assets import WeightsNotFoundError, resolve
-from facehall.config import conf_dir
-from facehall.runs import register_resolvers
-from small import make_photographs
+from facehall.config.build import conf_dir
+from facehall.config.resolvers import register_resolvers
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,11 +19,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from facehall.atomic import write_text
-from facehall.config import build, conf_dir
+from facehall.config.build import build, conf_dir
 from facehall.data import SampleSource
 from facehall.data.degradations import Degradation
 from facehall.imaging import read_rgb, to_tensor
+from facehall.io.atomic import write_text
 
 SCALE, BATCH = 4, 8
 REPEATS = {96: 31, 512: 11}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from facehall.config import build, conf_dir
+from facehall.config.build import build, conf_dir
 from facehall.data import SampleSource, load_pair, recipe_of
 from facehall.data.degradations import BicubicDegradation
 from facehall.imaging import comparison_sheet, to_tensor, to_uint8, write_picture

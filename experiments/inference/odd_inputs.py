@@ -15,12 +15,12 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from rich.progress import track  # noqa: E402
 
 import odd_inputs  # noqa: E402
-from facehall import console  # noqa: E402
+from facehall.cli import main as console  # noqa: E402
 from facehall.inference import work  # noqa: E402, F401 (what the forked processes need)
 
 COLUMNS = ("input", "status", "files made", "what it said", "as it should be")

@@ -16,7 +16,7 @@ import torch
 from facehall.data import SampleSource
 from facehall.imaging import read_rgb, to_tensor
 from facehall.inference import Predictor
-from facehall.inference.reach import reach
+from facehall.inference.tiling.receptive_field import reach
 
 LONGEST = 104
 ODD = [(1, 1), (1, 103), (104, 1), (2, 2), (7, 101), (97, 3)]

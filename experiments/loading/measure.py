@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
-from facehall.assembly import assemble
-from facehall.config import conf_dir
-from facehall.engine.runtime import quieten
-from facehall.runs import register_resolvers
+from facehall.config.assembly import assemble
+from facehall.config.build import conf_dir
+from facehall.config.resolvers import register_resolvers
+from facehall.training.quiet import quieten
 
 ROUNDS = 7
 

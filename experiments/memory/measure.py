@@ -25,8 +25,8 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from facehall.io.progress import progress_bar
 from facehall.models.generators import RRDBNet
-from facehall.progress import progress_bar
 
 HERE = Path(__file__).parent
 BLOCKS, BATCH, SIDE = 23, 4, 32

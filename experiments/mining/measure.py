@@ -27,8 +27,8 @@ from facehall.data import (
     SampleSource,
     load_pair,
 )
-from facehall.data.datasets import PatchLoader, PatchSampler
-from facehall.data.flatness import MEASURES, Measure, flatness
+from facehall.data.patches.datasets import PatchLoader, PatchSampler
+from facehall.data.patches.flatness import MEASURES, Measure, flatness
 from facehall.imaging import read_rgb, to_tensor, write_picture
 
 SCALE, SIZE, BATCH, SEED = 4, 24, 8, 1

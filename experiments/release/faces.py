@@ -24,7 +24,7 @@ from facehall.imaging import (
     upscale_bicubic,
 )
 from facehall.inference import Predictor
-from facehall.models.named import names
+from facehall.models.pretrained import names
 
 QUALITY = 92
 

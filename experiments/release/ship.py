@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from facehall.models.named import FOLDER
+from facehall.models.pretrained import FOLDER
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 BUILDS = {"target", "arguments"}

@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from facehall import train
-from facehall.engine.callbacks import Checkpoints
+from facehall.training.callbacks import Checkpoints
 
 PLACES = ("start", "step", "checkpoint", "validation", "end of epoch")
 LONGEST_DELAY = {"any": 0.3, "checkpoint": 0.01, "start": 1.2}  # seconds, behind the step or the beginning of each

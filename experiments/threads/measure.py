@@ -24,8 +24,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from facehall.io.progress import progress_bar
 from facehall.models.generators import MultiScaleRRDB
-from facehall.progress import progress_bar
 
 HERE = Path(__file__).parent
 PAPER = 1 - (3 * 60 + 22) / (4 * 60 + 34)  # sec. 4.2: from 4 h 34 min to 3 h 22 min

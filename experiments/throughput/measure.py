@@ -25,14 +25,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from facehall.assembly import assemble
-from facehall.config import conf_dir
-from facehall.engine import SuperResolution
-from facehall.engine.runtime import quieten
+from facehall.config.assembly import assemble
+from facehall.config.build import conf_dir
+from facehall.config.resolvers import register_resolvers
 from facehall.imaging import upscale_bicubic
 from facehall.losses.perceptual import perceptual_distance
 from facehall.models.generators import MultiScaleRRDB
-from facehall.runs import register_resolvers
+from facehall.training import SuperResolution
+from facehall.training.quiet import quieten
 
 HERE = Path(__file__).parent
 WARMUP = 10
@@ -134,7 +134,7 @@ def main() -> None:
         training.trainer.callbacks.append(twins)
         training.trainer.fit(training.module, training.datamodule)
         levels = validation(training.module, training.datamodule, twins)
-    write(twins.rows, {lever.name: str(lever.value) for lever in training.levers}, levels)
+    write(twins.rows, {choice.name: str(choice.value) for choice in training.performance}, levels)
 
 
 @torch.no_grad()
@@ -152,7 +152,7 @@ def validation(module: SuperResolution, datamodule, twins: Twins) -> dict[str, f
     return {name: statistics.mean(values) for name, values in levels.items()}
 
 
-def write(rows: list[dict[str, float]], levers: dict[str, str], levels: dict[str, float]) -> None:
+def write(rows: list[dict[str, float]], performance: dict[str, str], levels: dict[str, float]) -> None:
     timed = rows[WARMUP:]
     seconds = {name: statistics.median(row[f"{name}_s"] for row in timed) for name in ("facehall", "plain")}
     ratios = [row["plain_s"] / row["facehall_s"] for row in timed]
@@ -161,7 +161,7 @@ def write(rows: list[dict[str, float]], levers: dict[str, str], levels: dict[str
         "device": torch.cuda.get_device_name()
         if torch.cuda.is_available()
         else f"CPU, {torch.get_num_threads()} threads",
-        "levers": levers,
+        "performance": performance,
         "steps": len(rows),
         "median seconds a step": {name: round(value, 4) for name, value in seconds.items()},
         "ratio of the medians": round(seconds["plain"] / seconds["facehall"], 3),

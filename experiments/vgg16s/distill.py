@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from facehall.atomic import replacing
+from facehall.io.atomic import replacing
 from facehall.models.perceptual import VGG16S_LAYERS, VGG16Features, VGG16sFeatures
 from facehall.models.perceptual.vgg16s import WIDTHS
 from pictures import HELD_BACK, distort, pictures, random_crop, read, training_crops

@@ -18,8 +18,8 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from candidates import candidates
+from facehall.io.progress import progress_bar
 from facehall.metrics.lpips import LPIPS
-from facehall.progress import progress_bar
 from heldout import Pairs, heldout_pairs
 
 mpl.use("Agg")

@@ -18,11 +18,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from candidates import candidates
-from facehall.config import build, conf_dir
+from facehall.config.build import build, conf_dir
+from facehall.config.resolvers import register_resolvers
+from facehall.io.progress import progress_bar
 from facehall.losses import PerceptualLoss, charbonnier
 from facehall.metrics.cost import count_gmacs, count_parameters
-from facehall.progress import progress_bar
-from facehall.runs import register_resolvers
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from facehall.cli import entry_point
-from facehall.config import build
-from facehall.data.survey import Survey
+from facehall.cli.hydra_app import entry_point
+from facehall.config.build import build
+from facehall.data.patches.checks import Survey
 
 
 def check(cfg: DictConfig) -> Survey:

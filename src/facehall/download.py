@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from facehall.cli import entry_point
-from facehall.config import build
-from facehall.data.sources import Fetchable
+from facehall.cli.hydra_app import entry_point
+from facehall.config.build import build
+from facehall.data.sources.base import Fetchable
 from facehall.errors import FacehallError
 
 

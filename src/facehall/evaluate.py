@@ -7,18 +7,18 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from facehall.atomic import write_text
-from facehall.cli import entry_point
-from facehall.config import build
+from facehall.cli.hydra_app import entry_point
+from facehall.config.build import build
 from facehall.data import ImageDataset, MemoryStore, Pairs, recipe_of
-from facehall.data.pairs import check_pairs
+from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
-from facehall.evaluation import Evaluation, Measured, measure_costs, worst, write_report
+from facehall.evaluation.report import Evaluation, Measured, measure_costs, worst, write_report
 from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
-from facehall.progress import progress_bar
-from facehall.runs import shown
+from facehall.io.atomic import write_text
+from facehall.io.progress import progress_bar
+from facehall.training.runs import shown
 
 
 def evaluate(cfg: DictConfig) -> Evaluation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,20 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader, Subset
 
-from facehall.assets.locking import file_lock
-from facehall.cli import entry_point, original_text
-from facehall.config import build
-from facehall.data.begun import begin
-from facehall.data.patch_sheet import contact_sheet
-from facehall.data.patch_store import MANIFEST, StoredPatch, read_manifest, write_manifest
-from facehall.data.picture_miner import PictureMiner
-from facehall.data.shard_files import check_litdata, write_shards
-from facehall.data.sources import SPLITS
+from facehall.cli.hydra_app import entry_point, original_text
+from facehall.config.build import build
+from facehall.data.patches.picture_miner import PictureMiner
+from facehall.data.patches.sheet import contact_sheet
+from facehall.data.resume_settings import begin
+from facehall.data.sources.base import SPLITS
+from facehall.data.storage.manifest import MANIFEST, StoredPatch, read_manifest, write_manifest
+from facehall.data.storage.shard_files import check_litdata, write_shards
 from facehall.errors import FacehallError
 from facehall.imaging import write_picture
-from facehall.progress import progress_bar
-from facehall.runs import shown
+from facehall.io.locking import file_lock
+from facehall.io.machine import cores
+from facehall.io.progress import progress_bar
+from facehall.training.runs import shown
 
 SHEET = "contact_sheet.png"
 UNDECISIVE = ("output", "workers", "checks", "patches")
@@ -96,7 +96,7 @@ def _miner(cfg: DictConfig, layout: Layout) -> PictureMiner:
 
 def _mine(cfg: DictConfig, layout: Layout, miner: PictureMiner) -> list[StoredPatch]:
     pictures = miner.pictures
-    failures = _run(miner, os.cpu_count() or 1 if cfg.workers is None else cfg.workers)
+    failures = _run(miner, cores() if cfg.workers is None else cfg.workers)
     if failures:
         _tell(failures, len(pictures), strict=cfg.checks == "strict")
     patches = [patch for picture in pictures for patch in miner.patches(*picture)]

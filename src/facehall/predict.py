@@ -6,11 +6,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from facehall.cli import entry_point
+from facehall.cli.hydra_app import entry_point
 from facehall.imaging import check_quality
 from facehall.inference import Outcome, Predictor, plan
+from facehall.inference.batch import upscale_files
 from facehall.inference.picker import pick_weights
-from facehall.inference.work import upscale_files
 
 
 def predict(cfg: DictConfig) -> list[Outcome]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from facehall.cli import entry_point
+from facehall.cli.hydra_app import entry_point
 from facehall.errors import FacehallError
-from facehall.runs import shown
 from facehall.sweeps.record import RECORD
 from facehall.sweeps.table import Job, markdown, write_report
+from facehall.training.runs import shown
 
 
 def sweep(cfg: DictConfig) -> list[Job]:

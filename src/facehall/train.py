@@ -12,15 +12,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from facehall.assembly import Training, assemble
-from facehall.atomic import no_room, remove_partials, write_text
-from facehall.cli import entry_point
-from facehall.engine.checkpoints import check_checkpoint, sound_checkpoint
-from facehall.engine.loggers import finish_wandb
-from facehall.engine.runtime import quieten
+from facehall.cli.hydra_app import entry_point
+from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
-from facehall.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, how_to_resume
-from facehall.summary import closing_lines, opening_lines, summarise
+from facehall.io.atomic import no_room, remove_partials, write_text
+from facehall.training.checkpointing.files import check_checkpoint, sound_checkpoint
+from facehall.training.loggers import finish_wandb
+from facehall.training.quiet import quieten
+from facehall.training.run import Training
+from facehall.training.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, how_to_resume
+from facehall.training.summary import closing_lines, opening_lines, summarise
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def train(cfg: DictConfig) -> Result:
             remove_partials(run_dir)  # of a run that was killed
             (run_dir / SUMMARY).unlink(missing_ok=True)
             write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            print(opening_lines(cfg, training, checkpoint), flush=True)
+            print(opening_lines(training, checkpoint), flush=True)
         started = time.monotonic()
         try:
             training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
         finally:
             finish_wandb()
-        metrics = summarise(cfg, training, seconds=time.monotonic() - started)
+        metrics = summarise(training, seconds=time.monotonic() - started)
         if training.trainer.is_global_zero:
             write_text(run_dir / SUMMARY, json.dumps(metrics, indent=2) + "\n")
             print(closing_lines(run_dir, metrics), flush=True)

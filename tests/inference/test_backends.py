@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import tiny_generator
 
 from facehall.errors import FacehallError
 from facehall.inference.backends import NAMES, build, choose
 from facehall.inference.backends import choice as choices
 from facehall.inference.backends.choice import parity
 from facehall.models.generators import RRDBNet, SRResNet3
-from small import tiny_generator
 
 CPU = torch.device("cpu")
 SIZES = [(1, 1), (1, 9), (2, 2), (3, 17), (24, 31)]
@@ -92,7 +92,7 @@ assert heard
 def test_signals_are_survived_after_two_are_gone():
     pytest.importorskip("openvino")
     command = [sys.executable, "-W", "ignore", "-c", SIGNAL]
-    subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[1])
+    subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[1] / "support")
 
 
 @pytest.mark.parametrize("generator", [RRDBNet(blocks=1, features=4, growth=2), SRResNet3(2, blocks=1, features=4)])

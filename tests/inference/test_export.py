@@ -5,13 +5,13 @@ import json
 
 import pytest
 import torch
+from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference import export as module
 from facehall.inference.export import export, exported, portable
 from facehall.models.generators import RRDBNet
 from facehall.models.weights import load_generator, save_generator
-from small import tiny_generator, write_weights
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from small import TINY_NETWORK, tiny_generator
 
 from facehall.errors import FacehallError
 from facehall.inference import Predictor
 from facehall.models.generators import MultiScaleRRDB, SRResNet3
 from facehall.models.weights import load_generator, save_generator
-from small import TINY_NETWORK, tiny_generator
 
 NAMES = ("generator_psnr", "generator_ema", "generator")
 

@@ -6,10 +6,10 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from small import write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference.picker import SHOWN, find_weights, pick_weights
-from small import write_weights
 
 
 @pytest.fixture

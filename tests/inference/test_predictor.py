@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.imaging import Picture, read_picture, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.inference import Failure, Job, Outcome, Predictor, plan
-from small import tiny_generator, write_weights
 
 RNG = np.random.default_rng(0)
 

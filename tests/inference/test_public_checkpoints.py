@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from small import Malicious
 from torch.nn import functional as F
 
 from facehall.errors import FacehallError
 from facehall.inference import Predictor
-from small import Malicious
 
 BLOCKS, FEATURES, GROWTH = 2, 8, 4
 

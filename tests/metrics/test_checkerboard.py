@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facehall.data import SampleSource
-from facehall.data.pairs import read_hr
+from facehall.data.patches.pairs import read_hr
 from facehall.imaging import crop_to_multiple, to_tensor
 from facehall.metrics import bicubic_sr, make_lr
 from facehall.metrics.checkerboard import grid_energy

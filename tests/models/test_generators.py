@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from small import TINY_NETWORK
 from torch import nn
 from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
-from facehall.models.generators.blocks import RRDB, upsampler
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
-from small import TINY_NETWORK
+from facehall.models.layers.blocks import RRDB, upsampler
 
 
 @pytest.mark.parametrize(("scale", "scales"), [(2, [2]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8])])

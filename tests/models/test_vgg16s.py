@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from facehall.config import build
+from facehall.config.build import build
 from facehall.data import SampleSource
 from facehall.errors import FacehallError
 from facehall.imaging import downscale_bicubic, read_rgb, upscale_bicubic

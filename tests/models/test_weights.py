@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from small import TINY_NETWORK, Malicious, tiny_generator
 
 from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.weights import load_generator, load_into, read_metadata, save_generator
-from small import TINY_NETWORK, Malicious, tiny_generator
 
 
 @pytest.mark.parametrize(

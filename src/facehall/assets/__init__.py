@@ -1,9 +1,9 @@
 """Pretrained weights that always resolve: found on this machine, or fetched and checked."""
 
-from facehall.assets.download import download, file_sha256
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.resolve import Located, WeightsNotFoundError, cache_dir, is_offline, locate, resolve
 from facehall.assets.weights_file import read_weights
+from facehall.io.download import download, file_sha256
 
 __all__ = [
     "ASSETS",

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from facehall.assets.download import file_sha256
 from facehall.assets.registry import ASSETS, get_asset
 from facehall.assets.resolve import WeightsNotFoundError, locate
 from facehall.errors import FacehallError
+from facehall.io.download import file_sha256
 
 _DESCRIPTION = """\
 The LPIPS metric (AlexNet, VGG16) and perceptual=vgg16 (VGG16) need weights trained on ImageNet;

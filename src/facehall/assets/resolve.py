@@ -25,12 +25,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from facehall.assets.download import download, file_sha256
-from facehall.assets.locking import file_lock
 from facehall.assets.mirror import REQUIREMENT, fetch_sdist, read_sdist
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.weights_file import check_weights, read_pth, write_weights
 from facehall.errors import FacehallError
+from facehall.io.download import download, file_sha256
+from facehall.io.locking import file_lock
 
 CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is another place to ask after it
 

@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from facehall.assets.registry import Asset
-from facehall.atomic import replacing
 from facehall.errors import FacehallError
+from facehall.io.atomic import replacing
 
 _FLOATS = {"F16", "BF16", "F32", "F64"}
 

@@ -1,8 +1,5 @@
 """Data: sources of pictures, patch mining, degradation, and the DataModule that feeds a training."""
 
-from facehall.data.benchmark import BenchmarkSource
-from facehall.data.datamodule import PatchDataModule
-from facehall.data.datasets import ImageDataset, PatchDataset, PatchSampler
 from facehall.data.degradations import (
     BicubicDegradation,
     BlindFaceDegradation,
@@ -14,16 +11,19 @@ from facehall.data.degradations import (
     Recipe,
     recipe_of,
 )
-from facehall.data.div2k import Div2kSource
-from facehall.data.faces import FacesSource
-from facehall.data.folders import FolderSource, PairedSource
-from facehall.data.mined import MinedSource
-from facehall.data.mining import Corner, Mining
-from facehall.data.pairs import Pairs, load_pair
-from facehall.data.sample import SampleSource
-from facehall.data.shards import ShardDataModule
-from facehall.data.sources import ImageFile, Source
-from facehall.data.store import DiskStore, MemoryStore
+from facehall.data.patches.datamodule import PatchDataModule
+from facehall.data.patches.datasets import ImageDataset, PatchDataset, PatchSampler
+from facehall.data.patches.mining import Corner, Mining
+from facehall.data.patches.pairs import Pairs, load_pair
+from facehall.data.patches.shards import ShardDataModule
+from facehall.data.sources.base import ImageFile, Source
+from facehall.data.sources.benchmark import BenchmarkSource
+from facehall.data.sources.div2k import Div2kSource
+from facehall.data.sources.faces import FacesSource
+from facehall.data.sources.folders import FolderSource, PairedSource
+from facehall.data.sources.mined import MinedSource
+from facehall.data.sources.sample import SampleSource
+from facehall.data.storage.store import DiskStore, MemoryStore
 
 __all__ = [
     "BenchmarkSource",

@@ -2,7 +2,7 @@
 
 from facehall.imaging.arrays import crop_to_multiple, quantize, to_tensor, to_uint8
 from facehall.imaging.bicubic import downscale_bicubic, resize_bicubic, upscale_bicubic
-from facehall.imaging.color import rgb_to_y
+from facehall.imaging.colour import rgb_to_y
 from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import (
     Picture,

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facehall.atomic import replacing
 from facehall.errors import FacehallError
 from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import Picture, eight_bits
+from facehall.io.atomic import replacing
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 WRITABLE = tuple(_KINDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facehall.inference.tiling import Network
+from facehall.inference.tiling.tiles import Network
 
 
 def self_ensemble(network: Network) -> Network:

@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
-from facehall.atomic import replacing
 from facehall.errors import FacehallError
 from facehall.imaging import upscale_bicubic
+from facehall.io.atomic import replacing
 from facehall.models.generators import Generator
 from facehall.models.weights import load_generator, read_metadata
 

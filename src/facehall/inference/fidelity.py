@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
-from facehall.models.named import FOLDER, names
+from facehall.models.pretrained import FOLDER, names
 from facehall.models.weights import load_generator
 
 

@@ -16,14 +16,14 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.imaging import Picture, read_picture, upscale_bicubic, write_picture
 from facehall.imaging.exif import sized_exif
+from facehall.imaging.levels import as_picture, from_levels, to_levels
+from facehall.imaging.png import write_png_rows
 from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_mixed
-from facehall.inference.pictures import as_picture, from_levels, to_levels
 from facehall.inference.plan import Job, plan
-from facehall.inference.png import write_png_rows
-from facehall.inference.tiler import Tiler, TileTooLargeError
-from facehall.models.named import default_weights, weights_file
+from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
+from facehall.models.pretrained import default_weights, weights_file
 from facehall.models.weights import load_generator
 
 STREAMED = 2**24
@@ -53,8 +53,8 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name that `facehall.models.named.names` lists, a .safetensors file that training wrote, or a public
-            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
+        weights: a name that `facehall.models.pretrained.names` lists, a .safetensors file that training wrote, or a
+            public ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
         device: ``auto`` (CUDA where there is one), or one of torch's device names.
         backend: what computes the network: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles, in pixels of the input and without their context, in which larger pictures are

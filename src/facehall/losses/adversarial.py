@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facehall.ranks import gather
+from facehall.distributed.ranks import gather
 
 
 class AdversarialLoss(Protocol):

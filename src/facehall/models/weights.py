@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from facehall.atomic import replacing
 from facehall.errors import FacehallError
+from facehall.io.atomic import replacing
 from facehall.models import generators
 from facehall.models.generators import Generator, RRDBNet
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments

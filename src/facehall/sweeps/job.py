@@ -18,12 +18,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from facehall.atomic import write_text
+from facehall.config.resolvers import register_resolvers
 from facehall.errors import FacehallError
-from facehall.runs import LAST_CHECKPOINT, register_resolvers
+from facehall.io.atomic import write_text
+from facehall.io.machine import exclusive_gpu
 from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
-from facehall.sweeps.resources import a_gpu_of_its_own
 from facehall.sweeps.table import last_phase, write_report
+from facehall.training.runs import LAST_CHECKPOINT
 
 MODULE = "facehall.train"
 LOG = "log.txt"
@@ -91,7 +92,7 @@ def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
         arguments.append(f"resume={folder}")
     command = [sys.executable, "-m", MODULE, *_config_flags(), *arguments]
     (folder / ERROR).unlink(missing_ok=True)
-    with a_gpu_of_its_own(folder.parent, jobs or 1) as gpu, (folder / LOG).open("ab") as log:
+    with exclusive_gpu(folder.parent, jobs or 1) as gpu, (folder / LOG).open("ab") as log:
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         status = _wait(

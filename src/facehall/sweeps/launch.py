@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from facehall.runs import shown
-from facehall.sweeps.resources import show_gpus
+from facehall.io.machine import show_gpus
 from facehall.sweeps.table import Job, read_jobs, write_report
+from facehall.training.runs import shown
 
 MOST_FAILED = 101  # as an exit status; GNU parallel's convention
 

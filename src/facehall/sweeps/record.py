@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from facehall.atomic import write_text
+from facehall.io.atomic import write_text
 
 RECORD = "job.json"
 SUMMARY = "summary.json"

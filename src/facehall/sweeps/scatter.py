@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from facehall.atomic import replacing
+from facehall.io.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

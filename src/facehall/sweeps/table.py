@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facehall.atomic import replacing, write_text
+from facehall.io.atomic import replacing, write_text
 from facehall.sweeps.record import RECORD, Record, read_record, read_summary
 
 MEASURES = ("psnr", "ssim", "lpips")

@@ -12,7 +12,7 @@ import torch
 
 from facehall import __version__
 from facehall.assets.resolve import cache_dir
-from facehall.atomic import replacing
+from facehall.io.atomic import replacing
 from facehall.models.generators import Generator
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from facehall.models.generators.blocks import conv3, leaky_relu
+from facehall.models.layers.blocks import conv3, leaky_relu
 
 
 class PaperDiscriminator(nn.Module):

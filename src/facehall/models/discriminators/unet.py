@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from facehall.models.generators.blocks import conv3
+from facehall.models.layers.blocks import conv3
 
 
 class UNetDiscriminator(nn.Module):

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
-from facehall.models.generators.dense import Memory, dense, recomputing
-from facehall.models.generators.execution import Execution
+from facehall.models.layers.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
+from facehall.models.layers.dense import Memory, dense, recomputing
+from facehall.models.layers.execution import Execution
 
 STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.blocks import RRDB, conv3, leaky_relu
-from facehall.models.generators.dense import Memory
+from facehall.models.layers.blocks import RRDB, conv3, leaky_relu
+from facehall.models.layers.dense import Memory
 
 
 class RRDBNet(Generator):

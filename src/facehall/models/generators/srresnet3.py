@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.blocks import conv3, upsampler
 from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
+from facehall.models.layers.blocks import conv3, upsampler
 
 
 class TripleBlock(nn.Module):

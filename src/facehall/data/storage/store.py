@@ -1,0 +1,216 @@
+"""Arrays that are made once: on disk, memory-mapped by every process that reads them, or in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from facehall.assets import cache_dir
+from facehall.errors import FacehallError
+from facehall.io.atomic import replacing
+from facehall.io.locking import file_lock
+
+Make = Callable[[], np.ndarray]
+
+HEADER = 256
+"""Bytes that .npy puts before an array, at most."""
+OPEN = 256
+"""Maps that a process keeps open; each holds a file descriptor, of which a process often has no more than 1024."""
+PATIENCE = 7 * 24 * 3600.0
+"""Seconds to wait for another process that decodes."""
+SPARE = 2**30
+"""Bytes of a disk that are left to others."""
+
+
+class Store(Protocol):
+    """Remembers arrays by a text that says what they are made of.
+
+    Attributes:
+        complaint: why something could not be kept; None while everything is.
+    """
+
+    complaint: str | None
+
+    def get(self, key: str, make: Make) -> np.ndarray:
+        """The array of `key`, made if it is not there. Read-only."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """While the block runs, no other process is in such a block of this store."""
+        ...
+
+
+class MemoryStore:
+    """Arrays in the memory of one process, the least recently used dropped first.
+
+    Args:
+        megabytes: room; an array larger than that is made anew each time.
+    """
+
+    complaint: str | None = None
+
+    def __init__(self, megabytes: float = 1024) -> None:
+        if megabytes < 0:
+            raise ValueError(f"megabytes is at least 0, not {megabytes}")
+        self.room = int(megabytes * 2**20)
+        self._arrays: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._used = 0
+
+    def get(self, key: str, make: Make) -> np.ndarray:
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        array = make()
+        if array.nbytes <= self.room:
+            while self._used + array.nbytes > self.room:
+                self._used -= self._arrays.popitem(last=False)[1].nbytes
+            self._arrays[key] = array
+            self._used += array.nbytes
+        return array
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._arrays
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class DiskStore:
+    """Arrays in one .npy file each, which appears whole or not at all and is memory-mapped from then on.
+
+    So a killed build goes on where it was, workers and ranks share one copy in the system's page cache, and a source
+    that changes gets a new key and is made anew. Where there is no room (`max_gb`, a full or read-only disk), files
+    that this run has not asked for go first, the longest unused one before the others; then arrays stay in memory as
+    far as `megabytes` reach, and `complaint` says why.
+
+    Args:
+        root: the folder; None for FACEHALL_PICTURES, else pictures/ in facehall's cache.
+        max_gb: most that the folder may hold.
+        megabytes: memory per process for what the disk does not take.
+    """
+
+    def __init__(self, root: str | Path | None = None, max_gb: float = 50, megabytes: float = 1024) -> None:
+        if max_gb < 0:
+            raise ValueError(f"max_gb is at least 0, not {max_gb}")
+        self.root = Path(root or os.environ.get("FACEHALL_PICTURES") or cache_dir() / "pictures")
+        self.limit = int(max_gb * 1e9)
+        self.complaint: str | None = None
+        self._memory = MemoryStore(megabytes)
+        self._open: dict[str, np.ndarray] = {}
+        self._began = time.time() - 1  # the clock of file times may lag behind this one
+        self._used: int | None = None  # bytes in the folder, counted when the first file is written
+        if self.root.exists() and not self.root.is_dir():
+            raise FacehallError(f"store.root={self.root} is a file: name a folder for decoded pictures.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}}  # a memory map would be pickled as the pixels it shows
+
+    def get(self, key: str, make: Make) -> np.ndarray:
+        array = self._open.pop(key, None)
+        if array is None:
+            path = self._path(key)
+            array = _map(path)
+            if array is None:
+                if key in self._memory:
+                    return self._memory.get(key, make)
+                made = make()
+                if not self._write(path, made):
+                    return self._memory.get(key, lambda: made)
+                array = _map(path)
+                if array is None:
+                    self.complaint = f"{path} cannot be read back"
+                    return self._memory.get(key, lambda: made)
+            with suppress(OSError):
+                os.utime(path)  # in use: not to be removed by this run, nor soon by another
+        self._open[key] = array
+        if len(self._open) > OPEN:
+            del self._open[next(iter(self._open))]  # the one that was asked for longest ago
+        return array
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            with suppress(OSError):  # where nothing can be written, nothing is shared
+                self.root.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(file_lock(self.root / ".lock", PATIENCE, self._tell))
+            yield
+
+    def _tell(self) -> None:
+        print(f"facehall: another process decodes pictures into {self.root}: waiting.", file=sys.stderr, flush=True)
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()[:40]
+        return self.root / name[:2] / f"{name}.npy"
+
+    def _write(self, path: Path, array: np.ndarray) -> bool:
+        """Whether there was room."""
+        try:
+            if not self._make_room(array.nbytes + HEADER):
+                return False
+            with replacing(path) as partial, partial.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+        except OSError as error:
+            self.complaint = f"{self.root} cannot be written: {error.strerror or error}"
+            return False
+        assert self._used is not None
+        self._used += path.stat().st_size
+        return True
+
+    def _make_room(self, size: int) -> bool:
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self._used is None:
+            self._used = sum(stat.st_size for _, stat in self._files())
+        over = self._used + size - self.limit
+        if over > 0:
+            over -= self._remove(over)
+        if over > 0:
+            self.complaint = f"store.max_gb={self.limit / 1e9:g} is reached by the pictures of this run"
+            return False
+        if shutil.disk_usage(self.root).free < size + SPARE:
+            self.complaint = f"the disk of {self.root} is full"
+            return False
+        return True
+
+    def _remove(self, size: int) -> int:
+        """Remove files that this run has not used, the longest unused first, until `size` bytes are free."""
+        removed = 0
+        for path, stat in sorted(self._files(), key=lambda found: found[1].st_mtime):
+            if removed >= size or stat.st_mtime >= self._began:
+                break
+            path.unlink(missing_ok=True)
+            removed += stat.st_size
+        assert self._used is not None
+        self._used -= removed
+        return removed
+
+    def _files(self) -> list[tuple[Path, os.stat_result]]:
+        found = []
+        for path in self.root.glob("??/*"):  # with what killed processes left half written
+            with suppress(FileNotFoundError):  # another run's, gone this moment
+                found.append((path, path.stat()))
+        return found
+
+
+def _map(path: Path) -> np.ndarray | None:
+    """The array of a file; None where there is none that can be read; a damaged one goes."""
+    try:
+        # A plain view: np.memmap's own indexing costs more than the reading.
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError):
+        with suppress(OSError):
+            path.unlink()
+        return None
+    except OSError:
+        return None

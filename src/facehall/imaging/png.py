@@ -1,0 +1,112 @@
+"""A PNG file written row by row, so that a picture larger than memory can be one."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from facehall.io.atomic import replacing
+
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+_ROWS = 64
+"""Filtered at a time: the filters' intermediate numbers take eight times the memory of the rows."""
+_INCH = 0.0254
+"""Metres."""
+
+
+def write_png_rows(
+    path: Path,
+    size: tuple[int, int],
+    strips: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+    compression: int = 6,
+) -> None:
+    """Write a PNG file (ISO/IEC 15948) from strips of rows, whole or not at all.
+
+    Args:
+        size: width and height in pixels.
+        strips: (rows, W, C) uint8 or uint16, from the top; C is 1 grey, 2 with alpha, 3 RGB, 4 with alpha.
+        icc: a colour profile to embed.
+        exif: EXIF data, with or without the "Exif" of a JPEG in front.
+        dpi: pixels per inch, across and down.
+        compression: from 0 (fast) to 9 (small).
+
+    Raises:
+        OSError: the disk refuses.
+        ValueError: the strips are not `size` together.
+    """
+    width, height = size
+    with replacing(path) as partial, partial.open("wb") as file:
+        previous: np.ndarray | None = None
+        compress = zlib.compressobj(compression, strategy=zlib.Z_FILTERED)
+        written = 0
+        for strip in strips:
+            if strip.shape[1] != width:
+                raise ValueError(f"a strip is {strip.shape}, but the picture is {width} wide")
+            if previous is None:
+                _begin(file, size, strip)
+                _describe(file, icc, exif, dpi)
+                previous = np.zeros((width, strip.shape[2] * strip.itemsize), np.uint8)
+            for top in range(0, len(strip), _ROWS):
+                rows = _bytes(strip[top : top + _ROWS])
+                _chunk(file, b"IDAT", compress.compress(_filtered(rows, previous)))
+                previous = rows[-1]
+            written += len(strip)
+        if written != height:
+            raise ValueError(f"{written} rows of {height} were given")
+        _chunk(file, b"IDAT", compress.flush())
+        _chunk(file, b"IEND", b"")
+
+
+def _begin(file: BinaryIO, size: tuple[int, int], strip: np.ndarray) -> None:
+    file.write(b"\x89PNG\r\n\x1a\n")
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _COLOUR_TYPES[strip.shape[2]], 0, 0, 0))
+
+
+def _describe(file: BinaryIO, icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None) -> None:
+    """What comes before the pixels."""
+    if icc:
+        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
+    if dpi:
+        _chunk(file, b"pHYs", struct.pack(">IIB", *(round(number / _INCH) for number in dpi), 1))
+    if exif:
+        _chunk(file, b"eXIf", exif.removeprefix(b"Exif\0\0"))
+
+
+def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:
+    if data or kind != b"IDAT":
+        file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+
+
+def _bytes(rows: np.ndarray) -> np.ndarray:
+    """(rows, W, C) -> (rows, W, bytes a pixel) uint8, in PNG's order of bytes."""
+    rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder(">"))
+    return rows.view(np.uint8).reshape(*rows.shape[:2], -1)
+
+
+def _filtered(rows: np.ndarray, previous: np.ndarray) -> bytes:
+    """Each row as differences from its left, upper or Paeth's neighbour, which sum up to least, behind its type."""
+    above = np.concatenate([previous[None], rows[:-1]])
+    left = np.pad(rows, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    corner = np.pad(above, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    types = np.array([1, 2, 4], np.uint8)
+    candidates = np.stack([rows - left, rows - above, rows - _paeth(left, above, corner)])
+    sizes = np.abs(candidates.view(np.int8).astype(np.int16)).sum(axis=(2, 3))
+    best = sizes.argmin(axis=0)
+    chosen = candidates[best, np.arange(len(rows))].reshape(len(rows), -1)
+    return np.concatenate([types[best][:, None], chosen], axis=1).tobytes()
+
+
+def _paeth(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """Of the three neighbours the one nearest to left + above - corner, in this order where two are as near."""
+    a, b, c = (array.astype(np.int16) for array in (left, above, corner))
+    to_left, to_above, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
+    upper = np.where(to_above <= to_corner, above, corner)
+    return np.where((to_left <= to_above) & (to_left <= to_corner), left, upper)

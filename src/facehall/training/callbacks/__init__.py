@@ -1,0 +1,23 @@
+"""What a training leaves in its run folder, and says while it runs."""
+
+from facehall.training.callbacks.best import BestWeights
+from facehall.training.callbacks.checkpoint import Checkpoints
+from facehall.training.callbacks.collapse import CollapseWatch
+from facehall.training.callbacks.compile import Compile
+from facehall.training.callbacks.epoch_lines import EpochLines
+from facehall.training.callbacks.export import ExportWeights
+from facehall.training.callbacks.history import History
+from facehall.training.callbacks.mining import MiningStatistics
+from facehall.training.callbacks.samples import SamplePanels
+
+__all__ = [
+    "BestWeights",
+    "Checkpoints",
+    "CollapseWatch",
+    "Compile",
+    "EpochLines",
+    "ExportWeights",
+    "History",
+    "MiningStatistics",
+    "SamplePanels",
+]

@@ -1,0 +1,92 @@
+"""metrics.csv and curves.png: the numbers of every epoch, and the paper's Figs 4-6."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from facehall.io.atomic import replacing
+from facehall.training.curves import draw_curves
+from facehall.training.module import SuperResolution
+
+Row = dict[str, float | int | str]
+
+
+class History(L.Callback):
+    """Writes one row per epoch: epoch, generator step, phase, what validation measured, the mean of each loss term.
+
+    Both files are rewritten whole and atomically. The rows are in the checkpoints, so that a resumed run has those of
+    its checkpoint, whatever became of the file.
+
+    Args:
+        folder: the run folder.
+
+    Attributes:
+        rows: the table so far.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.rows: list[Row] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.callback_metrics.clear()  # Lightning keeps what earlier epochs measured
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SuperResolution)
+        if not trainer.is_global_zero:
+            return
+        step = pl_module.generator_step
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": step,
+                "phase": pl_module.curriculum.phase(step - 1),
+                **_measured(trainer),
+            }
+        )
+        write_history(self.folder / "metrics.csv", self.rows)
+        draw_curves(self.rows, self.folder / "curves.png")
+
+
+def _measured(trainer: L.Trainer) -> dict[str, float]:
+    """Validation measures and epoch means of the loss terms, under plain names."""
+    means = {
+        name.removesuffix("_epoch"): float(value)
+        for name, value in trainer.callback_metrics.items()
+        if not name.endswith("_step") and not name.endswith("/PSNR")
+    }
+    return dict(sorted(means.items(), key=lambda item: (not item[0].startswith("val/"), item[0])))
+
+
+def write_history(path: Path, rows: list[Row]) -> None:
+    """Write the table atomically. Columns stand in the order in which they first appear."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with replacing(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_history(path: Path) -> list[Row]:
+    """Read what `write_history` wrote; empty cells are left out."""
+    with path.open(newline="") as file:
+        return [{key: _number(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

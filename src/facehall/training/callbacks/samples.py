@@ -1,0 +1,80 @@
+"""samples.png: LR, bicubic, SR and HR side by side, in the run folder and on the W&B dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import WandbLogger
+from torch import Tensor
+
+from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
+from facehall.metrics import psnr
+from facehall.training.module import SuperResolution
+
+TITLES = ["LR", "bicubic", "facehall", "HR"]
+Panel = tuple[list[np.ndarray], list[str]]
+
+
+class SamplePanels(L.Callback):
+    """Keeps the first validation images of each epoch and draws them.
+
+    Args:
+        folder: the run folder.
+        count: images to draw.
+        every: epochs between two drawings; the last epoch is always drawn.
+    """
+
+    def __init__(self, folder: str | Path, count: int = 4, every: int = 1) -> None:
+        self.folder = Path(folder)
+        self.count = count
+        self.every = every
+        self._panels: list[Panel] = []
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._panels = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Mapping[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert isinstance(pl_module, SuperResolution)
+        if not trainer.is_global_zero or not self._due(trainer) or not isinstance(outputs, Tensor):
+            return
+        for i, name in enumerate(batch["name"][: self.count - len(self._panels)]):
+            lr, hr, sr = (pictures[i].cpu() for pictures in (batch["lr"], batch["hr"], outputs))
+            self._panels.append(draw_panel(name, lr, hr, sr, pl_module.generator.scale))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero or not self._panels:
+            return
+        rows, captions = [list(column) for column in zip(*self._panels, strict=True)]
+        sheet = comparison_sheet(rows, TITLES, captions)
+        write_picture(self.folder / "samples.png", sheet)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("val/samples", [sheet], caption=[f"epoch {trainer.current_epoch + 1}"])
+
+    def _due(self, trainer: L.Trainer) -> bool:
+        epoch = trainer.current_epoch + 1
+        return not trainer.sanity_checking and (epoch % self.every == 0 or epoch == trainer.max_epochs)
+
+
+def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, scale: int) -> Panel:
+    """The pictures (H, W, 3) uint8 of one row of a sheet, LR, bicubic, SR, HR, and their captions.
+
+    Args:
+        lr: (3, h, w) in [0, 1]; hr and sr: (3, s h, s w).
+    """
+    bicubic = upscale_bicubic(lr[None], scale)[0]
+    pictures = [to_uint8(image) for image in (lr, bicubic, sr, hr)]
+    decibels = [f"{psnr(image[None].clamp(0, 1), hr[None]).item():.2f} dB" for image in (bicubic, sr)]
+    return pictures, [name, *decibels, ""]

@@ -1,0 +1,104 @@
+"""What makes a training fast on this machine: each setting is given or chosen here, with a reason for the log."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from facehall.errors import FacehallError
+from facehall.io.machine import cores
+
+AUTO = "auto"
+MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice.
+
+    Attributes:
+        name: the key that sets it.
+        value: what was chosen.
+        reason: why.
+    """
+
+    name: str
+    value: Any
+    reason: str
+
+
+def device_type(accelerator: str) -> str:
+    """The torch device type that a Lightning accelerator will come to: cuda, mps, cpu, …"""
+    if accelerator in ("gpu", "cuda", AUTO) and torch.cuda.is_available():
+        return "cuda"
+    if accelerator in ("gpu", "mps", AUTO) and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu" if accelerator == AUTO else {"gpu": "cuda"}.get(accelerator, accelerator)
+
+
+def choose_precision(value: str, device: str) -> Choice:
+    """trainer.precision: bfloat16 under autocast where the hardware multiplies it, else float32."""
+    key = "trainer.precision"
+    if value != AUTO:
+        return Choice(key, value, "as set")
+    unit = _bfloat16_unit(device)
+    if unit:
+        return Choice(key, "bf16-mixed", f"{unit} multiplies bfloat16; weights and validation stay in float32")
+    return Choice(key, "32-true", f"nothing known to multiply bfloat16 fast on this {device}")
+
+
+def _bfloat16_unit(device: str) -> str | None:
+    """What multiplies bfloat16 in hardware, in words; None where nothing does, or nobody says."""
+    if device == "cuda":
+        fast = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+        return torch.cuda.get_device_name() if fast else None
+    if device != "cpu":
+        return None
+    units = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
+    for name, question in units.items():
+        ask = getattr(torch.cpu, question, None)  # not public, so it may go
+        if ask is not None and ask():
+            return f"the CPU's {name}"
+    return None
+
+
+def choose_memory_format(value: str, device: str) -> Choice:
+    """runtime.memory_format: channels last, which convolution kernels work in."""
+    key = "runtime.memory_format"
+    if value not in (AUTO, *MEMORY_FORMATS):
+        raise FacehallError(f"{key}={value}: give auto, {' or '.join(MEMORY_FORMATS)}.")
+    if value != AUTO:
+        return Choice(key, value, "as set")
+    if device in ("cpu", "cuda"):
+        return Choice(key, "channels_last", "convolutions need not reorder their inputs")
+    return Choice(key, "contiguous", f"channels_last was never measured on {device}")
+
+
+def choose_fused(value: bool | str, device: str) -> Choice:
+    """runtime.fused: one kernel updates all parameters; `optimizer` refers to it."""
+    key = "runtime.fused"
+    if value not in (AUTO, True, False):
+        raise FacehallError(f"{key}={value}: give auto, true or false.")
+    if value != AUTO:
+        return Choice(key, value, "as set")
+    return Choice(key, device in ("cpu", "cuda"), "one kernel an optimizer step" if device != "mps" else "not on mps")
+
+
+def choose_threads(value: int | None) -> Choice:
+    """runtime.threads: set them; without a number one a core that this process may use.
+
+    Raises:
+        FacehallError: fewer than one.
+    """
+    key = "runtime.threads"
+    if value is not None:
+        if value < 1:
+            raise FacehallError(f"{key}={value}: give at least 1, or null for one a core.")
+        torch.set_num_threads(value)
+        return Choice(key, value, "as set")
+    chosen = min(torch.get_num_threads(), cores())  # torch knows physical cores and OMP_NUM_THREADS
+    torch.set_num_threads(chosen)
+    return Choice(key, chosen, "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one a core")

@@ -1,0 +1,164 @@
+"""The configuration: everything in conf/ composes and is built from allowed targets, and it travels in the wheel."""
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from facehall.cli.hydra_app import PATH_KEYS, quote_paths
+from facehall.config import build as config
+from facehall.config.build import build, conf_dir
+from facehall.data import FolderSource
+from facehall.errors import FacehallError
+
+PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
+
+
+def groups(name):
+    """{group as it is overridden: its folder} of a primary config."""
+    entries = OmegaConf.load(conf_dir() / f"{name}.yaml").defaults
+    keys = [str(key) for entry in entries if not isinstance(entry, str) for key in entry]
+    return {key: key.partition("@")[0] for key in keys if not key.startswith("override ") and key != "hydra"}
+
+
+OPTIONS = [
+    pytest.param(name, group, path.stem, id=f"{name}-{folder}-{path.stem}")
+    for name in PRIMARY
+    for group, folder in groups(name).items()
+    for path in sorted((conf_dir() / folder).glob("*.yaml"))
+]
+
+
+def check_targets(node):
+    for target in config._targets(node):
+        config._check_target(target, "test")
+
+
+def resolved(cfg):
+    """With everything filled in that a command line, or Hydra as it runs, would fill in."""
+    for key in ("run_dir", "output"):
+        if key in cfg:
+            cfg[key] = "somewhere"
+    if "scale" in cfg and cfg.scale is None:
+        cfg.scale = 4
+    assert OmegaConf.missing_keys(cfg) <= {"data.root", "patches.root", "input", "output"}
+    for key in OmegaConf.missing_keys(cfg):
+        OmegaConf.update(cfg, key, "somewhere")
+    OmegaConf.resolve(cfg)
+    return cfg
+
+
+LAUNCHERS = {"ray": "ray", "slurm": "submitit", "submitit_local": "submitit"}
+"""Of sweep=…, from the extra `sweeps`, which the tests do without."""
+
+
+@pytest.mark.parametrize(("name", "group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes(compose_config, monkeypatch, name, group, option):
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")  # as srun says
+    if group == "sweep" and option in LAUNCHERS:
+        pytest.importorskip(f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="the extra sweeps is not there")
+    check_targets(resolved(compose_config(name, f"{group}={option}")))
+
+
+@pytest.mark.parametrize("name", PRIMARY)
+def test_every_primary_config_composes(compose_config, name):
+    check_targets(resolved(compose_config(name)))
+
+
+def test_every_folder_of_conf_is_chosen_from():
+    used = {folder for name in PRIMARY for folder in groups(name).values()} | {"hydra"}
+    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == used
+
+
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        ({"_target_": "os.system", "command": "touch pwned"}, "would call 'os.system', but only"),
+        ({"_target_": "torch.os.system", "command": "touch pwned"}, "would call 'torch.os.system', but only"),
+        ({"_target_": "facehall.data.FolderSource", "root": {"_target_": "builtins.eval"}}, "'builtins.eval'"),
+        ({"_target_": "facehall.data.FolderSource", "root": [{"_target_": "os.getcwd"}]}, "'os.getcwd'"),
+        ({"_target_": "torchish.evil"}, "'torchish.evil', but only"),
+        ({"_target_": "${name}", "name": "os.getcwd"}, "'os.getcwd', but only"),
+        ({"_target_": "facehall.data.FolderSauce"}, "'facehall.data.FolderSauce' cannot be found"),
+        ({"_target_": "facehall.data.FolderSource", "rot": "x"}, "data: .*unexpected keyword argument 'rot'"),
+        ({"_target_": "facehall.data.FolderSource", "root": "???"}, "root has no value yet: give one"),
+        ({"_target_": "facehall.data.FolderSource", "root": "${nowhere}"}, "Interpolation key 'nowhere' not found"),
+        (
+            {"_target_": "facehall.data.Div2kSource", "root": "x", "scale": 4, "lr": "no"},
+            r"^data\.lr=no: give make or official",
+        ),
+    ],
+)
+def test_build_refuses(tmp_path, monkeypatch, node, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FacehallError, match=says):
+        build(OmegaConf.create(node), "data")
+    assert not list(tmp_path.iterdir())
+
+
+def test_build_refuses_what_hides_behind_an_interpolation():
+    cfg = OmegaConf.create(
+        {"evil": {"_target_": "os.getcwd"}, "data": {"_target_": "facehall.data.FolderSource", "root": "${evil}"}}
+    )
+    with pytest.raises(FacehallError, match=r"'os\.getcwd', but only"):
+        build(cfg.data, "data")
+
+
+def test_a_nested_open_value_is_named_whole(compose_config):
+    with pytest.raises(FacehallError, match=r"^data\.root has no value yet: .* data\.root=VALUE"):
+        build(compose_config("evaluate", "data=images").data, "data")
+
+
+def test_build_builds_and_nothing_gives_none(tmp_path):
+    source = build(OmegaConf.create({"_target_": "facehall.data.FolderSource", "root": str(tmp_path)}), "data")
+    assert isinstance(source, FolderSource)
+    assert build(OmegaConf.create({}), "discriminator") is None
+    assert build(None, "discriminator") is None
+
+
+@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), key=st.sampled_from(PATH_KEYS))
+@settings(deadline=None, max_examples=200)
+def test_any_path_reaches_the_config_as_it_stands(value, key):
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if quoted or value == "null":
+        return
+    (argument,) = quote_paths([f"{key}={value}"])
+    assert OverridesParser.create().parse_override(argument).value() == value
+    assert quote_paths([argument]) == [argument]  # a distributed training hands its arguments on to its processes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["weights=null", "input=", "resume='a b'", 'output="a b"', "scale=4", "data=images", "-c", "job", "photo.png"],
+        ["-m", "data.root=a,b"],
+        ["--multirun", "resume=a,b"],
+    ],
+)
+def test_what_is_no_path_stays_as_it_is(arguments):
+    assert quote_paths(arguments) == arguments
+
+
+@pytest.mark.parametrize("prefix", ["", "+", "++"])
+def test_added_keys_are_paths_as_well(prefix):
+    assert quote_paths([f"{prefix}data.root=a b"]) == [f"{prefix}data.root='a b'"]
+
+
+def test_the_wheel_carries_the_configuration():
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    section = project.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
+    assert section.startswith('conf = "facehall/conf"\n')
+
+
+def test_an_installed_package_finds_its_own_configuration(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "facehall"
+    (package / "conf").mkdir(parents=True)
+    (package / "conf" / "train.yaml").touch()
+    monkeypatch.setattr(config, "__file__", str(package / "config" / "build.py"))
+    assert conf_dir() == package / "conf"
+    (package / "conf" / "train.yaml").unlink()
+    with pytest.raises(FacehallError, match=r"conf/ is missing.*Install the package again"):
+        conf_dir()

@@ -1,0 +1,277 @@
+"""What all degradations promise: recipes, sizes, levels, names, and one batched form that gives the same."""
+
+import json
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from facehall.config.build import build, conf_dir
+from facehall.data import BicubicDegradation, recipe_of
+from facehall.data.degradations.steps import parse, run, run_batch
+from facehall.errors import FacehallError
+from facehall.imaging import downscale_bicubic, quantize
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "degradation").glob("*.yaml"))
+RANDOM = [option for option in OPTIONS if option != "bicubic"]
+
+
+@lru_cache
+def default(option):
+    return degradation_of(option)
+
+
+def degradation_of(option, **changes):
+    node = OmegaConf.load(conf_dir() / "degradation" / f"{option}.yaml")
+    return build(OmegaConf.merge(node, changes), "degradation")
+
+
+def portrait(side=64):
+    """Smooth shades and hard edges, in colour."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, side), torch.linspace(0, 1, side), indexing="ij")
+    image = torch.stack((x, y, 1 - x * y)) * 0.8 + 0.1
+    image[:, side // 3 : side // 2, side // 4 : side // 2] = torch.tensor([0.9, 0.2, 0.1])[:, None, None]
+    return quantize(image)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_lr_has_its_size_on_8_bit_levels(option, scale):
+    degradation = default(option)
+    hr = portrait(96)[:, :48]
+    lr = degradation(hr, scale, recipe_of("a", 0, degradation, scale))
+    assert lr.shape == (3, 48 // scale, 96 // scale)
+    assert lr.dtype == torch.float32
+    torch.testing.assert_close(lr * 255, (lr * 255).round())
+    assert 0 <= lr.min() <= lr.max() <= 1
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_recipe_decides_everything_also_behind_json(option):
+    degradation, hr = default(option), portrait()
+    before = hr.clone()
+    recipe = degradation.draw(np.random.default_rng(3), 4)
+    again = json.loads(json.dumps(recipe))
+    assert again == recipe
+    assert torch.equal(degradation(hr, 4, recipe), degradation(hr, 4, again))
+    assert torch.equal(hr, before)
+
+
+@pytest.mark.parametrize("option", RANDOM)
+def test_other_draws_give_other_pictures(option):
+    degradation, hr = default(option), portrait()
+    pictures = [degradation(hr, 4, recipe_of(name, 0, degradation, 4)) for name in "ab"]
+    assert degradation.random
+    assert not torch.equal(*pictures)
+
+
+def test_the_recipe_of_a_name_is_the_same_everywhere():
+    """Written down once: fixed sets of earlier runs depend on it."""
+    degradation = degradation_of("blind_face")
+    recipe = recipe_of("0001", 7, degradation, 4)
+    assert recipe == recipe_of("0001", 7, degradation, 4)
+    assert recipe != recipe_of("0001", 8, degradation, 4)
+    assert recipe != recipe_of("0002", 7, degradation, 4)
+    assert recipe["steps"][0]["sigma"][0] == pytest.approx(3.7269003195869677, abs=1e-12)
+
+
+def test_bicubic_is_the_protocols_and_fixed():
+    hr = portrait()
+    degradation = BicubicDegradation()
+    assert (degradation.name, degradation.random, degradation.draw(np.random.default_rng(), 4)) == (
+        "bicubic",
+        False,
+        {},
+    )
+    assert torch.equal(degradation(hr, 4), quantize(downscale_bicubic(hr, 4)))
+    with pytest.raises(ValueError, match="bicubic has no parameters, but the recipe has sigma"):
+        degradation(hr, 4, {"sigma": 1})
+
+
+@pytest.mark.parametrize("option", RANDOM)
+def test_random_ones_want_a_recipe_that_they_understand(option):
+    degradation, hr = default(option), portrait()
+    recipe = degradation.draw(np.random.default_rng(0), 4)
+    with pytest.raises(ValueError, match=rf"{option} is random: it needs a recipe"):
+        degradation(hr, 4)
+    with pytest.raises(ValueError, match=r"the one key 'steps', not \['sigma', 'steps'\]"):
+        degradation(hr, 4, {**recipe, "sigma": 1})
+    with pytest.raises(ValueError, match="the operation 'smear'; there are blur, darken"):
+        degradation(hr, 4, {"steps": [{"op": "smear"}]})
+    steps = [{**recipe["steps"][0], "strange": 1}, *recipe["steps"][1:]]
+    with pytest.raises(ValueError, match=r"wrong parameters for \w+: .*strange"):
+        degradation(hr, 4, {"steps": steps})
+    with pytest.raises(ValueError, match=r"ends at \(64, 64\) pixels"):
+        degradation(hr, 4, {"steps": []})
+    with pytest.raises(ValueError, match="hr must be RGB"):
+        degradation(hr[:, 1:], 4, recipe)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_batch_gives_what_single_calls_give(option):
+    """The last digits of floats may tip a rounding, and JPEG then changes a block; twice over in `real`."""
+    degradation = default(option)
+    hr = torch.stack([portrait(96), portrait(96).flip(-1), portrait(96).flip(0), portrait(96).mT] * 3)
+    recipes = [recipe_of(str(i), 1, degradation, 4) for i in range(len(hr))]
+    single = torch.stack([degradation(one, 4, recipe) for one, recipe in zip(hr, recipes, strict=True)])
+    difference = (degradation.batch(hr, 4, recipes) - single).abs().mean() * 255
+    assert difference <= {"bicubic": 0, "low_light": 0.01, "photo": 0.75, "blind_face": 0.75, "real": 2}[option]
+
+
+@pytest.mark.parametrize("option", RANDOM)
+def test_a_batch_without_rounding_on_the_way_is_equal_to_single_calls(option):
+    """All but JPEG, step for step."""
+    degradation = default(option)
+    hr = torch.stack([portrait(), portrait().flip(-1)] * 8)
+    recipes = [recipe_of(str(i), 2, degradation, 4) for i in range(len(hr))]
+    programs = [[step for step in parse(recipe, "x") if step.op != "jpeg"] for recipe in recipes]
+    single = torch.stack([run(program, one, 4) for program, one in zip(programs, hr, strict=True)])
+    levels = (run_batch(programs, hr, 4) - single).abs() * 255
+    assert levels.mean() < 0.01
+
+
+def test_a_batch_does_not_care_for_autocast():
+    degradation, hr = default("real"), torch.stack([portrait()] * 4)
+    recipes = [recipe_of(str(i), 0, degradation, 4) for i in range(4)]
+    with torch.autocast("cpu", torch.bfloat16):
+        lr = degradation.batch(hr, 4, recipes)
+    assert torch.equal(lr, degradation.batch(hr, 4, recipes))
+
+
+def test_a_batch_wants_a_recipe_each():
+    degradation = degradation_of("blind_face")
+    recipe = recipe_of("a", 0, degradation, 2)
+    with pytest.raises(ValueError, match="2 pictures, but 1 recipes"):
+        degradation.batch(torch.rand(2, 3, 8, 8), 2, [recipe])
+
+
+@pytest.mark.parametrize("option", RANDOM)
+def test_names_tell_settings_apart(option):
+    key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
+    same, other = OmegaConf.from_dotlist([f"{key}=[1,25]"]), OmegaConf.from_dotlist([f"{key}=[1,26]"])
+    same_as_floats = OmegaConf.from_dotlist([f"{key}=[1.0,25.0]"])
+    names = [degradation_of(option, **changes).name for changes in (same, same_as_floats, other)]
+    assert names[0] == names[1] != names[2]
+    assert names[0].startswith(f"{option}-")
+
+
+@pytest.mark.parametrize("option", RANDOM)
+def test_the_yaml_holds_the_defaults_of_the_class(option):
+    degradation = default(option)
+    assert type(degradation)() == degradation
+    assert set(OmegaConf.load(conf_dir() / "degradation" / f"{option}.yaml")) - {"_target_"} == set(vars(degradation))
+
+
+@pytest.mark.parametrize(
+    ("option", "changes", "message"),
+    [
+        ("blind_face", "sigma=[10,0.1]", r"degradation: sigma is a range \[a, b\] with 0\.01 <= a <= b <= 100, not"),
+        ("blind_face", "sigma=[0,1]", "sigma is a range"),
+        ("blind_face", "jpeg=[0,100]", "jpeg is a range"),
+        ("blind_face", "noise=3", "noise is a range"),
+        ("blind_face", "downsample=[1,a]", "downsample is a range"),
+        ("blind_face", "kernel_size=40", "kernel_size is odd"),
+        ("blind_face", "anisotropic=2", "anisotropic is a probability"),
+        ("low_light", "gamma=[0.5,1]", "gamma is a range"),
+        ("low_light", "photons=[0,10]", "photons is a range"),
+        ("photo", "clean=2", "clean is a probability"),
+        ("photo", "jpeg=[0,50]", "jpeg is a range"),
+        ("real", "final_sinc=-1", "final_sinc is a probability"),
+        ("real", "first.resize=[1.1,1.5]", "resize is a range around 1"),
+        ("real", "first.up=0.9", r"up \(0\.9\) and down"),
+        ("real", "first.kernel_size=[8,21]", "kernel_size is a range of odd"),
+        ("real", "first.kernels.square=1", "kernels gives probabilities to gaussian_iso"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(option, changes, message):
+    with pytest.raises(FacehallError, match=message):
+        degradation_of(option, **OmegaConf.from_dotlist([changes]))
+
+
+@pytest.mark.parametrize("option", RANDOM)
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 5, 16]))
+def test_any_draw_works_down_to_single_pixels(option, seed, side):
+    degradation = default(option)
+    recipe = degradation.draw(np.random.default_rng(seed), 2)
+    hr = portrait(2 * side)
+    lr = degradation(hr, 2, recipe)
+    assert lr.isfinite().all()
+    assert (degradation.batch(hr[None], 2, [recipe])[0] - lr).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("option", ["blind_face", "real"])
+def test_borders_have_no_dark_rim(option):
+    """A white picture stays white without noise, also where kernels reach beyond it."""
+    quiet = {"blind_face": ["noise=[0,0]"], "real": []}[option]
+    for stage in ("first", "second") if option == "real" else ():
+        quiet += [f"{stage}.noise=[0,0]", f"{stage}.gaussian=1"]
+    degradation = degradation_of(option, **OmegaConf.from_dotlist(quiet))
+    for i in range(10):
+        lr = degradation(torch.ones(3, 48, 48), 4, recipe_of(str(i), 0, degradation, 4))
+        assert lr.min() > 0.98
+
+
+def test_low_light_darkens():
+    degradation, hr = degradation_of("low_light"), portrait()
+    means = [degradation(hr, 4, recipe_of(str(i), 0, degradation, 4)).mean() for i in range(20)]
+    assert max(means) < hr.mean()
+    assert np.mean(means) < 0.6 * hr.mean()
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32))
+def test_blind_face_draws_within_its_ranges(seed):
+    blur, shrink, noise, jpeg, last = default("blind_face").draw(np.random.default_rng(seed), 4)["steps"]
+    assert all(0.1 <= sigma <= 10 for sigma in blur["sigma"])
+    assert 0.8 <= 1 / shrink["factor"] <= 8
+    assert 0 <= noise["sigma"] <= 20 / 255
+    assert 60 <= jpeg["quality"] <= 100
+    assert all(0 <= pixels < 16 for pixels in jpeg["corner"])
+    assert (last["factor"], last["of"]) == (1, "lr")
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32))
+def test_photo_draws_within_its_ranges_or_leaves_the_protocols_picture(seed):
+    drawn = default("photo").draw(np.random.default_rng(seed), 4)["steps"]
+    steps = {step["op"]: step for step in drawn}
+    assert steps["resize"]["mode"] == "matlab"
+    if "jpeg" in steps:
+        assert 40 <= steps["jpeg"]["quality"] <= 98
+        assert 0 <= steps["gaussian_noise"]["sigma"] <= 6 / 255
+    else:
+        assert list(steps) == ["resize"]
+    if "blur" in steps:
+        assert 0.5 <= steps["blur"]["sigma"][0] <= 3
+        assert steps["blur"]["size"] >= 6 * steps["blur"]["sigma"][0]  # three to either side
+
+
+def test_photo_is_clean_and_sharp_as_often_as_it_is_told():
+    drawn = [[step["op"] for step in recipe_of(str(i), 0, default("photo"), 4)["steps"]] for i in range(400)]
+    assert 70 <= sum(ops == ["resize"] for ops in drawn) <= 130  # a quarter of 400, within 3.5 deviations
+    assert 110 <= sum("blur" in ops for ops in drawn) <= 190  # half of the others
+    clean = degradation_of("photo", clean=1)
+    hr = portrait()
+    assert torch.equal(clean(hr, 4, recipe_of("a", 0, clean, 4)), BicubicDegradation()(hr, 4))
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32))
+def test_real_draws_within_its_ranges_and_ends_as_published(seed):
+    steps = default("real").draw(np.random.default_rng(seed), 4)["steps"]
+    for step in steps:
+        if step["op"] in ("blur", "sinc"):
+            assert step["size"] in range(7, 22, 2)
+        if step["op"] == "jpeg":
+            assert 30 <= step["quality"] <= 95
+        if step["op"] == "resize":
+            assert 0.15 <= step["factor"] <= 1.5
+    ops = [step["op"] for step in steps]
+    assert ops.count("jpeg") == 2
+    assert ops.count("resize") == 3
+    assert ops[-2:] in (["sinc", "jpeg"], ["resize", "jpeg"], ["resize", "sinc"], ["jpeg", "resize"])

@@ -1,0 +1,22 @@
+"""The eight symmetries of the square."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facehall.data.patches.symmetry import COUNT, transform
+
+
+def test_the_eight_symmetries_are_the_square_s():
+    square = np.arange(9).reshape(3, 3)
+    images = {transform(square, which).tobytes() for which in range(COUNT)}
+    assert len(images) == 8
+    group = {np.rot90(m, k).tobytes() for m in (square, square.T) for k in range(4)}
+    assert images == group
+
+
+@given(which=st.integers(0, 7), scale=st.integers(2, 4))
+def test_symmetries_act_alike_on_lr_and_hr(which, scale):
+    lr = np.random.default_rng(which).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    hr = lr.repeat(scale, 0).repeat(scale, 1)
+    assert np.array_equal(transform(lr, which).repeat(scale, 0).repeat(scale, 1), transform(hr, which))

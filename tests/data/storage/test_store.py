@@ -1,0 +1,154 @@
+"""Stores: what was made once comes back, whatever happens to the process, the disk and the room on it."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facehall.data import DiskStore, MemoryStore
+from facehall.errors import FacehallError
+
+
+def ones(kilobytes: int) -> np.ndarray:
+    return np.ones(kilobytes * 1000, np.uint8)
+
+
+def never() -> np.ndarray:
+    raise AssertionError("it was there already")
+
+
+@pytest.mark.parametrize("make_store", [DiskStore, lambda root: MemoryStore(1)])
+def test_an_array_is_made_once(tmp_path, make_store):
+    store = make_store(tmp_path)
+    array = np.arange(12, dtype=np.int32).reshape(3, 4)
+    assert np.array_equal(store.get("a", lambda: array), array)
+    assert np.array_equal(store.get("a", never), array)
+    assert np.array_equal(store.get("b", lambda: array + 1), array + 1)
+    assert store.complaint is None
+
+
+def test_another_process_maps_the_same_file(tmp_path):
+    DiskStore(tmp_path).get("a", lambda: ones(1))
+    found = DiskStore(tmp_path).get("a", never)
+    assert isinstance(found.base, np.memmap)
+    assert not found.flags.writeable
+
+
+def test_a_store_travels_to_workers_without_its_pixels(tmp_path):
+    store = DiskStore(tmp_path)
+    store.get("a", lambda: ones(100))
+    assert len(pickle.dumps(store)) < 2000
+    assert pickle.loads(pickle.dumps(store)).get("a", never).sum() == 100_000
+
+
+def test_memory_drops_what_was_not_used_for_longest():
+    store = MemoryStore(2.5e3 / 2**20)  # room for two
+    for key in ("a", "b", "a", "c"):
+        store.get(key, lambda: ones(1))
+    store.get("a", never)
+    with pytest.raises(AssertionError):
+        store.get("b", never)
+
+
+def test_the_limit_drops_what_this_run_does_not_use(tmp_path):
+    old = DiskStore(tmp_path)
+    for key in ("a", "b", "c"):
+        old.get(key, lambda: ones(1))
+    for age, path in enumerate(sorted(tmp_path.glob("??/*"))):
+        os.utime(path, (time.time() - 100 + age,) * 2)
+    new = DiskStore(tmp_path, max_gb=4.7e-6)
+    new.get("a", never)
+    new.get("d", lambda: ones(1))
+    new.get("e", lambda: ones(1))
+    assert new.complaint is None
+    assert sum(path.stat().st_size for path in tmp_path.glob("??/*")) <= 4700
+    DiskStore(tmp_path).get("a", never)
+
+
+def test_what_the_limit_does_not_admit_stays_in_memory(tmp_path):
+    store = DiskStore(tmp_path, max_gb=2.5e-6)
+    for key in ("a", "b", "c"):
+        store.get(key, lambda: ones(1))
+    for key in ("a", "b", "c"):
+        assert store.get(key, never).sum() == 1000
+    assert len(list(tmp_path.glob("??/*"))) == 2
+    assert "max_gb=2.5e-06 is reached" in store.complaint
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    full = DiskStore(tmp_path / "full")
+    assert full.get("a", lambda: ones(1)).sum() == 1000
+    assert "is full" in full.complaint
+    (tmp_path / "file").touch()
+    closed = DiskStore(tmp_path / "file" / "below")
+    with closed.exclusive():
+        assert closed.get("a", lambda: ones(1)).sum() == 1000
+    assert "cannot be written" in closed.complaint
+    with pytest.raises(FacehallError, match=r"store\.root=.*is a file"):
+        DiskStore(tmp_path / "file")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|u1'"])
+def test_a_damaged_file_is_made_again(tmp_path, damage):
+    DiskStore(tmp_path).get("a", lambda: ones(1))
+    (path,) = tmp_path.glob("??/*")
+    path.write_bytes(damage)
+    assert DiskStore(tmp_path).get("a", lambda: ones(1)).sum() == 1000
+    assert DiskStore(tmp_path).get("a", never).sum() == 1000
+
+
+def test_nothing_in_a_store_is_unpickled(tmp_path):
+    store = DiskStore(tmp_path)
+    store.get("a", lambda: ones(1))
+    (path,) = tmp_path.glob("??/*")
+    with path.open("wb") as file:
+        np.save(file, np.array([{"an": "object"}], dtype=object), allow_pickle=True)
+    assert DiskStore(tmp_path).get("a", lambda: ones(1)).sum() == 1000
+
+
+def test_more_arrays_than_a_process_may_have_files_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    store, limits = DiskStore(tmp_path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(400, limits[1]), limits[1]))
+    try:
+        for i in range(500):
+            store.get(str(i), lambda i=i: np.full(3, i))
+        for i in range(500):
+            assert store.get(str(i), never)[0] == i
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert store.complaint is None
+
+
+def build(root) -> None:
+    store = DiskStore(root)
+    for i in range(40):
+        store.get(str(i), lambda i=i: np.random.default_rng(i).integers(0, 256, (1000, 1000), dtype=np.uint8))
+        print(i, flush=True)
+
+
+def test_a_killed_build_goes_on_and_ends_the_same(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    build(whole)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from test_store import build; build(sys.argv[2])"
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[2] / "support"), str(killed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) == 7:
+                process.send_signal(signal.SIGKILL)
+                break
+    survived = list(killed.glob("??/*.npy"))
+    assert 8 <= len(survived) < 40
+    for path in survived:
+        assert path.read_bytes() == (whole / path.relative_to(killed)).read_bytes()
+    build(killed)
+    left = {path.relative_to(killed): path.read_bytes() for path in killed.glob("??/*.npy")}
+    assert left == {path.relative_to(whole): path.read_bytes() for path in whole.glob("??/*.npy")}

@@ -1,0 +1,240 @@
+"""The mine command as it is called: what it stores, that it goes on as if it had not been interrupted."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from small import make_photographs, run_command
+
+from facehall import mine as mine_module
+from facehall.data import BicubicDegradation, Mining
+from facehall.data.patches.picture_miner import PictureMiner, draw_corners
+from facehall.data.sources.base import ImageFile
+from facehall.errors import FacehallError
+from facehall.imaging import downscale_bicubic, quantize, read_rgb, to_tensor, to_uint8, write_picture
+from facehall.mine import main
+
+SMALL = ["scale=2", "patch_size=8", "patches_per_image=3", "workers=0"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def mine(*overrides):
+    return run_command(main, "data.root=photographs", "output=out", *SMALL, *overrides)
+
+
+def tree(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def manifest(folder):
+    with (folder / "manifest.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_pairs_of_identical_names_and_a_manifest(photographs, tmp_path, capsys):
+    assert mine() == 0
+    out = tmp_path / "out"
+    rows = manifest(out)
+    assert "18 patches (12 train, 3 val, 3 test) out of 6 pictures are in out." in capsys.readouterr().out
+    assert len(rows) == 18
+    stored = {f"{row['split']}/{kind}/{row['name']}.png" for row in rows for kind in ("HR", "LR")}
+    assert set(tree(out)) == stored | {"manifest.csv", "settings.json", "contact_sheet.png"}
+    for row in rows:
+        hr, lr = (read_rgb(out / row["split"] / kind / f"{row['name']}.png") for kind in ("HR", "LR"))
+        top, left, size = (int(row[key]) for key in ("top", "left", "size"))
+        picture = to_tensor(read_rgb(row["source"]))
+        assert (size, row["scale"], row["name"][:-2]) == (8, "2", row["source"].split("/")[-1][:-4])
+        whole = to_uint8(quantize(downscale_bicubic(picture, 2)))
+        assert np.array_equal(lr, whole[top : top + 8, left : left + 8])
+        assert np.array_equal(hr, to_uint8(picture)[2 * top : 2 * top + 16, 2 * left : 2 * left + 16])
+        assert float(row["flatness"]) == pytest.approx((lr / 255).std(), abs=1e-5)
+    assert len({(row["source"], row["top"], row["left"]) for row in rows}) == 18
+
+
+def test_workers_and_other_pictures_do_not_matter(photographs, tmp_path):
+    assert mine("data.test_fraction=0", "data.val_fraction=0", "splits=[train]") == 0
+    assert mine("data.test_fraction=0", "data.val_fraction=0", "splits=[train]", "workers=2", "output=two") == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "two")
+    (photographs / "3.png").unlink()
+    assert mine("data.test_fraction=0", "data.val_fraction=0", "splits=[train]", "output=fewer") == 0
+    kept = [row for row in manifest(tmp_path / "out") if row["name"][0] != "3"]
+    assert manifest(tmp_path / "fewer") == kept
+    assert mine("data.test_fraction=0", "data.val_fraction=0", "splits=[train]", "seed=2", "output=other") == 0
+    assert manifest(tmp_path / "other") != kept
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_result(tmp_path):
+    make_photographs(tmp_path / "photographs", 30)
+    more = ["patches_per_image=20"]
+    assert mine(*more, "output=whole") == 0
+    command = [sys.executable, "-m", "facehall.mine", "data.root=photographs", "output=out", *SMALL, *more, "workers=2"]
+    results = tmp_path / "out" / ".results"
+    started = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while len(list(results.rglob("*.json"))) < 5 and started.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.killpg(started.pid, signal.SIGKILL)
+    assert started.wait() == -signal.SIGKILL, started.stderr.read().decode()
+    assert 5 <= len(list(results.rglob("*.json"))) < 30
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert mine(*more) == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("left", ["settings", "pairs", "results", "sheet", "manifest"])
+def test_what_an_interruption_may_leave_is_tidied(photographs, tmp_path, left):
+    """Every file that a kill can cut short, with the temporary name that it has then."""
+    assert mine("output=whole") == 0
+    out = tmp_path / "out"
+    part = f".{{}}.{os.getpid()}-0123abcd.part"
+    (out / ".results" / "train").mkdir(parents=True)
+    (out / ".lock").touch()
+    if left != "settings":
+        shutil.copy(tmp_path / "whole" / "settings.json", out)
+    name = {"settings": "settings.json", "sheet": "contact_sheet.png", "manifest": "manifest.csv"}.get(left, "0_0.png")
+    if left == "results":
+        (out / ".results" / "train" / part.format("abc.json")).write_text("[")
+    elif left == "pairs":
+        for kind in ("HR", "LR"):
+            (out / "train" / kind).mkdir(parents=True)
+            (out / "train" / kind / part.format(name)).write_bytes(b"half")
+        (out / "train" / "LR" / "gone_0.png").write_bytes(b"of a picture that was removed since")
+    else:
+        (out / part.format(name)).write_bytes(b"half")
+    assert mine() == 0
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_what_is_complete_stays_as_it_is(photographs, tmp_path, capsys):
+    assert mine() == 0
+    before = tree(tmp_path / "out")
+    shutil.rmtree(photographs)
+    assert mine() == 0
+    assert "out is complete already: 18 patches" in capsys.readouterr().out
+    assert tree(tmp_path / "out") == before
+
+
+def test_other_settings_are_refused_and_named(photographs, tmp_path, capsys):
+    assert mine("mining.threshold=0.05") == 0
+    assert mine("mining.threshold=0.1", "patch_size=4") == 2
+    said = capsys.readouterr().err
+    assert "out was begun with other settings: mining.threshold was 0.05 and is 0.1, patch_size was 8" in said
+
+
+def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path, capsys):
+    for mistake in ("data.root=nowhere", "mining.threshold=2", "patch_size=0", "splits=[dev]", "format=jpg", "seed=-1"):
+        assert mine(mistake) == 2
+        assert not (tmp_path / "out").exists(), mistake
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert mine() == 0
+
+
+def test_a_folder_with_something_else_is_left_alone(photographs, tmp_path, capsys):
+    make_photographs(tmp_path / "others", 2)
+    assert mine("output=others") == 2
+    assert "others holds 0.png already: give output=DIR" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "others").iterdir()) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("output", ["photographs", "photographs/patches"])
+def test_patches_are_not_put_among_the_pictures(photographs, output, capsys):
+    """The next command would take them for pictures."""
+    assert mine(f"output={output}") == 2
+    assert f"output={output} lies inside data.root=photographs" in capsys.readouterr().err
+    assert len(list(photographs.iterdir())) == 6
+
+
+def test_pictures_that_cannot_be_used_are_named_together(photographs, tmp_path, capsys):
+    (photographs / "2.png").write_bytes(b"")
+    write_picture(photographs / "5.png", np.zeros((12, 40, 3), np.uint8))
+    assert mine() == 2
+    said = capsys.readouterr().err
+    assert "2 of 6 pictures cannot be used: " in said
+    assert "2.png is empty" in said
+    assert "5.png: 40x12 pixels are too few for 16x16" in said
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert mine("checks=skip") == 0
+    assert "2 of 6 pictures cannot be used" in capsys.readouterr().out
+    assert {row["name"][0] for row in manifest(tmp_path / "out")} == set("0134")
+
+
+def test_a_mended_picture_is_mined_by_the_same_command(photographs, tmp_path):
+    whole = (photographs / "2.png").read_bytes()
+    assert mine("output=whole") == 0
+    (photographs / "2.png").write_bytes(whole[:100])
+    assert mine() == 2
+    (photographs / "2.png").write_bytes(whole)
+    assert mine() == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_the_sheet_goes_from_flat_to_rough(photographs, tmp_path):
+    assert mine("patches_per_image=20", "data.val_fraction=0", "data.test_fraction=0", "splits=[train]") == 0
+    assert read_rgb(tmp_path / "out" / "contact_sheet.png").shape[1] > 8 * 128
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["patches_per_image"] == 20
+
+
+class Deadly(BicubicDegradation):
+    def __call__(self, hr, scale, recipe=None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def miner(photographs, tmp_path, degradation=None, size=8):
+    pictures = [("train", ImageFile(path.stem, path)) for path in sorted(photographs.iterdir())]
+    tools = (Mining(), degradation or BicubicDegradation(), 1)
+    return PictureMiner(pictures, tmp_path / "out", tmp_path / "results", 2, size, 3, *tools)
+
+
+def test_a_killed_worker_is_an_error(photographs, tmp_path):
+    with pytest.raises(FacehallError, match=r"a worker process was killed.*the same command goes on"):
+        mine_module._run(miner(photographs, tmp_path, Deadly()), workers=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_disk_that_refuses_is_an_error(tmp_path, workers):
+    folder = tmp_path / "noise"
+    write_picture(folder / "a.png", np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))  # as if there were room for no more
+    try:
+        with pytest.raises(FacehallError, match=r"0\.png cannot be written: File too large\. What is stored is whole"):
+            mine_module._run(miner(folder, tmp_path, size=64), workers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_corners_are_different_and_as_many_as_there_are():
+    lr = np.random.default_rng(0).integers(0, 256, (10, 9, 3), dtype=np.uint8)
+    corners = draw_corners(lr, 8, 100, Mining(), np.random.default_rng(0))
+    assert {(corner.top, corner.left) for corner in corners} == {(i, j) for i in range(3) for j in range(2)}
+    assert len(corners) == 6
+    assert len(draw_corners(lr, 8, 4, Mining(), np.random.default_rng(0))) == 4
+
+
+def test_a_group_shares_its_budget():
+    """As in training: where nothing is rough enough, the first patch of each group spends all of it."""
+    lr = np.zeros((20, 20, 3), np.uint8)
+    mining = Mining(threshold=0.1, max_threshold=0.5, max_rejections=2, group=3)
+    corners = draw_corners(lr, 8, 7, mining, np.random.default_rng(0))
+    assert [corner.rejections for corner in corners] == [6, 0, 0, 6, 0, 0, 6]
+
+
+def test_a_picture_with_little_to_mine_gives_what_it_has():
+    """All but one corner are flat, and no flat one is ever taken: the search for a second one has an end."""
+    lr = np.zeros((20, 20, 3), np.uint8)
+    lr[0, 0] = 255
+    mining = Mining(threshold=0.05, max_threshold=0.5, max_rejections=10**6)
+    corners = draw_corners(lr, 16, 20, mining, np.random.default_rng(0))
+    assert [(corner.top, corner.left) for corner in corners] == [(0, 0)]

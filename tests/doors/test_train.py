@@ -1,0 +1,153 @@
+"""Whole trainings, small: what they leave, that they resume exactly, that every experiment file runs."""
+
+import csv
+import json
+
+import pytest
+import torch
+from small import LIGHT, TINY, make_photographs
+
+from facehall.config.build import conf_dir
+from facehall.errors import FacehallError
+from facehall.imaging import read_rgb
+from facehall.models.weights import load_generator, read_metadata
+from facehall.train import train
+
+EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+SHORT = [
+    "curriculum.psnr_steps=4",
+    "curriculum.gan_steps=4",
+    "curriculum.ramp_steps=2",
+    "patches.steps_per_epoch=2",
+]
+
+
+@pytest.fixture
+def run(compose_config, tmp_path):
+    """Train experiment=esrgan_vgg16s, tiny, in a folder of its own."""
+
+    def start(*overrides, folder="run"):
+        base = ["experiment=esrgan_vgg16s", *TINY, *SHORT, f"run_dir={tmp_path / folder}"]
+        return train(compose_config("train", *base, *overrides))
+
+    return start
+
+
+def test_a_run_folder_holds_everything(run, pretrained):
+    result = run()
+    folder = result.run_dir
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {
+        "config.yaml",
+        "metrics.csv",
+        "curves.png",
+        "samples.png",
+        "summary.json",
+        "checkpoints/last.ckpt",
+        "weights/generator.safetensors",
+        "weights/generator_ema.safetensors",
+        "weights/generator_psnr.safetensors",
+    } <= files
+    assert any(name.startswith("wandb/offline-run") for name in files)
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["step"], row["phase"]) for row in rows] == [
+        ("1", "2", "psnr"),
+        ("2", "4", "psnr"),
+        ("3", "6", "gan"),
+        ("4", "8", "gan"),
+    ]
+    for name in ("psnr", "ssim", "lpips", "bicubic_psnr", "bicubic_ssim", "bicubic_lpips"):
+        assert float(rows[-1][f"val/{name}"]) > 0
+    for name in ("pixel", "perceptual", "adversarial", "discriminator", "D(real)", "D(fake)"):
+        assert float(rows[-1][f"train/{name}"]) >= 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["steps"] == 8
+    assert summary["end_of_gan_phase"]["psnr"] == pytest.approx(float(rows[-1]["val/psnr"]), abs=1e-4)
+    assert summary["bicubic"]["lpips"] == pytest.approx(float(rows[0]["val/bicubic_lpips"]), abs=1e-4)
+    assert read_rgb(folder / "samples.png").shape[1] > 4 * 200
+    assert read_metadata(folder / "weights" / "generator_psnr.safetensors")["step"] == "4"
+
+
+def test_exported_weights_are_the_averaged_generator(run):
+    result = run(*LIGHT)
+    lr = torch.rand(1, 3, 8, 8)
+    exported = load_generator(result.run_dir / "weights" / "generator_ema.safetensors")
+    live = load_generator(result.run_dir / "weights" / "generator.safetensors")
+    module = result.training.module
+    with torch.no_grad():
+        assert torch.allclose(exported(lr), module(lr), atol=1e-6)  # files hold rows, trainings channels last
+        assert torch.allclose(live(lr), module.generator.eval()(lr), atol=1e-6)
+        assert not torch.equal(exported(lr), live(lr))
+
+
+def test_a_training_starts_from_a_weights_file(run, capsys):
+    first = run(*LIGHT)
+    weights = first.run_dir / "weights" / "generator_ema.safetensors"
+    run(*LIGHT, f"init='{weights}'", "optimizer.generator.lr=0.0", folder="second")
+    started = load_generator(first.run_dir.parent / "second" / "weights" / "generator_ema.safetensors")
+    for name, tensor in load_generator(weights).state_dict().items():
+        assert torch.equal(tensor, started.state_dict()[name]), name
+    assert f"starts from    {weights}" in capsys.readouterr().out
+    with pytest.raises(FacehallError, match="weights of another network"):
+        run(*LIGHT, f"init='{weights}'", "generator.growth=8", folder="third")
+
+
+def test_an_epoch_is_trained_to_its_end_and_said_before(run, capsys, tmp_path):
+    run(*LIGHT, "patches.steps_per_epoch=3")
+    assert "4 for PSNR, then 4 with the whole objective; 9 in all, to the end of epoch 3" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["steps"] == 9
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 3])
+def test_resumed_equals_uninterrupted(run, interrupted_after):
+    whole = run(*LIGHT)
+    run(*LIGHT, f"trainer.max_epochs={interrupted_after}", folder="parts")
+    resumed = run(*LIGHT, f"resume={whole.run_dir.parent / 'parts'}", folder="parts")
+    ours, theirs = resumed.training.module, whole.training.module
+    assert ours.generator_step == theirs.generator_step == 8
+    for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b), name
+    for a, b in zip(resumed.training.trainer.optimizers, whole.training.trainer.optimizers, strict=True):
+        assert a.param_groups[0]["lr"] == b.param_groups[0]["lr"]
+        for mine, other in zip(a.state.values(), b.state.values(), strict=True):
+            assert all(torch.equal(mine[key], other[key]) for key in mine)
+    assert (resumed.run_dir / "metrics.csv").read_text() == (whole.run_dir / "metrics.csv").read_text()
+
+
+def test_checkpoints_hold_no_pickled_code(run):
+    result = run(*LIGHT)
+    checkpoint = torch.load(result.run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["generator_step"] == 8
+    assert not any("perceptual" in key or "protocol" in key for key in checkpoint["state_dict"])
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_path, pretrained, experiment):
+    small = ["patches.batch_size=1", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path}"]
+    if experiment.startswith("release"):  # its faces are the user's
+        small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
+    result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
+    assert result.training.module.generator_step == 4
+    assert result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # as it begins
+
+
+def test_wrong_network_in_a_checkpoint_is_one_paragraph(run):
+    first = run(*LIGHT, "trainer.max_epochs=1")
+    with pytest.raises(FacehallError, match=r"another network.*generator"):
+        run(*LIGHT, "generator.growth=8", f"resume={first.run_dir}")
+
+
+def test_nothing_to_resume_is_one_paragraph(run, tmp_path):
+    with pytest.raises(FacehallError, match=r"resume=.*does not exist"):
+        run(*LIGHT, f"resume={tmp_path / 'nowhere'}")
+
+
+def test_what_assembly_refuses_is_one_paragraph(run):
+    with pytest.raises(FacehallError, match=r"accumulate=3 does not divide patches\.steps_per_epoch=2"):
+        run(*LIGHT, "training.accumulate=3")
+    with pytest.raises(FacehallError, match=r"training\.accumulate is a number of batches"):
+        run(*LIGHT, "training.accumulate=-1")
+    with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
+        run(*LIGHT, "loss.psnr.pixel=0")

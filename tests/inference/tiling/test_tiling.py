@@ -1,0 +1,220 @@
+"""Tiles: the same picture as the whole, whatever its size and the tiles', and smaller ones where memory runs out."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import tiny_generator
+
+from facehall.data import SampleSource
+from facehall.errors import FacehallError
+from facehall.imaging import read_rgb, to_tensor
+from facehall.inference.tiling.receptive_field import measured_reach, overlap, reach
+from facehall.inference.tiling.tiler import LEAST_TILE, Tiler, TileTooLargeError
+from facehall.inference.tiling.tiles import grid
+from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
+
+CPU = torch.device("cpu")
+TINY = tiny_generator(2)
+SIDES = st.integers(1, 64)
+
+
+def whole(generator, lr):
+    with torch.no_grad():
+        return generator(lr[None])[0].clamp(0, 1)
+
+
+@cache
+def context(generator):
+    return overlap(generator, CPU)
+
+
+def tiled(generator, lr, tile, network=None):
+    tiler = Tiler(generator, network or generator, CPU, tile)
+    tiler.overlap = context(generator)
+    height, width = lr.shape[-2:]
+    sr = torch.full((3, height * generator.scale, width * generator.scale), torch.nan)
+    s = generator.scale
+    for top, bottom, left, right, part in tiler.tiles(height, width, lambda rows, columns: lr[None, :, rows, columns]):
+        sr[:, top * s : bottom * s, left * s : right * s] = part
+    return sr
+
+
+@pytest.fixture(scope="module")
+def deep():
+    """Four RRDBs whose features matter: its reach is far wider than what counts."""
+    torch.manual_seed(0)
+    generator = MultiScaleRRDB(4, features=8, growth=4, stage_features=8, stage_growth=4, carry=2)
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if "rdb" in name and name.endswith("weight"):
+                parameter.mul_(10)  # as He initialisation has it, a tenth of which the trunk starts with
+        for stage in generator.stages:
+            torch.nn.init.normal_(stage.head.weight, std=0.05)
+    return generator.eval()
+
+
+@given(height=SIDES, width=SIDES, tile=st.integers(8, 64))
+@settings(max_examples=50, deadline=None)
+def test_tiled_is_whole(height, width, tile):
+    lr = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height * width))
+    torch.testing.assert_close(tiled(TINY, lr, tile), whole(TINY, lr), atol=1e-5, rtol=0)
+
+
+@given(height=SIDES, width=SIDES, tile=st.integers(8, 48), seed=st.integers(0, 99))
+@settings(max_examples=15, deadline=None)
+def test_tiled_is_whole_with_less_context_than_a_deep_network_reaches(deep, height, width, tile, seed):
+    photograph = to_tensor(read_rgb(SampleSource().split("train")[seed % 8].hr))
+    top, left = seed, 2 * seed
+    lr = photograph[:, top : top + height, left : left + width]
+    torch.testing.assert_close(tiled(deep, lr, tile), whole(deep, lr), atol=1 / 255, rtol=0)
+
+
+def test_a_deep_networks_overlap_is_less_than_its_reach(deep):
+    assert reach(deep) == 66
+    assert 0 < context(deep) < 66
+
+
+def test_without_context_seams_show(deep):
+    lr = torch.rand(3, 48, 48, generator=torch.Generator().manual_seed(0))
+    tiler = Tiler(deep, deep, CPU, 24)
+    tiler.overlap = 0
+    part = next(tiler.tiles(48, 48, lambda rows, columns: lr[None, :, rows, columns]))
+    assert (part.sr - whole(deep, lr)[:, : 4 * part.bottom, : 4 * part.right]).abs().max() > 4 / 255
+
+
+def expected_reach(generator):
+    """By arithmetic: from each phase of the output back through the layers, convolutions and upsamplings."""
+    convs = {
+        MultiScaleRRDB: lambda a: [1, *[1] * (a["blocks"] * a["dense_blocks"] * (a["convs"] + 1)), 1],
+        RRDBNet: lambda a: [1, *[1] * (a["blocks"] * 3 * 5), 1],
+        SRResNet3: lambda a: [1, *[1] * (3 * a["blocks"])],
+    }[type(generator)](generator.arguments)
+    layers = [("conv", radius) for radius in convs]
+    if isinstance(generator, MultiScaleRRDB):
+        for i, factor in enumerate(generator.factors):
+            layers += [("conv", 1), ("up", factor), *[("conv", 1)] * 3]
+            layers += [("conv", 1)] if i == len(generator.factors) - 1 else []
+    elif isinstance(generator, RRDBNet):
+        layers += [("up", 2), ("conv", 1), ("up", 2), ("conv", 1), ("conv", 1), ("conv", 1)]
+    else:
+        layers += [("conv", 1), ("up", 2)] * int(np.log2(generator.scale)) + [("conv", 1)]
+    farthest = 0
+    for phase in range(generator.scale):
+        first = last = 100 * generator.scale + phase
+        for kind, number in reversed(layers):
+            first, last = (first - number, last + number) if kind == "conv" else (first // number, last // number)
+        farthest = max(farthest, 100 - first, last - 100)
+    return farthest
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        MultiScaleRRDB(4, features=4, growth=2, stage_features=4, stage_growth=2, carry=2),
+        MultiScaleRRDB(8, blocks=1, features=4, growth=2, stage_features=4, stage_growth=2, carry=2),
+        MultiScaleRRDB(3, blocks=2, dense_blocks=2, features=4, growth=2, stage_features=4, stage_growth=2, carry=2),
+        RRDBNet(3, 4, 2),
+        SRResNet3(4, blocks=3, features=4),
+        SRResNet3(2, blocks=1, features=4),
+    ],
+    ids=lambda generator: f"{type(generator).__name__}x{generator.scale}",
+)
+def test_the_reach_is_what_arithmetic_says(generator):
+    assert reach(generator.eval()) == expected_reach(generator)
+
+
+def test_the_measured_reach_sees_each_side():
+    """A network that looks one way only, 20 pixels far."""
+    for turns in range(4):
+
+        def looks(lr, turns=turns):
+            turned = torch.rot90(lr, turns, (-2, -1))
+            far = torch.nn.functional.pad(turned, (0, 0, 20, 0))[..., : turned.shape[-2], :]
+            return torch.rot90(far, -turns, (-2, -1))
+
+        assert measured_reach(looks, 1, CPU, 1000) == 20
+
+
+@given(height=st.integers(1, 400), width=st.integers(1, 400), tile=st.integers(1, 90), margin=st.integers(0, 70))
+@settings(max_examples=200, deadline=None)
+def test_a_grid_covers_the_picture_once_by_tiles_of_one_shape(height, width, tile, margin):
+    cut = grid(height, width, tile, margin)
+    for length, spans in ((height, cut.rows), (width, cut.columns)):
+        assert [span.start for span in spans] == [0, *(span.stop for span in spans[:-1])]
+        assert spans[-1].stop == length
+        assert len({span.outer.stop - span.outer.start for span in spans}) == 1
+        for span in spans:
+            assert max(0, span.outer.start) <= max(0, span.start - margin) <= span.start < span.stop
+            assert min(length, span.stop + margin) <= span.outer.stop <= length
+    rows, columns = cut.rows[0].outer, cut.columns[0].outer
+    assert rows.stop * columns.stop <= (tile + 2 * margin) ** 2
+
+
+def refusing(most, calls=None):
+    """The tiny network, for which memory really is refused beyond so many pixels."""
+
+    def network(lr):
+        if lr.shape[-2] * lr.shape[-1] > most:
+            torch.empty(10**15)
+        if calls is not None:
+            calls.append(lr.shape[-2] * lr.shape[-1])
+        with torch.no_grad():
+            return TINY(lr)
+
+    return network
+
+
+@pytest.mark.parametrize("tile", ["auto", 64])
+def test_the_tile_is_halved_where_memory_runs_out_and_it_is_said(capsys, tile):
+    lr = torch.rand(3, 70, 60)
+    calls = []
+    sr = tiled(TINY, lr, tile, refusing(1700, calls))
+    torch.testing.assert_close(sr, whole(TINY, lr), atol=1e-5, rtol=0)
+    said = capsys.readouterr().err
+    assert "too little memory for tiles of" in said
+    assert "going on with" in said
+    assert len(calls) > 3
+
+
+def test_memory_that_runs_out_midway_does_not_undo_what_is_done():
+    lr = torch.rand(3, 80, 30)
+    seen = []
+
+    def network(part):
+        seen.append(tuple(part.shape[-2:]))
+        if len(seen) == 3:
+            torch.empty(10**15)
+        with torch.no_grad():
+            return TINY(part)
+
+    tiler = Tiler(TINY, network, CPU, 24)
+    tiler.overlap = 8
+    parts = list(tiler.tiles(80, 30, lambda rows, columns: lr[None, :, rows, columns]))
+    assert all(part.left == 0 and part.right == 30 for part in parts)  # full rows: none is computed twice
+    edges = [0, *(part.bottom for part in parts)]
+    assert [part.top for part in parts] == edges[:-1]
+    assert edges[-1] == 80
+    torch.testing.assert_close(torch.cat([part.sr for part in parts], 1), whole(TINY, lr), atol=1e-5, rtol=0)
+
+
+def test_no_tile_fits():
+    with pytest.raises(TileTooLargeError, match=rf"even for tiles of (\d|1[0-{2 * LEAST_TILE - 11}]) pixels"):
+        tiled(TINY, torch.rand(3, 40, 40), "auto", refusing(0))
+
+
+def test_other_errors_are_not_taken_for_it():
+    def broken(lr):
+        raise RuntimeError("sizes do not fit")
+
+    with pytest.raises(RuntimeError, match="sizes do not fit"):
+        tiled(TINY, torch.rand(3, 4, 4), "auto", broken)
+
+
+@pytest.mark.parametrize("tile", [0, -1, "abc", True, 1.5])
+def test_tiles_that_cannot_be(tile):
+    with pytest.raises(FacehallError, match=f"tile={tile}"):
+        Tiler(TINY, TINY, CPU, tile)

@@ -1,0 +1,60 @@
+"""The lock file: exclusive, given up with its holder, and gone at the end."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from facehall.errors import FacehallError
+from facehall.io.locking import file_lock
+
+# Adds one to a number in a file, slowly; without the lock the processes would read the same number.
+ADD_ONE = """
+import pathlib, sys, time
+from facehall.io.locking import file_lock
+folder = pathlib.Path(sys.argv[1])
+for _ in range(10):
+    with file_lock(folder / ".lock"):
+        value = int((folder / "value").read_text())
+        time.sleep(0.01)
+        (folder / "value").write_text(str(value + 1))
+"""
+
+
+def test_exclusive_between_processes(tmp_path):
+    (tmp_path / "value").write_text("0")
+    command = [sys.executable, "-c", ADD_ONE, str(tmp_path)]
+    for process in [subprocess.Popen(command) for _ in range(2)]:
+        assert process.wait(60) == 0
+    assert (tmp_path / "value").read_text() == "20"
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_waiting_is_announced_and_ends(tmp_path):
+    announced = []
+    path = tmp_path / ".lock"
+    second = file_lock(path, timeout=0.3, on_wait=lambda: announced.append(1))
+    with file_lock(path), pytest.raises(FacehallError, match=r"Another process has held .*\.lock"), second:
+        pytest.fail("two holders")
+    assert announced == [1]
+
+
+def test_dead_holder_leaves_no_lock(tmp_path):
+    code = (
+        "import os, pathlib, sys\n"
+        "from facehall.io.locking import file_lock\n"
+        "with file_lock(pathlib.Path(sys.argv[1])): os._exit(1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / ".lock")], check=False).returncode == 1
+    assert (tmp_path / ".lock").exists()
+    start = time.monotonic()
+    with file_lock(tmp_path / ".lock"):
+        assert time.monotonic() - start < 1
+
+
+def test_released_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="inside"), file_lock(tmp_path / ".lock"):
+        raise ValueError("inside")
+    with file_lock(tmp_path / ".lock", timeout=0):
+        assert True

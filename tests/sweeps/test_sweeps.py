@@ -1,0 +1,270 @@
+"""Sweeps: jobs apart from each other, what becomes of those that crash, and the table."""
+
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small import LIGHT, TINY, make_photographs, run_command
+
+from facehall import sweep, train
+from facehall.cli.hydra_app import JOB_OF_SWEEP
+from facehall.imaging import read_rgb
+from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
+from facehall.models.weights import read_metadata
+from facehall.sweeps.job import why
+from facehall.sweeps.launch import closing_lines
+from facehall.sweeps.record import Record, claim_folder, read_record, write_record
+from facehall.sweeps.scatter import pareto_front
+from facehall.sweeps.table import baselines, read_jobs, table, varied, write_report
+
+TWO_STEPS = [
+    "curriculum.psnr_steps=2",
+    "curriculum.gan_steps=0",
+    "curriculum.ramp_steps=0",
+    "patches.steps_per_epoch=2",
+]
+
+
+def installed(*plugins):
+    missing = [name for name in plugins if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)}: pip install 'facehall[sweeps]'")
+
+
+def make_job(sweep_folder, name, *overrides, status="finished", scale=4, bicubic=25.0, gan=None, **record):
+    """A job's folder as a training leaves it; `gan` is the PSNR and LPIPS at the end."""
+    folder = sweep_folder / name
+    folder.mkdir(parents=True)
+    write_record(folder, Record(["experiment=x", *overrides], status=status, **record))
+    if gan:
+        ends = {"psnr": (gan[0] + 1, gan[1] + 0.1), "gan": gan}
+        summary = {"scale": scale, "protocol": "RGB", "parameters": 1000, "steps": 8}
+        summary["bicubic"] = {"psnr": bicubic, "ssim": 0.7, "lpips": 0.4}
+        summary |= {f"end_of_{k}_phase": {"step": 8, "psnr": p, "ssim": 0.8, "lpips": q} for k, (p, q) in ends.items()}
+        (folder / "summary.json").write_text(json.dumps(summary))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Two jobs that finished, one that failed, one whose process is no more."""
+    make_job(tmp_path, "0", "g.growth=16", "seed=1", gan=(26.0, 0.2), seconds=90.0)
+    make_job(tmp_path, "1", "g.growth=16", "seed=2", gan=(25.5, 0.3))
+    make_job(tmp_path, "2", "g.growth=0", "seed=1", status="failed", error="no | growth")
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    make_job(tmp_path, "10", "g.growth=0", "seed=2", status="running", process=int(gone.stdout))
+    return tmp_path
+
+
+def test_the_table_has_bicubic_and_every_job(mixed):
+    jobs = write_report(mixed)
+    assert [job.name for job in jobs] == ["0", "1", "2", "10"]
+    assert varied(jobs) == ["g.growth", "seed"]
+    with (mixed / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["job"] for row in rows] == ["bicubic", "0", "1", "2", "10"]
+    assert [row["status"] for row in rows] == ["", "finished", "finished", "failed: no | growth", "lost"]
+    assert rows[0]["end_of_gan_phase.lpips"] == rows[0]["end_of_psnr_phase.lpips"] == "0.4"
+    assert (rows[1]["end_of_psnr_phase.psnr"], rows[1]["end_of_gan_phase.psnr"]) == ("27.0", "26.0")
+    assert (rows[1]["minutes"], rows[1]["steps"], rows[2]["seed"]) == ("1.5", "8", "2")
+    text = (mixed / "sweep.md").read_text()
+    assert "2 of 4 jobs finished; all of them: `experiment=x`" in text
+    lengths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(lengths) == 1
+    assert read_rgb(mixed / "sweep.png").std() > 0
+    assert "2 jobs finished, 1 failed, 1 not finished" in closing_lines(mixed, jobs)
+
+
+def test_a_baseline_for_every_scale(tmp_path):
+    make_job(tmp_path, "0", "scale=4", gan=(26.0, 0.2))
+    make_job(tmp_path, "1", "scale=8", gan=(22.0, 0.3), scale=8, bicubic=21.0)
+    make_job(tmp_path, "2", "scale=8", gan=(22.5, 0.3), scale=8, bicubic=21.0002)
+    labels = [(b.label, [job.name for job in b.jobs]) for b in baselines(read_jobs(tmp_path))]
+    assert labels == [("bicubic x4", ["0"]), ("bicubic x8", ["1", "2"])]
+    assert [row["job"] for row in table(read_jobs(tmp_path))[1]] == ["bicubic x4", "bicubic x8", "0", "1", "2"]
+
+
+def test_nothing_finished_leaves_a_table_without_a_picture(tmp_path):
+    make_job(tmp_path, "0", "seed=1", status="failed", error="no")
+    write_report(tmp_path)
+    assert "failed: no" in (tmp_path / "sweep.md").read_text()
+    assert not (tmp_path / "sweep.png").exists()
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))
+def test_nothing_beats_the_front_and_the_front_beats_the_rest(points):
+    front = pareto_front(points)
+    for index, point in enumerate(points):
+        beaten = any(p[0] >= point[0] and p[1] <= point[1] and p != point for p in points)
+        assert (index in front) != beaten
+    assert [points[i][0] for i in front] == sorted(points[i][0] for i in front)
+
+
+def test_the_command_tells_of_a_sweep_that_was_cut_off(mixed, monkeypatch, capsys):
+    monkeypatch.chdir(mixed)
+    assert run_command(sweep.main, f"folder={mixed}") == 0
+    assert "| 10 |" in capsys.readouterr().out
+    assert run_command(sweep.main) == 2
+    assert "runs/sweeps holds no sweep" in capsys.readouterr().err
+    assert run_command(sweep.main, f"folder={mixed / '0'}") == 2
+
+
+def test_the_same_overrides_get_the_same_folder_and_others_a_free_one(tmp_path):
+    folder, record = claim_folder(tmp_path / "0", ["a=1", "b=2"])
+    assert folder == tmp_path / "0"
+    assert claim_folder(tmp_path / "1", ["b=2", "a=1"])[0] == tmp_path / "1"  # job 0 still runs: this process lives
+    for name in ("0", "1"):
+        write_record(tmp_path / name, Record(record.overrides, status="finished", seconds=3.0))
+    folder, record = claim_folder(tmp_path / "7", ["b=2", "a=1"])
+    assert (folder, record.status, record.seconds) == (tmp_path / "0", "finished", 3.0)
+    assert claim_folder(tmp_path / "0", ["a=3"])[0] == tmp_path / "2"
+    assert claim_folder(tmp_path / "named", ["a=4"])[0] == tmp_path / "named"
+    assert claim_folder(tmp_path / "named", ["a=5"])[0] == tmp_path / "named-2"
+
+
+def test_jobs_share_the_machine(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert jobs_at_once() == min(cores(), 4)
+    assert threads_a_job(1) == cores()
+    assert threads_a_job(1000) == 1
+    with exclusive_gpu(tmp_path, 2) as gpu:
+        assert gpu is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert jobs_at_once() == 2
+    assert (gpus_a_job(1), gpus_a_job(2), gpus_a_job(4)) == (2.0, 1.0, 0.5)
+    with exclusive_gpu(tmp_path, 2) as first:
+        with exclusive_gpu(tmp_path, 2) as second:
+            assert (first, second) == ("4", "7")
+        with exclusive_gpu(tmp_path, 2) as again:
+            assert again == "7"
+    assert not list(tmp_path.iterdir())
+
+
+def test_why_a_job_failed_is_one_line():
+    assert why(-9, "") == "killed by SIGKILL (out of memory?)"
+    assert why(2, "epoch 1\n\nfacehall: no such\n") == "no such"
+    crash = "Traceback (most recent call last):\n  File x\n    code\nRuntimeError: first\nafterwards: noise\n"
+    assert why(1, f"epoch 1\n{crash}") == "RuntimeError: first"
+    assert why(3, "") == "ended with status 3"
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Sweep over tiny trainings in this process, each job in one of its own; the exit status."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(JOB_OF_SWEEP, raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    data = make_photographs(tmp_path / "photographs", 6)
+    common = ["experiment=psnr", *(option for option in TINY if "discriminator" not in option), *TWO_STEPS]
+    common += ["data=folder", f"data.root={data}", "hydra.sweep.dir=sweep"]
+
+    def run(*overrides, light=LIGHT):
+        return run_command(train.main, "-m", *common, *light, *overrides)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def when(condition, action):
+    """Do something as soon as a condition holds, beside the test."""
+
+    def watch():
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            if condition():
+                return action()
+            time.sleep(0.05)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def children(command_part):
+    """Processes of this one that have a text in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if command_part.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the job's process in /proc")
+def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
+    """One after another: a mistake, a kill -9, a job that finishes, a Ctrl-C; then the same command again."""
+    jobs = "patches.batch_size=0,2,3", "curriculum.psnr_steps=2"
+    killed = f"hydra.run.dir={tmp_path / 'sweep' / '1'}"
+    when(lambda: children(killed), lambda: [os.kill(process, signal.SIGKILL) for process in children(killed)])
+    with_wandb = [option for option in LIGHT if not option.startswith("logger")]
+    assert start(*jobs, light=with_wandb) == 2
+    assert "2 of 3 jobs failed" in capfd.readouterr().err
+    statuses = [job.status for job in read_jobs(tmp_path / "sweep")]
+    assert statuses[0] == "failed: patches: batch_size is at least 1, not 0."
+    assert statuses[1:] == ["failed: killed by SIGKILL (out of memory?)", "finished"]
+    assert "python -m facehall.train experiment=psnr" in (tmp_path / "sweep" / "0" / "error.txt").read_text()
+    assert list((tmp_path / "sweep" / "2" / "wandb").glob("offline-run-*"))
+    before = (tmp_path / "sweep" / "2" / "log.txt").read_bytes()
+
+    long = "curriculum.psnr_steps=2,1000000"
+    metrics = tmp_path / "sweep" / "3" / "metrics.csv"
+    when(metrics.is_file, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert start("patches.batch_size=3", long, "runtime.compile=false", light=with_wandb) == 130
+    assert [job.status for job in read_jobs(tmp_path / "sweep")][2:] == ["finished", "interrupted"]
+    assert (tmp_path / "sweep" / "2" / "log.txt").read_bytes() == before  # not run again
+    assert "| 3 |" in (tmp_path / "sweep" / "sweep.md").read_text()
+    assert not children(f"hydra.run.dir={tmp_path / 'sweep'}")
+
+
+@pytest.mark.slow
+@installed("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_optuna_sweeper")
+def test_optuna_searches_beside_a_job_that_fails(start, tmp_path):
+    drawn = ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.n_trials=4"]
+    options = ["search=optuna", "sweep=joblib", "sweep.jobs=2", "search.objective=psnr", *drawn]
+    failed = start(*options, "training.accumulate=choice(1,3)")  # 3 does not divide steps_per_epoch
+    jobs = {job.overrides["training.accumulate"]: job for job in read_jobs(tmp_path / "sweep")}
+    statuses = [job.record.status for job in read_jobs(tmp_path / "sweep")]
+    assert failed == statuses.count("failed")
+    assert set(statuses) == {"failed", "finished"}
+    assert jobs["1"].record.status == "finished"
+    assert "accumulate=3 does not divide" in jobs["3"].status
+    weights = tmp_path / "sweep" / jobs["1"].name / "weights" / "generator.safetensors"
+    assert read_metadata(weights)["step"] == "2"
+    best = (tmp_path / "sweep" / "optimization_results.yaml").read_text()
+    assert f"best_value: {jobs['1'].summary['end_of_psnr_phase']['psnr']}" in best
+    assert (tmp_path / "sweep" / "study.db").is_file()
+
+
+@pytest.mark.slow
+@installed("ray", "hydra_plugins.hydra_ray_launcher")
+def test_ray_runs_jobs_and_survives_one_that_fails(start, tmp_path):
+    import ray
+
+    try:
+        assert start("sweep=ray", "sweep.jobs=2", "patches.batch_size=0,2") == 1
+    finally:
+        ray.shutdown()
+    assert [job.record.status for job in read_jobs(tmp_path / "sweep")] == ["failed", "finished"]
+    assert read_record(tmp_path / "sweep" / "1").process != os.getpid()
+
+
+def test_a_plugin_that_is_not_there_is_one_paragraph(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(train.main, "-m", "experiment=psnr", "seed=1,2", "hydra/launcher=nowhere") == 2
+    assert "pip install 'facehall[sweeps]'" in capsys.readouterr().err
+
+
+def test_cfg_prints_what_would_run_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(train.main, "experiment=psnr", "--cfg", "job") == 0
+    assert "name: psnr" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()

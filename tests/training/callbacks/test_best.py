@@ -1,0 +1,99 @@
+"""Which epoch's weights are kept: the lowest LPIPS under a floor of PSNR."""
+
+import math
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from facehall.errors import FacehallError
+from facehall.models.weights import load_generator, read_metadata
+from facehall.training.callbacks import BestWeights
+
+
+def best_of(callback, table, psnr_epochs=1, begin=1):
+    """Show the callback (PSNR, LPIPS) of each epoch beside bicubic at 26 dB; the epochs that it took for the best."""
+    taken = []
+    for epoch, (psnr, lpips) in enumerate(table, start=begin):
+        values = {"val/psnr": psnr, "val/ssim": 0.7, "val/bicubic_psnr": 26.0}
+        values |= {} if lpips is None else {"val/lpips": lpips}
+        if callback.consider({"epoch": epoch, "step": 10 * epoch}, "psnr" if epoch <= psnr_epochs else "gan", values):
+            taken.append(epoch)
+    return taken
+
+
+def callback(tmp_path, **settings):
+    return BestWeights(tmp_path, "run", **settings)
+
+
+TABLE = [(27.0, 0.4), (26.5, 0.3), (25.8, 0.1), (26.2, 0.25), (26.1, 0.28)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "taken"),
+    [
+        ({}, [1, 2, 4]),
+        ({"margin": 0.3}, [1, 2, 3]),
+        ({"floor": "psnr_phase"}, [1]),
+        ({"floor": "psnr_phase", "margin": 0.6}, [1, 2]),
+        ({"floor": 26.15}, [1, 2, 4]),
+        ({"floor": None}, [1, 2, 3]),
+        ({"floor": 30.0}, []),
+    ],
+)
+def test_the_lowest_lpips_under_each_floor(tmp_path, settings, taken):
+    kept = callback(tmp_path, **settings)
+    assert best_of(kept, TABLE) == taken
+    assert (kept.best or {}).get("epoch") == (taken[-1] if taken else None)
+
+
+def test_without_lpips_the_highest_psnr(tmp_path):
+    assert best_of(callback(tmp_path), [(25.0, None), (26.5, None), (26.4, None), (27.0, None)]) == [2, 4]
+
+
+def test_the_floor_rises_with_the_first_phase(tmp_path):
+    kept = callback(tmp_path, floor="psnr_phase", margin=0.5)
+    assert best_of(kept, [(26.0, 0.30), (27.0, 0.35), (26.6, 0.2)], psnr_epochs=2) == [1, 2, 3]
+
+
+def test_what_is_not_a_number_is_never_the_best(tmp_path):
+    assert best_of(callback(tmp_path, floor=None), [(math.nan, 0.1), (27.0, math.nan), (27.0, 0.2)]) == [3]
+
+
+def test_the_choice_goes_on_after_a_resume(tmp_path):
+    whole, first, second = (callback(tmp_path, floor="psnr_phase", margin=0.6) for _ in range(3))
+    best_of(whole, TABLE)
+    best_of(first, TABLE[:2])
+    second.load_state_dict(first.state_dict())
+    best_of(second, TABLE[2:], begin=3)
+    assert second.best == whole.best
+
+
+def test_a_training_leaves_the_file_of_its_best_epoch(make_module, fit, tmp_path):
+    module = make_module(psnr_steps=9, gan_steps=0)
+    pairs = [{"lr": torch.rand(3, 16, 16), "hr": torch.rand(3, 32, 32), "name": str(i)} for i in range(2)]
+    module.val_dataloader = lambda: DataLoader(pairs)
+    kept = callback(tmp_path / "weights", floor=None)
+    fit(module, 2, max_epochs=3, callbacks=[kept])
+    metadata = read_metadata(kept.path)
+    assert metadata["step"] == str(kept.best["step"])
+    assert kept.best["step"] == 2 * kept.best["epoch"]
+    assert load_generator(kept.path).scale == 2
+    fresh = callback(tmp_path / "weights", floor=99.0)  # no epoch reaches it: what lay there was another run's
+    fit(module, 2, max_epochs=1, callbacks=[fresh])
+    assert fresh.best is None
+    assert not fresh.path.exists()
+
+
+def test_a_checkpoint_carried_elsewhere_begins_anew(make_module, fit, tmp_path):
+    kept = callback(tmp_path / "elsewhere")
+    kept.load_state_dict({"best": {"epoch": 1, "step": 10, "psnr": 99.0, "lpips": 0.0}, "psnr_phase": 27.0})
+    fit(make_module(psnr_steps=9, gan_steps=0), 1, callbacks=[kept])
+    assert kept.best is None
+
+
+def test_impossible_floors_are_refused(make_module, fit, tmp_path):
+    with pytest.raises(ValueError, match=r"floor is bicubic or psnr_phase.*'bicubik'"):
+        callback(tmp_path, floor="bicubik")
+    with pytest.raises(FacehallError, match=r"callbacks\.best\.floor=psnr_phase"):
+        fit(make_module(psnr_steps=0, gan_steps=9), 1, callbacks=[callback(tmp_path, floor="psnr_phase")])

@@ -1,0 +1,66 @@
+"""The files of a run folder, apart from a training."""
+
+import pytest
+import torch
+from small import Malicious
+
+from facehall.errors import FacehallError
+from facehall.imaging import read_rgb
+from facehall.training.callbacks.history import read_history, write_history
+from facehall.training.callbacks.samples import draw_panel
+from facehall.training.checkpointing.files import sound_checkpoint
+from facehall.training.curves import draw_curves
+
+
+def rows(lpips=True):
+    table = []
+    for epoch in range(1, 7):
+        row = {"epoch": epoch, "step": 10 * epoch, "phase": "psnr" if epoch < 4 else "gan"}
+        for name, value in (("psnr", 25 + epoch / 10), ("ssim", 0.7), ("lpips", 0.4 - epoch / 50)):
+            if name != "lpips" or lpips:
+                row |= {f"val/{name}": value, f"val/bicubic_{name}": 0.99 * value}
+        table.append(row)
+    return table
+
+
+def test_history_round_trip_with_columns_that_come_later(tmp_path):
+    table = [{"epoch": 1, "phase": "psnr", "a": 0.5}, {"epoch": 2, "phase": "gan", "a": 1e-7, "b": 2.0}]
+    write_history(tmp_path / "metrics.csv", table)
+    assert read_history(tmp_path / "metrics.csv") == table
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("lpips", [True, False])
+def test_curves_have_a_panel_per_measure(tmp_path, lpips):
+    draw_curves(rows(lpips), tmp_path / "curves.png")
+    height, width, _ = read_rgb(tmp_path / "curves.png").shape
+    assert width / height == pytest.approx((3 if lpips else 2) * 4.6 / 3.6, rel=0.01)
+
+
+def test_no_curves_without_validation(tmp_path):
+    draw_curves([{"epoch": 1, "step": 1, "phase": "psnr"}], tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_panels_show_lr_bicubic_sr_hr_with_their_decibels():
+    hr = torch.rand(3, 8, 8)
+    pictures, captions = draw_panel("face", torch.rand(3, 4, 4), hr, hr + 0.1, scale=2)
+    assert [picture.shape for picture in pictures] == [(4, 4, 3), (8, 8, 3), (8, 8, 3), (8, 8, 3)]
+    assert captions[0] == "face"
+    assert captions[2].endswith("dB")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+def test_unreadable_checkpoints_are_named(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(FacehallError, match="not a readable training checkpoint") as error:
+        sound_checkpoint(path, fall_back=True)
+    assert str(path) in str(error.value)
+
+
+def test_checkpoints_execute_nothing(tmp_path):
+    torch.save({"state_dict": Malicious(tmp_path / "executed")}, tmp_path / "last.ckpt")
+    with pytest.raises(FacehallError, match="not a readable"):
+        sound_checkpoint(tmp_path / "last.ckpt", fall_back=True)
+    assert not (tmp_path / "executed").exists()

@@ -1,0 +1,59 @@
+"""What is chosen for a machine, and that each choice can be overruled."""
+
+import os
+
+import pytest
+import torch
+
+from facehall.errors import FacehallError
+from facehall.training import performance
+
+
+def test_bfloat16_where_the_processor_multiplies_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    for supported, precision in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=supported: answer, raising=False)
+        choice = performance.choose_precision("auto", "cpu")
+        assert choice.value == precision
+        assert "bfloat16" in choice.reason
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert performance.choose_precision("auto", "cpu").value == "32-true"  # a torch that does not say
+    assert performance.choose_precision("auto", "mps").value == "32-true"
+
+
+def test_whatever_is_set_stays():
+    assert performance.choose_precision("64-true", "cpu").value == "64-true"
+    assert performance.choose_memory_format("contiguous", "cpu").value == "contiguous"
+    assert performance.choose_fused(False, "cpu").value is False
+    assert performance.choose_memory_format("auto", "cpu").value == "channels_last"
+    assert performance.choose_memory_format("auto", "mps").value == "contiguous"
+    assert performance.choose_fused("auto", "cpu").value is True
+    assert performance.choose_fused("auto", "mps").value is False
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(FacehallError, match=r"runtime\.memory_format=rows"):
+        performance.choose_memory_format("rows", "cpu")
+    with pytest.raises(FacehallError, match=r"runtime\.fused=yes"):
+        performance.choose_fused("yes", "cpu")
+    with pytest.raises(FacehallError, match=r"runtime\.threads=0"):
+        performance.choose_threads(0)
+
+
+def test_threads(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        assert performance.choose_threads(3).value == torch.get_num_threads() == 3
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)  # one core is what we may use
+        assert performance.choose_threads(None).value == torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_device_that_an_accelerator_comes_to(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [performance.device_type(name) for name in ("auto", "gpu", "cuda", "cpu")] == ["cuda", "cuda", "cuda", "cpu"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [performance.device_type(name) for name in ("auto", "cpu")] == ["cpu", "cpu"]
+    assert performance.device_type("gpu") == "cuda"  # Lightning will say that there is none
