@@ -105,8 +105,8 @@ def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy
             for note in facts["notes"]:
                 found.notes.setdefault(note, []).append(file.hr)
     _part_twins(found, prints)
-    for which in ("train", "val"):
-        _part_unlabelled(found, which, kinds)
+    _part_unlabelled(found, "train", kinds)
+    _part_unlabelled(found, "val", kinds)
     _judge(found, policy)
     return found
 
@@ -210,7 +210,7 @@ def _part_twins(found: Survey, prints: dict[Split, list[np.ndarray]]) -> None:
     found.files["train"] = [file for i, file in enumerate(found.files["train"]) if i not in twins]
 
 
-def _part_unlabelled(found: Survey, which: Literal["train", "val"], kinds: dict[ImageFile, frozenset[str]]) -> None:
+def _part_unlabelled(found: Survey, which: Split, kinds: dict[ImageFile, frozenset[str]]) -> None:
     """Take pictures out of a split that lack what others have: the samples of a batch hold the same things."""
     files = found.files[which]
     every = frozenset().union(*(kinds[file] for file in files))
