@@ -1,4 +1,4 @@
-"""A package outside facehall adds a generator, a loss, a measure, a source and a recipe, with no edit inside facehall."""
+"""A package outside facehall adds a generator, a loss, a measure, a source and a recipe; nothing inside is edited."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from facehall.models.generators import Generator
 from facehall.models.weights import load_generator
 from facehall.train import main as train
 
-PACKAGE = '''
+PACKAGE = """
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -51,7 +51,7 @@ class Sharpness(Judge):
 class Portraits:
     def split(self, which):
         return SampleSource().split(which)[:1]
-'''
+"""
 
 CONFIG = {
     "generator/sub_pixel.yaml": "_target_: my_sr.SubPixel\nscale: ${scale}\nfeatures: 4\n",

@@ -12,11 +12,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
-from facehall.imaging import downscale_bicubic, upscale_bicubic
+from facehall.imaging import upscale_bicubic
 from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.frozen import Frozen
 from facehall.models.generators import Generator
+from facehall.training.batches import at_scale, in_its_colour, network_input, seen_by_losses
 from facehall.training.curriculum import Curriculum, Phase
 from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import Buffers, FiniteGuard
@@ -133,11 +134,11 @@ class SuperResolution(L.LightningModule):
             set_phase_options(self.trainer.optimizers, self.curriculum, phase)
             self._phase = phase
         steps_now = (batch_idx + 1) % self.accumulate == 0
-        batch = self._at_scale({**batch, **self._images(batch)}, phase.scale)
+        batch = self._prepare(batch, phase)
         with span("generator forward"):
             # Once: the discriminator sees it detached, the generator's loss whole.
-            outputs = self.generator.outputs(batch["lr"], phase.scale)
-        outputs["sr"] = outputs["pyramid"][phase.scale or self.generator.scale]
+            outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)
+            outputs = seen_by_losses(outputs, phase.scale or self.generator.scale)
         if self.trains_discriminator:
             self._train_discriminator(outputs["sr"].detach(), batch, phase, steps_now)
         if "generator" in phase.trains:
@@ -148,14 +149,11 @@ class SuperResolution(L.LightningModule):
             for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
                 self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
-    def _images(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        return {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
-
-    def _at_scale(self, batch: dict[str, Any], scale: int | None) -> dict[str, Any]:
-        """The batch with HR reduced to the active scale."""
-        if scale is None or scale == self.generator.scale:
-            return batch
-        return {**batch, "hr": downscale_bicubic(batch["hr"], self.generator.scale // scale)}
+    def _prepare(self, batch: dict[str, Any], phase: Phase) -> dict[str, Any]:
+        """The batch as the networks take it, at the active scale."""
+        images = {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
+        scale = self.generator.scale
+        return at_scale(in_its_colour({**batch, **images}, self.generator), scale // (phase.scale or scale))
 
     def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, steps_now: bool) -> None:
         discriminator, hr = self.discriminator, batch["hr"]
