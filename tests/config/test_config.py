@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from facehall.cli.hydra_app import PATH_KEYS, quote_paths
+from facehall.cli.overrides import PATH_KEYS, quote_paths
 from facehall.config import build as config
 from facehall.config.build import build, conf_dir
 from facehall.data import FolderSource
