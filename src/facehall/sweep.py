@@ -10,7 +10,8 @@ from facehall.cli.hydra_app import entry_point
 from facehall.errors import FacehallError
 from facehall.io.logs import say
 from facehall.sweeps.record import RECORD
-from facehall.sweeps.table import Job, markdown, write_report
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import Job, markdown
 from facehall.training.runs import shown
 
 

@@ -23,8 +23,9 @@ from facehall.models.weights import read_metadata
 from facehall.sweeps.job import JOB_OF_SWEEP, why
 from facehall.sweeps.launch import closing_lines
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
+from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front
-from facehall.sweeps.table import baselines, read_jobs, table, varied, write_report
+from facehall.sweeps.table import baselines, read_jobs, table, varied
 
 TWO_STEPS = [
     "curriculum.psnr_steps=2",

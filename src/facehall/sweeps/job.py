@@ -24,7 +24,8 @@ from facehall.io.atomic import write_text
 from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
 from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
-from facehall.sweeps.table import last_phase, write_report
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import last_phase
 from facehall.training.runs import LAST_CHECKPOINT
 
 MODULE = "facehall.train"

@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 
 from facehall.io.logs import say
 from facehall.io.machine import show_gpus
-from facehall.sweeps.table import Job, read_jobs, write_report
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import Job, read_jobs
 from facehall.training.runs import shown
 
 MOST_FAILED = 101  # as an exit status; GNU parallel's convention
