@@ -51,7 +51,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if not self.passes_on or "_ARGCOMPLETE" in os.environ:  # the shell's completion looks into the parsing
             return super().parse_known_args(args, namespace)
-        own, overrides = [], []
+        own: list[str] = []
+        overrides: list[str] = []
         for argument in args:
             (own if argument in ("-h", "--help", *QUIET, *VERBOSE) else overrides).append(argument)
         options, _ = super().parse_known_args(own, namespace)
