@@ -3,14 +3,13 @@
 One thread, batch 8, x4, patches of the sample photographs; both forms get the same recipes in turns, so that a busy
 machine hurts both alike; medians. `levels`: mean difference of the two forms in 8-bit levels.
 
-python experiments/degradation/measure.py [DEVICE]
+python experiments/degradation/measure.py [--device cuda]
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -19,6 +18,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from facehall.cli.experiments import experiment_parser
 from facehall.config.build import build, conf_dir
 from facehall.data import SampleSource
 from facehall.data.degradations import Degradation
@@ -31,7 +31,9 @@ REPEATS = {96: 31, 512: 11}
 
 def main() -> None:
     torch.set_num_threads(1)
-    device = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
+    parser = experiment_parser(__doc__)
+    parser.add_argument("--device", default="cpu", help="on which the batches are degraded (cpu)")
+    device = torch.device(parser.parse_args().device)
     pictures = [read_rgb(file.hr) for file in SampleSource().split("train")]
     rows = []
     for option in sorted((conf_dir() / "degradation").glob("*.yaml")):

@@ -19,6 +19,7 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.errors import FacehallError
 from facehall.imaging import crop_to_multiple, downscale_bicubic, list_images, quantize, read_rgb, to_tensor
@@ -61,12 +62,11 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("backends.csv"))
     parser.add_argument("--weights", type=Path, required=True, help="of the default x4 generator")
     parser.add_argument("--pictures", type=Path, help="HR pictures to measure the PSNR loss on; the samples without")
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("backends.csv"))
     return parser.parse_args()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
+from facehall.cli.experiments import add_overrides, experiment_parser
 from facehall.config.assembly import assemble
 from facehall.config.build import conf_dir
 from facehall.config.resolvers import register_resolvers
@@ -25,6 +25,9 @@ ROUNDS = 7
 
 
 def main() -> None:
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
+    add_overrides(parser)
+    options = parser.parse_args()
     register_resolvers()
     quieten()
     rows = []
@@ -32,7 +35,7 @@ def main() -> None:
         overrides = ["experiment=esrgan_vgg16s", "logger=none", "metrics.lpips=none", f"run_dir={folder}"]
         overrides.append("patches.steps_per_epoch=100000")
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = compose("train", overrides=[*overrides, *sys.argv[1:]])
+            cfg = compose("train", overrides=[*overrides, *options.overrides])
         training = assemble(cfg)
         batches = iter(training.datamodule.train_dataloader())
         module = training.module
@@ -42,7 +45,7 @@ def main() -> None:
         for phase in ("psnr", "gan"):
             rows.append(row(phase, module, optimizers, batches, cfg.patches.batch_size))
             print(rows[-1], flush=True)
-    with Path(__file__).with_name("results.csv").open("w", newline="") as out:
+    with options.results.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

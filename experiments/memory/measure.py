@@ -9,7 +9,6 @@ its own events, in one more process. Writes results.csv beside this file.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import multiprocessing
@@ -25,6 +24,7 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from facehall.cli.experiments import experiment_parser
 from facehall.io.progress import progress_bar
 from facehall.models.generators import RRDBNet
 
@@ -92,7 +92,7 @@ def open_process(target: Callable[..., None], way: tuple[str, str], threads: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import (
     BicubicDegradation,
     DiskStore,
@@ -86,10 +87,9 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
     parser.add_argument("--root", type=Path, help="a folder of pictures; the sample photographs without")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
     return parser.parse_args()
 
 

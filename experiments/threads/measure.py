@@ -10,7 +10,6 @@ cuda.csv too.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import multiprocessing
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from facehall.cli.experiments import experiment_parser
 from facehall.io.progress import progress_bar
 from facehall.models.generators import MultiScaleRRDB
 
@@ -200,7 +200,7 @@ def write(table: list[dict], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--side", type=int, default=24, help="of the LR patches, in pixels")

@@ -17,6 +17,7 @@ from facehall.imaging import read_picture
 from facehall.inference import Predictor
 from facehall.inference.picker import pick_weights
 from facehall.io.atomic import write_text
+from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 from facehall.training.runs import shown
 
@@ -69,7 +70,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     )
     write_report(evaluation, output)
     print(evaluation.text())
-    print(f"Table, measures of every image and comparison sheets are in {shown(output)}.")
+    say(f"Table, measures of every image and comparison sheets are in {shown(output)}.")
     return evaluation
 
 

@@ -16,6 +16,7 @@ from facehall.cli.hydra_app import entry_point
 from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
 from facehall.io.atomic import no_room, remove_partials, write_text
+from facehall.io.logs import say
 from facehall.training.checkpointing.files import check_checkpoint, sound_checkpoint
 from facehall.training.loggers import finish_wandb
 from facehall.training.quiet import quieten
@@ -58,7 +59,7 @@ def train(cfg: DictConfig) -> Result:
             remove_partials(run_dir)  # of a run that was killed
             (run_dir / SUMMARY).unlink(missing_ok=True)
             write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            print(opening_lines(training, checkpoint), flush=True)
+            say(opening_lines(training, checkpoint))
         started = time.monotonic()
         try:
             training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
@@ -67,7 +68,7 @@ def train(cfg: DictConfig) -> Result:
         metrics = summarise(training, seconds=time.monotonic() - started)
         if training.trainer.is_global_zero:
             write_text(run_dir / SUMMARY, json.dumps(metrics, indent=2) + "\n")
-            print(closing_lines(run_dir, metrics), flush=True)
+            say(closing_lines(run_dir, metrics))
     return Result(metrics, training, run_dir)
 
 

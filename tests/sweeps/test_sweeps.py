@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from small import LIGHT, TINY, make_photographs, run_command
 
 from facehall import sweep, train
-from facehall.cli.hydra_app import JOB_OF_SWEEP
 from facehall.imaging import read_rgb
 from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
 from facehall.models.weights import read_metadata
-from facehall.sweeps.job import why
+from facehall.sweeps.job import JOB_OF_SWEEP, why
 from facehall.sweeps.launch import closing_lines
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
+from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front
-from facehall.sweeps.table import baselines, read_jobs, table, varied, write_report
+from facehall.sweeps.table import baselines, read_jobs, table, varied
 
 TWO_STEPS = [
     "curriculum.psnr.steps=2",

@@ -274,15 +274,15 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_serves(checkpoints, capsys):
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_serves(checkpoints, caplog):
     last, previous = checkpoints / "last.ckpt", checkpoints / "previous.ckpt"
     assert sound_checkpoint(last, fall_back=True) == last
-    assert not capsys.readouterr().err
+    assert not caplog.text
     damage(last)
     with pytest.raises(FacehallError, match="the checksum of"):
         sound_checkpoint(last, fall_back=False)
     assert sound_checkpoint(last, fall_back=True) == previous
-    assert "last.ckpt is damaged (the checksum of" in capsys.readouterr().err
+    assert "last.ckpt is damaged (the checksum of" in caplog.text
     write_checkpoint(last, {"state_dict": {}})  # the damaged one does not take the sound one's place
     assert sound_checkpoint(previous, fall_back=True) == previous
     assert (checkpoints / "damaged.ckpt").is_file()

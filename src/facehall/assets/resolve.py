@@ -16,6 +16,7 @@ unfit file in a cache is passed over, and mentioned if nothing else is found.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from facehall.assets.mirror import REQUIREMENT, fetch_sdist, read_sdist
 from facehall.assets.registry import ASSETS, Asset, get_asset
@@ -31,6 +31,8 @@ from facehall.assets.weights_file import check_weights, read_pth, write_weights
 from facehall.errors import FacehallError
 from facehall.io.download import download, file_sha256
 from facehall.io.locking import file_lock
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is another place to ask after it
 
@@ -258,4 +260,4 @@ def _ways_out(asset: Asset, tried: dict[str, str]) -> str:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    _log.info("%s", text)

@@ -21,9 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import FacehallError
 from facehall.io.atomic import write_text
+from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
 from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
-from facehall.sweeps.table import last_phase, write_report
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import last_phase
 from facehall.training.runs import LAST_CHECKPOINT
 
 MODULE = "facehall.train"
@@ -68,7 +70,7 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
             record = replace(record, seconds=round(record.seconds + time.monotonic() - started, 1))
             write_record(folder, record)
             write_report(folder.parent)
-        print(f"job {folder.name}: {_outcome(folder, record.error, record.seconds)}", flush=True)
+        say(f"job {folder.name}: {_outcome(folder, record.error, record.seconds)}")
     names = OmegaConf.select(cfg, "search.objective")
     return None if names is None else _objective(folder, names, finished=record.status == "finished")
 

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from facehall.io.logs import say
 from facehall.io.machine import show_gpus
-from facehall.sweeps.table import Job, read_jobs, write_report
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import Job, read_jobs
 from facehall.training.runs import shown
 
 MOST_FAILED = 101  # as an exit status; GNU parallel's convention
@@ -54,7 +56,7 @@ def run_sweep(multirun: Callable[[], object]) -> None:
     finally:
         if SweepFolder.current is not None and (jobs := read_jobs(SweepFolder.current)):
             write_report(SweepFolder.current)
-            print(closing_lines(SweepFolder.current, jobs), flush=True)
+            say(closing_lines(SweepFolder.current, jobs))
     if failed := [job for job in jobs if job.record.status == "failed"]:
         errors = dict.fromkeys(job.record.error for job in failed)
         reasons = "".join(f"\n  {error}" for error in errors)

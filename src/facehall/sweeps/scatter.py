@@ -10,12 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facehall.io.atomic import replacing
+from facehall.sweeps.table import Job, baselines, last_phase, phases, varied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from facehall.sweeps.table import Job
 
 INK = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
 LONGEST = 44  # characters of a label
@@ -48,8 +48,6 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     Returns:
         whether there was anything to draw: jobs that measured PSNR and LPIPS.
     """
-    from facehall.sweeps.table import baselines, last_phase, phases
-
     groups = []
     for baseline in baselines(jobs):
         drawn = [job for job in baseline.jobs if {"psnr", "lpips"} <= last_phase(job.summary).keys()]
@@ -103,8 +101,6 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
 
 def _label(job: Job, jobs: Sequence[Job]) -> str:
     """The overrides that tell the job apart, without the path to their keys; its number where there are none."""
-    from facehall.sweeps.table import varied
-
     parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied(jobs) if key in job.overrides]
     text = " ".join(parts) or f"job {job.name}"
     return text if len(text) <= LONGEST else f"{job.name}: {text[: LONGEST - len(job.name) - 3]}…"

@@ -1,14 +1,12 @@
-"""sweep.csv, sweep.md and sweep.png: every job of a sweep beside bicubic."""
+"""The table of a sweep: every job beside bicubic."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facehall.io.atomic import replacing, write_text
 from facehall.sweeps.record import RECORD, Record, read_record, read_summary
 
 MEASURES = ("psnr", "ssim", "lpips")
@@ -120,29 +118,6 @@ def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
 
 def _measures(ends: Mapping[str, Mapping[str, float]]) -> Row:
     return {f"{end}.{name}": values[name] for end, values in ends.items() for name in MEASURES if name in values}
-
-
-def write_report(sweep: Path) -> list[Job]:
-    """Write sweep.csv, sweep.md and, once there is something to draw, sweep.png, each whole or not at all.
-
-    Args:
-        sweep: the folder of a sweep, whose sub-folders are its jobs.
-
-    Returns:
-        the jobs.
-    """
-    from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
-
-    sweep = sweep.absolute()  # its last two parts are its name
-    jobs = read_jobs(sweep)
-    columns, rows = table(jobs)
-    with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    drawn = draw_scatter(jobs, sweep / "sweep.png")
-    write_text(sweep / "sweep.md", markdown(sweep, jobs, picture=drawn))
-    return jobs
 
 
 def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:

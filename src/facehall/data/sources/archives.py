@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from facehall.io.locking import file_lock
 from facehall.io.partial import Partial
 from facehall.io.progress import progress_bar
 from facehall.io.transfer import UnreachableError
+
+_log = logging.getLogger(__name__)
 
 DOWNLOADS = "downloads"
 """Below the root: archives while they are needed."""
@@ -190,4 +192,4 @@ def _there(target: Path) -> int:
 
 
 def _tell(text: str) -> None:
-    print(f"facehall: {text}", file=sys.stderr, flush=True)
+    _log.info("%s", text)

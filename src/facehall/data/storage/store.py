@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -19,6 +19,8 @@ from facehall.assets import cache_dir
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
 from facehall.io.locking import file_lock
+
+_log = logging.getLogger(__name__)
 
 Make = Callable[[], np.ndarray]
 
@@ -146,7 +148,7 @@ class DiskStore:
             yield
 
     def _tell(self) -> None:
-        print(f"facehall: another process decodes pictures into {self.root}: waiting.", file=sys.stderr, flush=True)
+        _log.info("another process decodes pictures into %s: waiting.", self.root)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
