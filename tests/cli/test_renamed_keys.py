@@ -29,7 +29,7 @@ def told(*arguments):
         ("loss=esrgan", "'losses=[charbonnier,vgg16s,ragan]'"),
         ("loss=paper", "'losses=[mse,vgg16s,vanilla]'"),
         ("perceptual=lpips", "'losses=[charbonnier,lpips,ragan]'"),
-        ("perceptual=none", "'losses=[charbonnier,ragan]'"),
+        ("perceptual=none", "losses.perceptual=null"),
         ("loss.gan.adversarial=0.01", "curriculum.gan.weights.adversarial=0.01"),
         ("loss.psnr.pixel=1,2", "curriculum.psnr.weights.pixel=1,2"),
         ("++loss.pixel.eps=1e-3", "++losses.pixel.eps=1e-3"),

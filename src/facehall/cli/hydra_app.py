@@ -21,6 +21,7 @@ from facehall.cli.errors import complain, config_mistake, original_text
 from facehall.cli.overrides import is_multirun, quote_paths
 from facehall.cli.renamed_keys import refuse_old_arguments, refuse_old_keys
 from facehall.config.build import conf_dir, open_value
+from facehall.config.plugins import import_plugins
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import INTERRUPTED, FacehallError, Stopped
 from facehall.io.logs import configure
@@ -59,6 +60,7 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
             def job(cfg: DictConfig) -> Any:
                 try:
                     refuse_old_keys(cfg)
+                    import_plugins(cfg.get("plugins") or ())
                     return work(cfg)
                 except (FacehallError, OmegaConfBaseException) as error:
                     if in_multirun():

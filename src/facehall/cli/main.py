@@ -14,6 +14,7 @@ from pathlib import Path
 
 from facehall import __version__
 from facehall.cli.parser import LAYOUT, Command, Parser, add_level
+from facehall.config.plugins import import_plugins
 from facehall.errors import INTERRUPTED, USER_MISTAKE, FacehallError
 from facehall.io.logs import configure
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(_names_first(sys.argv[1:] if arguments is None else arguments))
     try:
         configure(getattr(options, "level", None))
+        import_plugins()  # those of the environment; a config names its own
         status = options.work(options)
     except FacehallError as error:
         _log.debug("the whole error:", exc_info=True)

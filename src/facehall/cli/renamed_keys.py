@@ -21,7 +21,7 @@ RENAMED: Mapping[str, str] = {
     "loss=esrgan_vanilla": "losses=[charbonnier,vgg16s,vanilla]",
     "loss=esrgan_hinge": "losses=[charbonnier,vgg16s,hinge]",
     "loss=paper": "losses=[mse,vgg16s,vanilla]",
-    "perceptual=none": "losses=[charbonnier,ragan]",
+    "perceptual=none": "losses.perceptual=null",
     "perceptual=*": "losses=[charbonnier,*,ragan]",
     "loss.psnr.*": "curriculum.psnr.weights.*",
     "loss.gan.*": "curriculum.gan.weights.*",
