@@ -1,7 +1,7 @@
 """Pretrained weights that always resolve: found on this machine, or fetched and checked."""
 
 from facehall.assets.registry import ASSETS, Asset, get_asset
-from facehall.assets.resolve import Located, WeightsNotFoundError, cache_dir, is_offline, locate, resolve
+from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline, locate, resolve
 from facehall.assets.weights_file import read_weights
 from facehall.io.download import download, file_sha256
 
@@ -10,7 +10,6 @@ __all__ = [
     "Asset",
     "Located",
     "WeightsNotFoundError",
-    "cache_dir",
     "download",
     "file_sha256",
     "get_asset",

@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from facehall.assets import cache_dir
 from facehall.data.storage.shard_files import INDEX, Chunk, ShardItem, check_litdata, read_index, read_item
 from facehall.errors import FacehallError
+from facehall.io.cache import cache_dir
 from facehall.io.locking import file_lock
 
 FETCHING = "facehall fetches ahead"

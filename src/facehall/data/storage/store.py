@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facehall.assets import cache_dir
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
+from facehall.io.cache import cache_dir
 from facehall.io.locking import file_lock
 
 Make = Callable[[], np.ndarray]

@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from facehall.assets.resolve import cache_dir
 from facehall.errors import FacehallError
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends import onnxruntime as _onnxruntime
@@ -27,6 +26,7 @@ from facehall.inference.backends.bf16 import bf16, native
 from facehall.inference.backends.compiled import compiled
 from facehall.inference.backends.eager import channels_last, eager
 from facehall.io.atomic import write_text
+from facehall.io.cache import cache_dir
 from facehall.models.generators import Generator
 
 BUILDERS: dict[str, Callable[[Generator, torch.device], Backend]] = {
