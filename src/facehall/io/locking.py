@@ -13,12 +13,12 @@ from facehall.errors import FacehallError
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What file systems without locks answer, some network file systems among them."""
-_POLL = 0.2
-"""Seconds between two attempts."""
 
 
 @contextmanager
-def file_lock(path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def file_lock(
+    path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None, poll: float = 0.2
+) -> Iterator[None]:
     """Hold an exclusive lock on `path` (created, and removed at the end) while the block runs.
 
     The operating system drops the lock when its holder dies, so no stale lock is left; the file itself stays then. On a
@@ -28,13 +28,14 @@ def file_lock(path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] |
         path: the lock file; its folder must exist and be writable.
         timeout: seconds to wait for another holder before giving up.
         on_wait: called once if there is another holder.
+        poll: seconds between two attempts.
 
     Raises:
         FacehallError: the other holder did not finish in time.
         OSError: the file cannot be written.
 
     """
-    lock = FileLock(path, poll_interval=_POLL, fallback_to_soft=False)
+    lock = FileLock(path, poll_interval=poll, fallback_to_soft=False)
     held = True
     try:
         _acquire(lock, timeout, on_wait)
