@@ -3,15 +3,12 @@
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline, locate, resolve
 from facehall.assets.weights_file import read_weights
-from facehall.io.download import download, file_sha256
 
 __all__ = [
     "ASSETS",
     "Asset",
     "Located",
     "WeightsNotFoundError",
-    "download",
-    "file_sha256",
     "get_asset",
     "is_offline",
     "locate",

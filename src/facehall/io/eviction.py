@@ -53,10 +53,6 @@ class LRU(Generic[Key, Value]):
         self._values[key] = value
         self._used += size
 
-    def clear(self) -> None:
-        self._values.clear()
-        self._used = 0.0
-
     def __contains__(self, key: Key) -> bool:
         return key in self._values
 
