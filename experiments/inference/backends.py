@@ -9,6 +9,7 @@ import argparse
 import csv
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -25,6 +26,7 @@ from facehall.errors import FacehallError
 from facehall.imaging import crop_to_multiple, downscale_bicubic, list_images, quantize, read_rgb, to_tensor
 from facehall.inference.backends import build
 from facehall.inference.backends.choice import parity
+from facehall.io.timing import interleaved, ratio
 from facehall.models.weights import load_generator
 
 BACKENDS = ("eager", "channels_last", "bf16", "compiled", "onnxruntime", "openvino", "openvino_bf16")
@@ -100,21 +102,15 @@ def agreement(backends: dict, folder: Path | None, scale: int, most: int = 8, si
 
 
 def speed(backends: dict, side: int, rounds: int, built: dict[str, float], truth: dict[str, dict]) -> list[dict]:
-    """By turns; the ratio is the median of each round's, so that what disturbs a round disturbs both."""
+    """Interleaved; the ratio is the median of the rounds' ratios."""
     lr = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    seconds: dict[str, list[float]] = {name: [] for name in backends}
-    for turn in range(rounds + 1):
-        for name, backend in backends.items():
-            started = time.perf_counter()
-            backend(lr)
-            if turn:  # the first allocates and plans
-                seconds[name].append(time.perf_counter() - started)
+    seconds = interleaved({name: partial(backend, lr) for name, backend in backends.items()}, rounds)
     return [
         {
             "input": side,
             "backend": name,
             "seconds": round(statistics.median(times), 3),
-            "ratio": round(statistics.median(e / t for e, t in zip(seconds["eager"], times, strict=True)), 2),
+            "ratio": round(ratio(seconds["eager"], times), 2),
             "build_s": round(built[name], 1),
             **truth[name],
         }

@@ -14,10 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, read_picture, upscale_bicubic, write_picture
+from facehall.imaging import Picture, as_picture, read_picture, to_levels, to_tensor, upscale_bicubic, write_picture
 from facehall.imaging.exif import sized_exif
-from facehall.imaging.levels import as_picture, from_levels, to_levels
-from facehall.imaging.png import write_png_rows
+from facehall.imaging.png import write_png
 from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_mixed
@@ -165,7 +164,7 @@ class Predictor:
         height, width = picture.rgb.shape[:2]
         colours = 1 if picture.grey else 3
         strip = np.empty(0)
-        for tile in self._tiler.tiles(height, width, lambda rows, columns: from_levels(picture.rgb[rows, columns])):
+        for tile in self._tiler.tiles(height, width, lambda rows, columns: to_tensor(picture.rgb[rows, columns])[None]):
             if tile.left == 0:
                 shape = (
                     (tile.bottom - tile.top) * self.scale,
@@ -213,7 +212,7 @@ class Predictor:
             exif = sized_exif(picture.exif, width, height) if picture.exif else None
             compression = options.get("compression", 6)
             strips = self.strips(picture, advance)
-            write_png_rows(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
+            write_png(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
@@ -244,7 +243,7 @@ class Predictor:
 
     def _enlarge_alpha(self, alpha: np.ndarray, top: int, bottom: int) -> np.ndarray:
         first = max(0, top - CONTEXT)
-        levels = from_levels(alpha[first : bottom + CONTEXT, :, None])[0]
+        levels = to_tensor(alpha[first : bottom + CONTEXT, :, None])
         enlarged = upscale_bicubic(levels, self.scale)[:, self._large(top - first, bottom - first)]
         return to_levels(enlarged, alpha.dtype)[..., 0]
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from facehall.errors import FacehallError
-from facehall.imaging.arrays import crop_to_multiple, quantize
-from facehall.imaging.bicubic import downscale_bicubic, upscale_bicubic
+from facehall.imaging.bicubic import crop_to_multiple, downscale_bicubic, upscale_bicubic
 from facehall.imaging.colour import rgb_to_y
+from facehall.imaging.levels import quantize
 from facehall.metrics.psnr import psnr
 from facehall.metrics.ssim import ssim
 

@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facehall.assets import download
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
-from facehall.io.download import check_address, matches
+from facehall.io.download import check_address, download, matches
 from facehall.io.locking import file_lock
 from facehall.io.partial import Partial
 from facehall.io.progress import progress_bar
