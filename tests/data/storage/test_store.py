@@ -139,7 +139,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     build(whole)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from test_store import build; build(sys.argv[2])"
-    command = [sys.executable, "-c", code, str(Path(__file__).parents[2] / "support"), str(killed)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(killed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if int(line) == 7:
