@@ -58,8 +58,8 @@ def config_mistake(error: HydraException, config_name: str) -> str:
             known |= _groups(config_name)
         siblings = _nearest(key.rsplit(".", 1)[-1], known - {"hydra", "_target_"}, "Its siblings")
         return f"there is no key {key!r} in the config.{siblings}"
-    group = re.search(r"Could not (?:override|find) '([\w/]+)'", str(error))
-    if group and (advice := renamed_group(group[1].partition("/")[0])):
+    absent = re.search(r"Could not (?:override|find) '([\w/]+)'", str(error))
+    if absent and (advice := renamed_group(absent[1].partition("/")[0])):
         return f"{str(error).splitlines()[0]} {advice}"
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     text = re.sub(
