@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from facehall.cli.experiments import experiment_parser
-from facehall.data.degradations.jpeg import compress
+from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.steps import Sizes
 from facehall.imaging import (
     comparison_sheet,
     downscale_bicubic,
@@ -35,7 +37,9 @@ def panels(path: Path, size: int, predictors: list[Predictor], quality: int | No
     scale = predictors[0].scale
     lr = quantize(downscale_bicubic(hr, scale))
     if quality is not None:
-        lr = compress(lr[None], [quality])[0]
+        side = (lr.shape[1], lr.shape[2])
+        stored = Jpeg(quality).apply(lr.permute(1, 2, 0).numpy(), Sizes(side, side))
+        lr = torch.from_numpy(stored).permute(2, 0, 1)
     images = [lr, upscale_bicubic(lr, scale), *(predictor.super_resolve(lr) for predictor in predictors), hr]
     return [to_uint8(image) for image in images]
 

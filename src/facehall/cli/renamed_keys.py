@@ -38,7 +38,10 @@ RENAMED: Mapping[str, str] = {
 """Old -> new. KEY stands for that key with any value, GROUP=OPTION for that choice; * is any text, the same in both.
 The first entry that fits counts."""
 
-REMOVED: Mapping[str, str] = {}
+REMOVED: Mapping[str, str] = {
+    "patches.degrade_on": "this key was removed: random degradations always run in the loader.",
+    "generator.execution=streams": "streams were removed, as they never ran; give in_turn, threads or grouped.",
+}
 """Old, as above -> a sentence: why it is gone, or what to do instead."""
 
 
