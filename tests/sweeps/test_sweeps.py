@@ -20,6 +20,8 @@ from facehall import sweep, train
 from facehall.cli.hydra_app import JOB_OF_SWEEP
 from facehall.imaging import read_rgb
 from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
+from facehall.metrics.judges import JUDGES
+from facehall.metrics.measures import to_json
 from facehall.models.weights import read_metadata
 from facehall.sweeps.job import why
 from facehall.sweeps.launch import closing_lines
@@ -48,6 +50,7 @@ def make_job(sweep_folder, name, *overrides, status="finished", scale=4, bicubic
     if gan:
         ends = {"psnr": (gan[0] + 1, gan[1] + 0.1), "gan": gan}
         summary = {"scale": scale, "protocol": "RGB", "parameters": 1000, "steps": 8}
+        summary["measures"] = to_json(JUDGES[name].measure for name in ("psnr", "ssim", "lpips"))
         summary["bicubic"] = {"psnr": bicubic, "ssim": 0.7, "lpips": 0.4}
         summary |= {f"end_of_{k}_phase": {"step": 8, "psnr": p, "ssim": 0.8, "lpips": q} for k, (p, q) in ends.items()}
         (folder / "summary.json").write_text(json.dumps(summary))

@@ -22,6 +22,7 @@ from facehall.config.resolvers import register_resolvers
 from facehall.errors import FacehallError
 from facehall.io.atomic import write_text
 from facehall.io.machine import exclusive_gpu
+from facehall.metrics.measures import from_json, headlines
 from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
 from facehall.sweeps.table import last_phase, write_report
 from facehall.training.runs import LAST_CHECKPOINT
@@ -163,8 +164,9 @@ def why(status: int, said: str) -> str:
 def _outcome(folder: Path, error: str, seconds: float) -> str:
     if error:
         return f"failed: {error} ({folder / ERROR})"
-    measures = last_phase(read_summary(folder))
-    values = "  ".join(f"{name.upper()} {measures[name]:.4f}" for name in ("psnr", "ssim", "lpips") if name in measures)
+    summary = read_summary(folder)
+    found, declared = last_phase(summary), headlines(from_json(summary.get("measures", {})))
+    values = "  ".join(f"{each.label} {found[each.name]:.4f}" for each in declared if each.name in found)
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 
 
