@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,11 @@ from small import run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation.report import WIDTH, Evaluation, Measured, worst, write_report
+from facehall.evaluation.measured import Measured, MeasuredSet, worst
+from facehall.evaluation.report import WIDTH, Compared, Evaluation, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
-from facehall.metrics import Protocol, make_lr
+from facehall.metrics import Judge, Measure, Protocol, make_lr
+from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
 from facehall.models.weights import save_generator
 
 CHEAP = ["metrics.lpips=none", "repeats=1"]
@@ -105,7 +106,13 @@ def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
 
 def test_the_worst_are_those_of_the_highest_lpips():
     images = [Measured(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
-    assert worst(images) == [1, 0]
+    assert worst(images, Protocol(4, [PSNR(), Distance()]), "model") == [1, 0]
+
+
+class Distance(Judge):
+    """In the place of LPIPS, which would need its weights."""
+
+    measure = Measure("lpips", "LPIPS", "lower", perceptual=True)
 
 
 def test_single_channel_files_are_measured_as_such(run, tmp_path):
@@ -164,7 +171,7 @@ def test_the_fidelity_knob_is_measured(run, photographs, tmp_path):
 def test_costs_are_of_a_picture_of_bounded_size(run, photographs, monkeypatch):
     assert run("data=images", f"data.root={photographs}").costs["input"] == "32x32"
     whole = run("data=images", f"data.root={photographs}").rows()[1]["gmacs"]
-    monkeypatch.setattr("facehall.evaluation.report.LARGEST_TIMED", 16)
+    monkeypatch.setattr("facehall.evaluation.costs.LARGEST_TIMED", 16)
     tiled = run("data=images", f"data.root={photographs}")
     assert tiled.costs["input"] == "16x16"
     assert tiled.rows()[1]["gmacs"] == pytest.approx(whole / 4)
@@ -181,9 +188,9 @@ def big_evaluation(psnr=31.4159) -> Evaluation:
     measures = {"psnr": psnr, "ssim": 0.91234, "psnr_y": 32.1, "ssim_y": 0.9, "lpips": 0.1234}
     costs = {"parameters": 16_697_987, "gmacs": 1176.6123, "ms_per_image": 12345.678, "peak_mib": 12345.6}
     return Evaluation(
-        Path("runs/a/weights/generator_ema.safetensors"),
-        Protocol(4).description,
-        [Measured("a", {"bicubic": measures, "model": measures})],
+        [Compared("bicubic"), Compared("model", "runs/a/weights/generator_ema.safetensors")],
+        Protocol(4, [PSNR(), SSIM(), LumaPSNR(), LumaSSIM(), Distance()]),
+        [MeasuredSet("a", [Measured("a", {"bicubic": measures, "model": measures})])],
         {"bicubic": costs, "model": costs, "input": "256x256", "device": "NVIDIA H100 80GB HBM3"},
     )
 

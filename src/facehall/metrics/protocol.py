@@ -14,7 +14,7 @@ from facehall.imaging.arrays import crop_to_multiple, quantize
 from facehall.imaging.bicubic import downscale_bicubic, upscale_bicubic
 from facehall.metrics.judges.base import Judge
 from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
-from facehall.metrics.measures import Measure
+from facehall.metrics.measures import Measure, ranking
 from facehall.metrics.views import PROVIDED, Views
 
 
@@ -136,6 +136,11 @@ class Protocol(nn.Module):
     def names(self) -> tuple[str, ...]:
         """The names of the measures, in the order of the table."""
         return tuple(measure.name for measure in self.measures)
+
+    @property
+    def ranking(self) -> Measure:
+        """The measure that ranks weights and pictures; see `facehall.metrics.measures.ranking`."""
+        return ranking(self.measures)
 
     @property
     def widths(self) -> dict[str, int]:

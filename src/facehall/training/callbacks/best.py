@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from facehall.errors import FacehallError
 from facehall.metrics import Measure, Protocol
-from facehall.metrics.measures import headlines, ranking
+from facehall.metrics.measures import headlines
 from facehall.models.weights import save_generator
 from facehall.training.module import SuperResolution
 
@@ -120,7 +120,7 @@ class BestWeights(L.Callback):
                     f"callbacks.best.{key}={name}: the validation does not measure it, but {', '.join(measures)}. Add "
                     f"it to metrics.measures, or choose another{' (or floor=null)' if key == 'floor_measure' else ''}."
                 )
-        ranked = ranking(protocol.measures) if self.measure is None else measures[self.measure]
+        ranked = protocol.ranking if self.measure is None else measures[self.measure]
         return ranked, None if self.floor is None else measures[self.floor_measure]
 
     def _passes(self, found: Mapping[str, Any], values: Mapping[str, float], limited: Measure | None) -> bool:
