@@ -50,9 +50,10 @@ def _whole(name: str, given: Any) -> Any:
     if option not in options:
         raise FacehallError(f"sets.{name}.data={option}: there is no such option. Options: {', '.join(options)}.")
     whole = OmegaConf.load(conf_dir() / "data" / f"{option}.yaml")
-    unknown = [str(key) for key in settings if key not in whole]
+    known = [str(key) for key in whole]  # `in whole` denies what is ???
+    unknown = [str(key) for key in settings if key not in known]
     if unknown:
-        keys = ", ".join(str(key) for key in whole if key != "_target_")
+        keys = ", ".join(key for key in known if key != "_target_")
         raise FacehallError(f"sets.{name}: data={option} has no key {unknown[0]!r}, but {keys}.")
     try:
         return OmegaConf.merge(whole, settings)
