@@ -21,7 +21,7 @@ from facehall.cli.hydra_app import JOB_OF_SWEEP
 from facehall.imaging import read_rgb
 from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
 from facehall.metrics.judges import JUDGES
-from facehall.metrics.measures import to_json
+from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
 from facehall.sweeps.job import why
 from facehall.sweeps.launch import closing_lines
@@ -93,6 +93,31 @@ def test_a_baseline_for_every_scale(tmp_path):
     labels = [(b.label, [job.name for job in b.jobs]) for b in baselines(read_jobs(tmp_path))]
     assert labels == [("bicubic x4", ["0"]), ("bicubic x8", ["1", "2"])]
     assert [row["job"] for row in table(read_jobs(tmp_path))[1]] == ["bicubic x4", "bicubic x8", "0", "1", "2"]
+
+
+def test_summaries_of_older_versions_declare_no_measures(mixed):
+    for path in mixed.glob("*/summary.json"):
+        summary = json.loads(path.read_text())
+        del summary["measures"]
+        path.write_text(json.dumps(summary))
+    write_report(mixed)
+    assert "LPIPS, gan phase" in (mixed / "sweep.md").read_text()
+    assert (mixed / "sweep.png").is_file()
+
+
+def test_a_measure_from_outside_has_its_column_without_its_package(mixed):
+    for path in mixed.glob("*/summary.json"):
+        summary = json.loads(path.read_text())
+        summary["measures"] |= to_json([Measure("nme", "NME", "lower", ".1f", "%")])
+        for end in ("end_of_psnr_phase", "end_of_gan_phase", "bicubic"):
+            summary[end]["nme"] = 3.14
+        path.write_text(json.dumps(summary))
+    write_report(mixed)
+    text = (mixed / "sweep.md").read_text()
+    assert "NME, gan phase" in text
+    assert "| 3.1 |" in text
+    with (mixed / "sweep.csv").open() as file:
+        assert next(csv.DictReader(file))["end_of_gan_phase.nme"] == "3.14"
 
 
 def test_nothing_finished_leaves_a_table_without_a_picture(tmp_path):

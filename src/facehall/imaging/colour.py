@@ -32,9 +32,10 @@ def rgb_to_ycbcr(images: Tensor) -> Tensor:
 
     Y is in [16, 235] / 255, exactly `rgb_to_y`; Cb and Cr are in [16, 240] / 255.
     """
+    red, green, blue = images.unbind(dim=-3)
     chroma = [
-        (offset + sum(weight * channel for weight, channel in zip(row, images.unbind(dim=-3), strict=True))) / 255.0
-        for row, offset in zip(_TO_YCBCR[1:], _OFFSETS[1:], strict=True)
+        (offset + r * red + g * green + b * blue) / 255.0
+        for (r, g, b), offset in zip(_TO_YCBCR[1:], _OFFSETS[1:], strict=True)
     ]
     return torch.cat((rgb_to_y(images), torch.stack(chroma, dim=-3)), dim=-3)
 

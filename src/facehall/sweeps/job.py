@@ -22,8 +22,8 @@ from facehall.config.resolvers import register_resolvers
 from facehall.errors import FacehallError
 from facehall.io.atomic import write_text
 from facehall.io.machine import exclusive_gpu
-from facehall.metrics.measures import from_json, headlines
-from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
+from facehall.metrics.measures import headlines
+from facehall.sweeps.record import SUMMARY, claim_folder, declared_measures, read_summary, write_record
 from facehall.sweeps.table import last_phase, write_report
 from facehall.training.runs import LAST_CHECKPOINT
 
@@ -165,7 +165,7 @@ def _outcome(folder: Path, error: str, seconds: float) -> str:
     if error:
         return f"failed: {error} ({folder / ERROR})"
     summary = read_summary(folder)
-    found, declared = last_phase(summary), headlines(from_json(summary.get("measures", {})))
+    found, declared = last_phase(summary), headlines(declared_measures(summary))
     values = "  ".join(f"{each.label} {found[each.name]:.4f}" for each in declared if each.name in found)
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 

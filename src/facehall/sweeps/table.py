@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from facehall.io.atomic import replacing, write_text
-from facehall.metrics.measures import Measure, from_json, headlines
-from facehall.sweeps.record import RECORD, Record, read_record, read_summary
+from facehall.metrics.measures import Measure, headlines
+from facehall.sweeps.record import RECORD, Record, declared_measures, read_record, read_summary
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ def last_phase(summary: Mapping[str, Any]) -> Mapping[str, float]:
 
 def measures(jobs: Iterable[Job]) -> list[Measure]:
     """The headline measures of all jobs, as their summaries declare them."""
-    found = {measure.name: measure for job in jobs for measure in from_json(job.summary.get("measures", {}))}
+    found = {measure.name: measure for job in jobs for measure in declared_measures(job.summary)}
     return headlines(found.values())
 
 

@@ -20,12 +20,23 @@ class Upscaler(Protocol):
         network: what parameters and multiply-accumulates are counted on; None where there is no network.
     """
 
-    name: str
-    scale: int
-    origin: str
-    backend: str
-    trained_on: tuple[str, ...]
-    network: nn.Module | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def origin(self) -> str: ...
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def trained_on(self) -> tuple[str, ...]: ...
+
+    @property
+    def network(self) -> nn.Module | None: ...
 
     def upscale(self, lr: Tensor) -> Tensor:
         """(3, h, w) in [0, 1], of any size -> (3, s h, s w)."""

@@ -290,7 +290,8 @@ class SuperResolution(L.LightningModule):
 
     def _log_means(self, stage: str) -> None:
         # A rank without an image has no means yet, but must take part in gathering them.
-        first, values = self.protocol.names[0], {}
+        first = self.protocol.names[0]
+        values: dict[str, Tensor] = {}
         for prefix in ("", "bicubic_"):
             means = {name: self._means(prefix, name) for name in self.protocol.names}
             found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}

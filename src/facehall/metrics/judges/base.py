@@ -15,6 +15,10 @@ class Judge(nn.Module):
     A subclass sets `measure` and defines `forward`; keyword arguments of its constructor are its settings in the
     config. In a user's own package nothing else is needed: ``metrics.measures: [psnr, {_target_: mypkg.Sharpness}]``.
 
+    `forward` takes what `measure.needs` names, in that order, tensors of (B, …) or lists of B, and returns (B,), a
+    value per image. For a measure that is not the mean of its images' values it returns (B, K) statistics instead, K as
+    `statistics` says, and `figure` turns their mean over the images into the value.
+
     Attributes:
         measure: the declaration.
         statistics: K, how many numbers `forward` gives per image.
@@ -22,14 +26,6 @@ class Judge(nn.Module):
 
     measure: ClassVar[Measure]
     statistics: ClassVar[int] = 1
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """What `measure.needs` names, each (B, …) -> (B,), a value per image.
-
-        A measure that is not the mean of its images' values returns (B, K) statistics instead, K as `statistics` says,
-        and turns their mean over the images into its value by `figure`.
-        """
-        raise NotImplementedError
 
     def figure(self, mean: Tensor) -> Tensor:
         """What `forward` gives, of one image or averaged over a set, (…) or (…, K) -> the value (…)."""

@@ -83,7 +83,7 @@ def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, protocol: Protocol
     captions = ["", ""]
     if measure is not None:
         images, truth = torch.stack((bicubic, sr)), hr.expand(2, -1, -1, -1)
-        given = {"lr": lr.expand(2, -1, -1, -1)}
-        values = protocol.measure(images, truth, only=(measure.name,), **given)[measure.name]
+        lrs = lr.expand(2, -1, -1, -1)
+        values = protocol.measure(images, truth, only=(measure.name,), lr=lrs)[measure.name]
         captions = [measure.text(value, unit=True) for value in values.tolist()]
     return [to_uint8(image.cpu()) for image in (lr, bicubic, sr, hr)], [name, *captions, ""]
