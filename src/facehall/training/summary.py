@@ -146,7 +146,7 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
 def _rows(heading: str, rows: Mapping[str, Mapping[str, Any]], measures: Sequence[Measure]) -> list[str]:
     """A small table: a row a title, a column a measure."""
     widths = {measure.name: max(9, len(measure.label) + 2) for measure in measures}
-    first = max(18, *(len(title) + 2 for title in rows))
+    first = max(18, *(len(title) + 1 for title in rows))
     lines = [f"  {heading:<{first}}" + "".join(f"{measure.label:>{widths[measure.name]}}" for measure in measures)]
     for title, row in rows.items():
         cells = [f"{row[name]:{width}.4f}" if name in row else " " * width for name, width in widths.items()]
