@@ -47,10 +47,14 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
+    tests = bool(cfg.test)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
+    training.module.protocol.require(getattr(training.datamodule, "batch_keys", ("lr", "hr", "name")))
+    if tests:
+        training.datamodule.test_dataloader()  # a test split that is missing is better known now than at the end
     if checkpoint is not None:
         checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
@@ -60,12 +64,15 @@ def train(cfg: DictConfig) -> Result:
             (run_dir / SUMMARY).unlink(missing_ok=True)
             write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             say(opening_lines(training, checkpoint))
-        started = time.monotonic()
+        started, tested = time.monotonic(), None
         try:
             training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
+            seconds = time.monotonic() - started
+            if tests:
+                (tested,) = training.trainer.test(training.module, training.datamodule, verbose=False)
         finally:
             finish_wandb()
-        metrics = summarise(training, seconds=time.monotonic() - started)
+        metrics = summarise(training, seconds, tested)
         if training.trainer.is_global_zero:
             write_text(run_dir / SUMMARY, json.dumps(metrics, indent=2) + "\n")
             say(closing_lines(run_dir, metrics))

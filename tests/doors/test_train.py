@@ -151,3 +151,28 @@ def test_what_assembly_refuses_is_one_paragraph(run):
         run(*LIGHT, "training.accumulate=-1")
     with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
         run(*LIGHT, "curriculum.psnr.weights.pixel=0")
+
+
+def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
+    """By the averaged generator, as `evaluate` measures the exported file."""
+    data = make_photographs(tmp_path / "photographs", 12)
+    source = ["data=folder", f"data.root={data}", "data.test_fraction=0.25"]
+    result = run(*LIGHT, *source, "test=true")
+    found = result.metrics["test"]
+    shown = capsys.readouterr().out
+    assert f"  generator ema     {found['generator_ema']['psnr']:9.4f}" in shown
+    assert found["generator_ema"].keys() == found["bicubic"].keys() == {"psnr", "ssim", "psnr_y", "ssim_y"}
+    module, images = result.training.module, result.training.datamodule.test_dataloader().dataset
+    with torch.no_grad():
+        pairs = [(module(item["lr"][None]), item["hr"][None]) for item in images]
+    values = [module.protocol.measure(sr, hr)["psnr"].item() for sr, hr in pairs]
+    assert len(values) == len(images) > 1
+    assert found["generator_ema"]["psnr"] == pytest.approx(sum(values) / len(values), abs=1e-3)
+    assert json.loads((result.run_dir / "summary.json").read_text())["test"] == found
+
+
+def test_a_missing_test_split_is_known_before_the_training(run, tmp_path):
+    data = make_photographs(tmp_path / "photographs", 6)
+    with pytest.raises(FacehallError, match="gives no test images"):
+        run(*LIGHT, "data=folder", f"data.root={data}", "data.test_fraction=0.0", "test=true")
+    assert not (tmp_path / "run" / "metrics.csv").exists()

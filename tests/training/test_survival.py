@@ -19,6 +19,7 @@ from small import LIGHT, TINY, tiny_generator
 from facehall.errors import FacehallError, Stopped
 from facehall.imaging import write_picture
 from facehall.io.atomic import no_room, remove_partials
+from facehall.metrics.judges import JUDGES
 from facehall.models.weights import save_generator
 from facehall.train import train
 from facehall.training import SuperResolution
@@ -223,7 +224,7 @@ WRITERS = {
     "last.ckpt": lambda path: write_checkpoint(path, {"state_dict": torch.rand(50)}),
     "generator.safetensors": lambda path: save_generator(path, tiny_generator()),
     "metrics.csv": lambda path: write_history(path, ROWS),
-    "curves.png": lambda path: draw_curves(ROWS, path),
+    "curves.png": lambda path: draw_curves(ROWS, path, [JUDGES["psnr"].measure, JUDGES["ssim"].measure]),
     "samples.png": lambda path: write_picture(path, np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)),
 }
 

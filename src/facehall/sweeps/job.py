@@ -23,7 +23,8 @@ from facehall.errors import FacehallError
 from facehall.io.atomic import write_text
 from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
-from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
+from facehall.metrics.measures import headlines
+from facehall.sweeps.record import SUMMARY, claim_folder, declared_measures, read_summary, write_record
 from facehall.sweeps.report import write_report
 from facehall.sweeps.table import last_phase
 from facehall.training.runs import LAST_CHECKPOINT
@@ -165,8 +166,9 @@ def why(status: int, said: str) -> str:
 def _outcome(folder: Path, error: str, seconds: float) -> str:
     if error:
         return f"failed: {error} ({folder / ERROR})"
-    measures = last_phase(read_summary(folder))
-    values = "  ".join(f"{name.upper()} {measures[name]:.4f}" for name in ("psnr", "ssim", "lpips") if name in measures)
+    summary = read_summary(folder)
+    found, declared = last_phase(summary), headlines(declared_measures(summary))
+    values = "  ".join(f"{each.label} {found[each.name]:.4f}" for each in declared if each.name in found)
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 
 

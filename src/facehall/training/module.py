@@ -268,7 +268,7 @@ class SuperResolution(L.LightningModule):
         return self._measure(batch)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        return self._measure(batch)
+        return self._measure(batch, "test/")
 
     def on_validation_epoch_end(self) -> None:
         self._log_means("val")
@@ -276,35 +276,45 @@ class SuperResolution(L.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_means("test")
 
-    def _measure(self, batch: dict[str, Any]) -> Tensor:
+    def _measure(self, batch: dict[str, Any], split: str = "") -> Tensor:
         """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
-        lr, hr, key = batch["lr"], batch["hr"], "|".join(batch["name"])
+        lr, hr, key = batch["lr"], batch["hr"], split + "|".join(batch["name"])
+        given = {name: value for name, value in batch.items() if name not in ("hr", "name")}
         with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
             if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-                self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr)
+                self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr, **given)
             sr = self(lr)
-            measured = self._protocol(sr, hr)
-        for name, values in measured.items():
-            self._mean(name).update(values)
-        for name, values in self._floor[key].items():
-            self._mean(f"bicubic_{name}").update(values)
+            measured = self._protocol(sr, hr, **given)
+        for prefix, found in (("", measured), ("bicubic_", self._floor[key])):
+            for name, values in found.items():
+                for mean, column in zip(self._means(prefix, name), values.reshape(len(sr), -1).unbind(1), strict=True):
+                    mean.update(column)
         return sr
 
-    def _mean(self, name: str) -> MeanMetric:
-        if name not in self.means:
-            self.means[name] = MeanMetric().to(self.device)
-        return self.means[name]  # type: ignore[return-value]
+    def _means(self, prefix: str, measure: str) -> list[MeanMetric]:
+        """The running means of a measure's statistics, of which most have one."""
+        keys = [f"{prefix}{measure}"]
+        if (width := self.protocol.widths[measure]) > 1:
+            keys = [f"{keys[0]}[{i}]" for i in range(width)]
+        for key in keys:
+            if key not in self.means:
+                self.means[key] = MeanMetric().to(self.device)
+        return [cast(MeanMetric, self.means[key]) for key in keys]
 
     def _log_means(self, stage: str) -> None:
         # A rank without an image has no means yet, but must take part in gathering them.
-        measures = self.protocol.names
-        names = [*measures, *(f"bicubic_{name}" for name in measures)]
-        values = {f"{stage}/{name}": self._mean(name).compute() for name in names}
-        for name in names:
-            self._mean(name).reset()
-        values[f"{stage}/psnr_gain"] = values[f"{stage}/psnr"] - values[f"{stage}/bicubic_psnr"]
+        first = self.protocol.names[0]
+        values: dict[str, Tensor] = {}
+        for prefix in ("", "bicubic_"):
+            means = {name: self._means(prefix, name) for name in self.protocol.names}
+            found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}
+            values |= {f"{stage}/{prefix}{name}": value for name, value in self.protocol.figures(found).items()}
+            for mean in (mean for each in means.values() for mean in each):
+                mean.reset()
+        values[f"{stage}/{first}_gain"] = values[f"{stage}/{first}"] - values[f"{stage}/bicubic_{first}"]
+        shown = f"{stage}/{first}"
+        self.log(shown, values.pop(shown), prog_bar=True)
         self.log_dict(values)
-        self.log(f"{stage}/PSNR", values[f"{stage}/psnr"], prog_bar=True, logger=False)
 
     # ---------------------------------------------------------------- checkpoints
 
