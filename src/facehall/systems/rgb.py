@@ -48,5 +48,5 @@ class _Wrapped(Generator):
             return sr
         return ycbcr_to_rgb(torch.cat((sr, upscale_bicubic(images[:, 1:], self.scale)), dim=1))
 
-    def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
+    def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         return {self.scale: self(lr)}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric
 
-from facehall.imaging import upscale_bicubic
 from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
-from facehall.models.frozen import Frozen
 from facehall.models.generators import Generator
 from facehall.training.batches import at_scale, in_its_colour, network_input, seen_by_losses
 from facehall.training.curriculum import Curriculum, Phase
@@ -23,12 +19,13 @@ from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import Buffers, FiniteGuard
 from facehall.training.phases import check_phases, set_phase_options
 from facehall.training.spans import span
+from facehall.training.validation import MeasuredModule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
-class SuperResolution(L.LightningModule):
+class SuperResolution(MeasuredModule):
     """Trains a generator by named loss terms along a curriculum, with manual optimization (the paper's sec. 3.3).
 
     With a discriminator this is a GAN; without one, plain super-resolution training. All schedules count
@@ -74,19 +71,18 @@ class SuperResolution(L.LightningModule):
         max_skips: int = 10,
         batch_keys: Collection[str] = (),
     ) -> None:
-        super().__init__()
+        generator.to(memory_format=memory_format)  # first: the average is a copy of it
+        super().__init__(protocol, GeneratorEMA(generator, ema_decay))
         self.automatic_optimization = False
         self.memory_format = memory_format
         self.generator = generator
         self.discriminator = discriminator
         self.losses = WeightedTerms(losses)
         self.discriminator_losses = WeightedTerms(discriminator_losses or {}, "discriminator_losses")
-        for part in (generator, discriminator, self.losses, self.discriminator_losses):
+        for part in (discriminator, self.losses, self.discriminator_losses):
             if part is not None:
                 part.to(memory_format=memory_format)
         self.curriculum = curriculum
-        self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
-        self.ema = GeneratorEMA(generator, ema_decay)
         self.factories = (
             (generator_optimizer, generator_scheduler),
             (discriminator_optimizer, discriminator_scheduler),
@@ -95,8 +91,6 @@ class SuperResolution(L.LightningModule):
         self.accumulate = accumulate
         self.guard = FiniteGuard(max_skips)
         self.generator_step = 0
-        self.means = nn.ModuleDict()
-        self._floor: dict[str, dict[str, Tensor]] = {}
         self._phase: Phase | None = None  # whose options the optimizers have
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
@@ -253,68 +247,6 @@ class SuperResolution(L.LightningModule):
         with span("logging"):
             named = {f"train/{name}": value for name, value in values.items()}
             self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
-
-    # ---------------------------------------------------------------- validation
-
-    @property
-    def protocol(self) -> Protocol:
-        return cast(Protocol, self._protocol.network)
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """Super-resolve with the averaged generator: (B, 3, h, w) -> (B, 3, s h, s w), not clamped."""
-        return self.ema(lr)
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        return self._measure(batch)
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        return self._measure(batch, "test/")
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_means("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_means("test")
-
-    def _measure(self, batch: dict[str, Any], split: str = "") -> Tensor:
-        """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
-        lr, hr, key = batch["lr"], batch["hr"], split + "|".join(batch["name"])
-        given = {name: value for name, value in batch.items() if name not in ("hr", "name")}
-        with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
-            if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-                self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr, **given)
-            sr = self(lr)
-            measured = self._protocol(sr, hr, **given)
-        for prefix, found in (("", measured), ("bicubic_", self._floor[key])):
-            for name, values in found.items():
-                for mean, column in zip(self._means(prefix, name), values.reshape(len(sr), -1).unbind(1), strict=True):
-                    mean.update(column)
-        return sr
-
-    def _means(self, prefix: str, measure: str) -> list[MeanMetric]:
-        """The running means of a measure's statistics, of which most have one."""
-        keys = [f"{prefix}{measure}"]
-        if (width := self.protocol.widths[measure]) > 1:
-            keys = [f"{keys[0]}[{i}]" for i in range(width)]
-        for key in keys:
-            if key not in self.means:
-                self.means[key] = MeanMetric().to(self.device)
-        return [cast(MeanMetric, self.means[key]) for key in keys]
-
-    def _log_means(self, stage: str) -> None:
-        # A rank without an image has no means yet, but must take part in gathering them.
-        first = self.protocol.names[0]
-        values: dict[str, Tensor] = {}
-        for prefix in ("", "bicubic_"):
-            means = {name: self._means(prefix, name) for name in self.protocol.names}
-            found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}
-            values |= {f"{stage}/{prefix}{name}": value for name, value in self.protocol.figures(found).items()}
-            for mean in (mean for each in means.values() for mean in each):
-                mean.reset()
-        values[f"{stage}/{first}_gain"] = values[f"{stage}/{first}"] - values[f"{stage}/bicubic_{first}"]
-        shown = f"{stage}/{first}"
-        self.log(shown, values.pop(shown), prog_bar=True)
-        self.log_dict(values)
 
     # ---------------------------------------------------------------- checkpoints
 

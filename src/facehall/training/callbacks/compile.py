@@ -138,7 +138,7 @@ def replace(module: SuperResolution, name: str, function: Function) -> None:
     else:
         loss = _perceptual_loss(module)
         assert loss is not None
-        loss.extractor.network.forward = function  # type: ignore[method-assign]
+        loss.extractor.network.forward = function
 
 
 def _perceptual_loss(module: SuperResolution) -> PerceptualLoss | None:
