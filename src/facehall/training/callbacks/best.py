@@ -14,6 +14,7 @@ from facehall.errors import FacehallError
 from facehall.metrics import Measure, Protocol
 from facehall.metrics.measures import headlines
 from facehall.models.weights import save_generator
+from facehall.training.callbacks.export import origin
 from facehall.training.module import SuperResolution
 
 PHASE = "_phase"
@@ -83,8 +84,7 @@ class BestWeights(L.Callback):
         if not trainer.is_global_zero:
             return
         if better:
-            origin = {"run": self.run, "step": str(step), "phase": phase}
-            save_generator(self.path, pl_module.ema.generator, origin)
+            save_generator(self.path, pl_module.ema.generator, origin(pl_module, self.run))
         elif self.best is None:
             self.path.unlink(missing_ok=True)
 
