@@ -21,7 +21,7 @@ from torch import Tensor
 STEPS = 10
 COMMON = [
     *("experiment=esrgan_vgg16s", "metrics.lpips=none", "logger=none", "trainer.enable_progress_bar=false"),
-    *(f"curriculum.psnr_steps={STEPS}", f"curriculum.gan_steps={STEPS}", "curriculum.ramp_steps=5"),
+    *(f"curriculum.psnr.steps={STEPS}", f"curriculum.gan.steps={STEPS}", "curriculum.gan.ramp=5"),
     *(f"patches.steps_per_epoch={STEPS}", "patches.patch_size=16", "runtime.threads=1"),
 ]
 ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]

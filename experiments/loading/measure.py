@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from facehall.config.assembly import assemble
 from facehall.config.build import conf_dir
 from facehall.config.resolvers import register_resolvers
+from facehall.losses import Outputs
 from facehall.training.quiet import quieten
 
 ROUNDS = 7
@@ -49,15 +50,16 @@ def main() -> None:
 
 def step(module, optimizers, batch, phase) -> None:
     """What `SuperResolution.training_step` computes, without the logging."""
-    weights = getattr(module.objective, phase)
-    pyramid = module.generator.pyramid(batch["lr"])
+    weights = module.curriculum.weights(module.curriculum.end(phase) - 1)
+    outputs = module.generator.outputs(batch["lr"])
+    outputs["sr"] = outputs["pyramid"][module.generator.scale]
     if phase == "gan":
-        fake = module.discriminator(pyramid[module.generator.scale].detach())
-        module.objective.adversarial.discriminator(module.discriminator(batch["hr"]), fake).backward()
+        logits = {"real_logits": batch["hr"], "fake_logits": outputs["sr"].detach()}
+        logits = {name: module.discriminator(images) for name, images in logits.items()}
+        module.discriminator_losses(Outputs(logits), batch, {"adversarial": 1.0})[0].backward()
         optimizers[1].step()
         optimizers[1].zero_grad()
-    terms = module._generator_terms(pyramid, batch["hr"], weights)
-    torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum().backward()
+    module.losses(module._generator_outputs(outputs, batch), batch, weights)[0].backward()
     optimizers[0].step()
     optimizers[0].zero_grad()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 MINUTES = {"psnr": 4.0, "gan": 3.0}
 PROBE = (20, 60)  # steps of the two short runs whose difference in time is that of their steps
 
-LPIPS = "loss.gan.perceptual=0.03"
+LPIPS = "curriculum.gan.weights.perceptual=0.03"
 COMMON = {
     "psnr": [
         "experiment=release_x4_psnr",
@@ -33,14 +33,14 @@ COMMON = {
         "degradation=bicubic",
         "init=facehall-x4_psnr",
         "training.ema_decay=0.99",
-        "curriculum.warmup_steps=40",
-        "curriculum.ramp_steps=40",
+        "curriculum.gan.warmup=40",
+        "curriculum.gan.ramp=40",
         LPIPS,
     ],
 }
 
-SOON = {"psnr": [], "gan": ["curriculum.warmup_steps=5", "curriculum.ramp_steps=5"]}  # the whole objective, in a probe
-ALONE = ["discriminator=none", "loss.gan.adversarial=0"]
+SOON = {"psnr": [], "gan": ["curriculum.gan.warmup=5", "curriculum.gan.ramp=5"]}  # the whole objective, in a probe
+ALONE = ["discriminator=none", "losses.adversarial=null", "curriculum.gan.trains=[generator]"]
 FINE = ["generator.stage_features=16", "generator.stage_growth=8", "generator.carry=4"]
 TRIALS = {
     "psnr": {
@@ -52,17 +52,17 @@ TRIALS = {
         "lr_2e-3": ["optimizer.generator.lr=2.0e-3"],
         "batch_4": ["patches.batch_size=4"],
         "patch_48_batch_2": ["patches.patch_size=48", "patches.batch_size=2"],
-        "l1_last_scale_alone": ["loss.pixel.kind=l1", "loss.pixel.coarse_weight=0"],
+        "l1_last_scale_alone": ["losses=[l1]", "losses.pixel.coarse_weight=0"],
         "threshold_0.06": ["mining.threshold=0.06"],
     },
     "gan": {
-        "lpips_0.1": [*ALONE, "loss.gan.perceptual=0.1"],
+        "lpips_0.1": [*ALONE, "curriculum.gan.weights.perceptual=0.1"],
         "lpips_0.03": [*ALONE],
         "unet": [],
-        "unet_more": ["loss.gan.adversarial=0.006"],
-        "unet_hinge": ["loss=esrgan_hinge", LPIPS],
+        "unet_more": ["curriculum.gan.weights.adversarial=0.006"],
+        "unet_hinge": ["losses=[charbonnier,lpips,hinge]"],
         "paper": ["discriminator=paper"],
-        "vgg16s": ["perceptual=vgg16s", "loss.gan.perceptual=0.01"],
+        "vgg16s": ["losses=[charbonnier,vgg16s,ragan]", "curriculum.gan.weights.perceptual=0.01"],
         "unet_ema_0.999": ["training.ema_decay=0.999"],
     },
 }
@@ -71,7 +71,7 @@ TRIALS = {
 def train(folder: Path, name: str, overrides: list[str], which: str, steps: int, quiet: list[str]) -> float:
     """Train one trial as a job of the sweep `folder`; the seconds of its training."""
     command = [sys.executable, "-m", "facehall.train", "-m", *overrides]
-    command += [f"curriculum.{which}_steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
+    command += [f"curriculum.{which}.steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
     command += ["runtime.threads=1", "runtime.compile=false"]
     command += [f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={name}"]
     with (folder / f"{name}.log").open("w") as log:

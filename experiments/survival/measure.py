@@ -70,8 +70,8 @@ class Shared:
 
 def main() -> None:
     arguments = parse()
-    length = [f"curriculum.psnr_steps={arguments.steps // 2}", f"curriculum.gan_steps={arguments.steps // 2}"]
-    length += ["curriculum.ramp_steps=4", "patches.steps_per_epoch=8"]
+    length = [f"curriculum.psnr.steps={arguments.steps // 2}", f"curriculum.gan.steps={arguments.steps // 2}"]
+    length += ["curriculum.gan.ramp=4", "patches.steps_per_epoch=8"]
     draw, rows = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as folder:
         undisturbed, killed = Path(folder, "undisturbed"), Path(folder, "killed")

@@ -36,7 +36,7 @@ from facehall.training.quiet import quieten
 
 HERE = Path(__file__).parent
 WARMUP = 10
-OVERRIDES = ["experiment=esrgan_vgg16s", "curriculum.psnr_steps=0", "curriculum.ramp_steps=100", "logger=none"]
+OVERRIDES = ["experiment=esrgan_vgg16s", "curriculum.psnr.steps=0", "curriculum.gan.ramp=100", "logger=none"]
 
 
 class Plain:
@@ -46,12 +46,14 @@ class Plain:
         self.generator = MultiScaleRRDB(**module.generator.arguments).to(module.device)
         self.generator.load_state_dict(module.generator.state_dict())
         self.discriminator = copy.deepcopy(module.discriminator).to(memory_format=torch.contiguous_format)
-        self.extractor = copy.deepcopy(module.perceptual.extractor.network).to(memory_format=torch.contiguous_format)
+        self.extractor = copy.deepcopy(module.losses["perceptual"].extractor.network).to(
+            memory_format=torch.contiguous_format
+        )
         with torch.no_grad():
             for parameter in self.generator.parameters():
                 parameter.add_(nudge * torch.randn_like(parameter))
-        self.objective, self.curriculum = module.objective, module.curriculum
-        self.layers = module.perceptual.layers
+        self.losses, self.curriculum = module.losses, module.curriculum
+        self.layers = module.losses["perceptual"].layers
         self.optimizers = [
             torch.optim.Adam(network.parameters(), lr=rate, betas=(0.9, 0.99))
             for network, rate in ((self.generator, 5e-4), (self.discriminator, 1e-4))
@@ -66,19 +68,20 @@ class Plain:
         self.steps = 0
 
     def step(self, lr: torch.Tensor, hr: torch.Tensor) -> dict[str, float]:
-        loss = self.objective.adversarial
+        loss = self.losses["adversarial"].gan
         with self.precision:
             sr = self.generator(lr)
             judged = loss.discriminator(self.discriminator(hr).float(), self.discriminator(sr.detach()).float())
         self._move(1, judged)
-        weights = self.curriculum.weights(self.steps, self.objective.psnr, self.objective.gan)
+        weights = self.curriculum.weights(self.steps)
         with self.precision:
             pyramid = self.generator.pyramid(lr)
             sr = pyramid[self.generator.scale]
-            pixel = self.objective.pixel(pyramid, hr)
+            pixel = self.losses["pixel"]({"pyramid": pyramid}, {"hr": hr})
             perceptual = perceptual_distance(self.extractor(sr), self.extractor(hr), self.layers)
             adversarial = loss.generator(self.discriminator(hr).float(), self.discriminator(sr).float())
-        total = weights.pixel * pixel + weights.perceptual * perceptual + weights.adversarial * adversarial
+        total = weights["pixel"] * pixel
+        total = total + weights.get("perceptual", 0) * perceptual + weights.get("adversarial", 0) * adversarial
         self._move(0, total)
         self.steps += 1
         return {"pixel": pixel.item(), "perceptual": perceptual.item(), "adversarial": adversarial.item()}
@@ -126,7 +129,7 @@ def main() -> None:
     steps = next((int(text[6:]) for text in arguments if text.startswith("steps=")), 300)
     overrides = [text for text in arguments if not text.startswith("steps=")]
     with tempfile.TemporaryDirectory() as folder:
-        lengths = [f"curriculum.gan_steps={steps}", f"patches.steps_per_epoch={steps}", f"run_dir={folder}"]
+        lengths = [f"curriculum.gan.steps={steps}", f"patches.steps_per_epoch={steps}", f"run_dir={folder}"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose("train", overrides=[*OVERRIDES, *lengths, *overrides])
         training = assemble(cfg)

@@ -53,7 +53,9 @@ def arm(out: Path, seed: int, name: str, *overrides: str) -> Path:
     """The weights of one arm, trained if need be on from the seed's PSNR phase."""
     start, folder = out / f"psnr_{seed}", out / f"{name}_{seed}"
     if not (start / "summary.json").is_file():
-        train(start, seed, "perceptual=none", "trainer.max_epochs=10")  # 10 epochs of 50 steps are the PSNR phase
+        train(
+            start, seed, "losses.perceptual=null", "trainer.max_epochs=10"
+        )  # 10 epochs of 50 steps are the PSNR phase
     if not (folder / "summary.json").is_file():
         if not (folder / "checkpoints/last.ckpt").is_file():
             shutil.copytree(start, folder, ignore=shutil.ignore_patterns("summary.json"), dirs_exist_ok=True)
@@ -97,9 +99,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--short", type=int, help="steps")
     options = parser.parse_args()
-    arms = {"vgg16s": ["perceptual=vgg16s"], "vgg16": ["perceptual=vgg16"]}
+    arms = {name: [f"losses=[charbonnier,{name},ragan]"] for name in ("vgg16s", "vgg16")}
     if options.short:
-        arms["vgg16_short"] = ["perceptual=vgg16", f"curriculum.gan_steps={options.short}"]
+        arms["vgg16_short"] = [*arms["vgg16"], f"curriculum.gan.steps={options.short}"]
     measure, rows = LPIPS("alex"), []
     for seed in options.seeds:
         for name, overrides in arms.items():

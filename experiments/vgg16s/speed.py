@@ -57,7 +57,7 @@ def main() -> None:
     def added_by(loss: PerceptualLoss) -> Callable[[], None]:
         def work() -> None:  # the SR branch forward and backward, the HR branch forward
             sr.grad = None
-            loss(sr, hr).backward()
+            loss.distance(sr, hr).backward()
 
         return work
 

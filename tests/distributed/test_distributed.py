@@ -17,7 +17,7 @@ from facehall.distributed.ddp import is_loss
 from facehall.distributed.ranks import agree, gather, rank
 from facehall.train import train
 
-LENGTH = ["curriculum.psnr_steps=3", "curriculum.gan_steps=6", "curriculum.ramp_steps=2", "patches.steps_per_epoch=3"]
+LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
 DOUBLE = ["trainer.precision=64-true", "training.clip=0.05", "training.ema_decay=0.9"]
 """In double precision, so that what is left of a difference is no rounding; clipped, which needs the whole gradient."""
 

@@ -15,9 +15,9 @@ from facehall.train import train
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 SHORT = [
-    "curriculum.psnr_steps=4",
-    "curriculum.gan_steps=4",
-    "curriculum.ramp_steps=2",
+    "curriculum.psnr.steps=4",
+    "curriculum.gan.steps=4",
+    "curriculum.gan.ramp=2",
     "patches.steps_per_epoch=2",
 ]
 
@@ -150,4 +150,4 @@ def test_what_assembly_refuses_is_one_paragraph(run):
     with pytest.raises(FacehallError, match=r"training\.accumulate is a number of batches"):
         run(*LIGHT, "training.accumulate=-1")
     with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
-        run(*LIGHT, "loss.psnr.pixel=0")
+        run(*LIGHT, "curriculum.psnr.weights.pixel=0")

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from small import Malicious
+from small import TINY_NETWORK, Malicious
 from torch.nn import functional as F
 
 from facehall.errors import FacehallError
 from facehall.inference import Predictor
+from facehall.models.generators import MultiScaleRRDB, RRDBNet
+from facehall.models.weights import load_into
 
 BLOCKS, FEATURES, GROWTH = 2, 8, 4
 
@@ -85,3 +87,14 @@ def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path):
     with pytest.raises(FacehallError, match=r"x4.pth: this is not the checkpoint of an x4 RRDBNet"):
         Predictor(tmp_path / "x4.pth", "cpu", backend="eager")
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_training_starts_from_a_public_checkpoint(tmp_path):
+    torch.save(checkpoint(NUMBERED), tmp_path / "x4.pth")
+    generator = RRDBNet(BLOCKS, FEATURES, GROWTH)
+    load_into(generator, tmp_path / "x4.pth")
+    lr = torch.rand(1, 3, 12, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(generator(lr), reference(checkpoint(NUMBERED), NUMBERED, lr))
+    with pytest.raises(FacehallError, match=r"x4\.pth: these are weights of another network: .*generator=rrdbnet"):
+        load_into(MultiScaleRRDB(scale=4, **TINY_NETWORK), tmp_path / "x4.pth")

@@ -9,17 +9,18 @@ from torch.nn import functional as F
 
 from facehall.imaging import downscale_bicubic
 from facehall.losses import (
-    HingeLoss,
+    AdversarialLoss,
+    DiscriminatorLoss,
+    LossTerm,
     LPIPSLoss,
-    Objective,
+    Outputs,
     PerceptualLoss,
     PyramidPixelLoss,
-    RelativisticAverageLoss,
-    TermWeights,
-    VanillaLoss,
+    WeightedTerms,
     charbonnier,
     perceptual_distance,
 )
+from facehall.losses.adversarial import HingeLoss, RelativisticAverageLoss, VanillaLoss
 from facehall.metrics.lpips import LPIPS
 
 ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss()]
@@ -39,7 +40,7 @@ def test_charbonnier_gradient_is_finite_where_l1_has_none():
 def test_pixel_loss_supervises_every_scale(kind, function):
     hr = torch.rand(2, 3, 16, 16)
     pyramid = {s: torch.rand(2, 3, 4 * s, 4 * s, requires_grad=True) for s in (2, 4)}
-    loss = PyramidPixelLoss(kind, coarse_weight=0.5)(pyramid, hr)
+    loss = PyramidPixelLoss(kind, coarse_weight=0.5)({"pyramid": pyramid}, {"hr": hr})
     expected = function(pyramid[4], hr) + 0.5 * function(pyramid[2], downscale_bicubic(hr, 2))
     torch.testing.assert_close(loss, expected)
     loss.backward()
@@ -49,7 +50,7 @@ def test_pixel_loss_supervises_every_scale(kind, function):
 def test_coarse_scales_can_be_left_unsupervised():
     hr = torch.rand(1, 3, 8, 8)
     pyramid = {2: torch.rand(1, 3, 4, 4), 4: torch.rand(1, 3, 8, 8)}
-    torch.testing.assert_close(PyramidPixelLoss("l1", 0.0)(pyramid, hr), F.l1_loss(pyramid[4], hr))
+    torch.testing.assert_close(PyramidPixelLoss("l1", 0.0)({"pyramid": pyramid}, {"hr": hr}), F.l1_loss(pyramid[4], hr))
 
 
 def test_unknown_pixel_loss_is_refused():
@@ -77,7 +78,7 @@ class Pyramid(nn.Module):
 def test_perceptual_gradient_reaches_sr_only():
     loss = PerceptualLoss(Pyramid(), {"a": 1.0})
     sr, hr = torch.rand(1, 3, 8, 8, requires_grad=True), torch.rand(1, 3, 8, 8, requires_grad=True)
-    loss(sr, hr).backward()
+    loss({"sr": sr}, {"hr": hr}).backward()
     assert sr.grad.any()
     assert hr.grad is None
     assert all(p.grad is None for p in loss.parameters())
@@ -86,7 +87,7 @@ def test_perceptual_gradient_reaches_sr_only():
 
 def test_perceptual_loss_of_equal_images_is_zero():
     images = torch.rand(2, 3, 8, 8)
-    assert PerceptualLoss(Pyramid(), {"a": 1.0})(images, images).item() == 0
+    assert PerceptualLoss(Pyramid(), {"a": 1.0}).distance(images, images).item() == 0
 
 
 def test_vanilla_by_hand():
@@ -118,14 +119,50 @@ def test_the_two_sides_pull_in_opposite_directions(loss):
         assert (gradient.sign() == sign).all()
 
 
-def test_weights_blend():
-    blended = TermWeights(1, 0, 0).blend(TermWeights(0.5, 1, 0.1), 0.5)
-    assert blended == TermWeights(0.75, 0.5, 0.05)
+class Constant(LossTerm):
+    needs = ()
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, outputs, batch):
+        return torch.tensor(float(self.value))
 
 
-def test_no_adversarial_term_before_the_gan_phase():
-    with pytest.raises(ValueError, match="trains no discriminator"):
-        Objective(PyramidPixelLoss(), VanillaLoss(), TermWeights(adversarial=1), TermWeights())
+def test_the_loss_is_the_weighted_sum_of_the_terms_that_have_a_weight():
+    terms = WeightedTerms({"a": Constant(2), "b": Constant(3), "c": Constant(5)})
+    loss, values = terms(Outputs({}), {}, {"a": 0.5, "c": 2.0, "b": 0.0})
+    assert loss.item() == 0.5 * 2 + 2 * 5
+    assert {name: value.item() for name, value in values.items()} == {"a": 2, "c": 5}
+
+
+def test_outputs_are_computed_once_and_only_when_asked_for():
+    calls = []
+    outputs = Outputs({"sr": 1}, {"fake_logits": lambda: calls.append("fake") or 7})
+    assert outputs["sr"] == 1
+    assert not calls
+    assert outputs["fake_logits"] == outputs["fake_logits"] == 7
+    assert calls == ["fake"]
+    with pytest.raises(KeyError):
+        outputs["heatmaps"]
+
+
+@pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge"])
+def test_gan_terms_are_the_two_sides_of_their_family(kind):
+    real, fake = torch.tensor([[0.3], [1.2]]), torch.tensor([[-0.4], [0.9]])
+    outputs = {"real_logits": real, "fake_logits": fake}
+    generator, discriminator = AdversarialLoss(kind), DiscriminatorLoss(kind)
+    torch.testing.assert_close(generator(outputs, {}), generator.gan.generator(real, fake))
+    torch.testing.assert_close(discriminator(outputs, {}), discriminator.gan.discriminator(real, fake))
+    assert ("outputs.real_logits" in generator.needs) == (kind == "ragan")
+    with pytest.raises(ValueError, match="vanilla, ragan, hinge"):
+        AdversarialLoss("wgan")
+
+
+def test_every_term_describes_itself():
+    terms = [PyramidPixelLoss("l1"), PerceptualLoss(Pyramid(), {"a": 1.0}), AdversarialLoss(), Constant(1)]
+    assert [term.description for term in terms] == ["l1", "Pyramid at a x 1", "ragan", "Constant"]
 
 
 def test_lpips_as_a_loss_is_the_mean_of_the_metric_and_leads_to_hr(pretrained):
@@ -134,9 +171,11 @@ def test_lpips_as_a_loss_is_the_mean_of_the_metric_and_leads_to_hr(pretrained):
     random = torch.Generator().manual_seed(0)
     hr = torch.rand(2, 3, 32, 32, generator=random)
     sr = (hr + 0.2 * torch.randn(hr.shape, generator=random)).clamp(0, 1).requires_grad_()
-    before = loss(sr, hr)
+    before = loss.distance(sr, hr)
     torch.testing.assert_close(before, metric(sr, hr).mean())
     (gradient,) = torch.autograd.grad(before, sr)
-    assert loss((sr - 5 * gradient).clamp(0, 1), hr) < before
+    assert loss.distance((sr - 5 * gradient).clamp(0, 1), hr) < before
+    assert loss({"sr": sr}, {"hr": hr}) == before
+    assert loss.description == "LPIPS alex"
     assert not loss.state_dict()
     assert not any(parameter.requires_grad for parameter in loss.parameters())

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
-from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
+from facehall.models.generators import Generator, MultiScaleRRDB, RRDBNet, SRResNet3
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
 from facehall.models.layers.blocks import RRDB, upsampler
 
@@ -21,6 +21,24 @@ def test_pyramid_holds_every_scale(scale, scales):
     for s, image in pyramid.items():
         assert image.shape == (2, 3, 5 * s, 7 * s)
     assert torch.equal(generator(lr), pyramid[scale])
+
+
+def test_the_pyramid_may_stop_at_a_coarser_scale():
+    generator = MultiScaleRRDB(scale=8, **TINY_NETWORK)
+    lr = torch.rand(1, 3, 5, 4)
+    assert generator.scales == (2, 4, 8)
+    whole, part = generator.pyramid(lr), generator.outputs(lr, 4)["pyramid"]
+    assert list(part) == [2, 4]
+    assert all(torch.equal(part[scale], whole[scale]) for scale in part)
+
+
+def test_a_class_is_known_to_weights_files_once_it_is_imported():
+    class Own(Generator):
+        pass
+
+    assert Generator.known["RRDBNet"] is RRDBNet
+    assert Generator.known[f"{__name__}.{Own.__qualname__}"] is Own
+    del Generator.known[f"{__name__}.{Own.__qualname__}"]
 
 
 def test_untrained_network_gives_the_bicubic_image():

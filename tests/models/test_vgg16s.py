@@ -58,7 +58,7 @@ def test_frozen_with_a_finite_gradient_in_the_images():
     loss = PerceptualLoss(VGG16sFeatures(), EQUAL).train()
     assert not any(module.training for module in loss.extractor.modules())
     sr = (IMAGES * 1.5 - 0.2).requires_grad_()  # a generator's output is not clamped
-    loss(sr, IMAGES).backward()
+    loss.distance(sr, IMAGES).backward()
     assert sr.grad.isfinite().all()
     assert (sr.grad.abs().amax((1, 2, 3)) > 0).all()
     assert all(parameter.grad is None for parameter in loss.parameters())
@@ -69,14 +69,14 @@ def test_the_default_perceptual_loss_asks_for_no_file_and_no_network(compose_con
     for name in ("FACEHALL_CACHE", "FACEHALL_WEIGHTS", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     cfg = compose_config("train", "experiment=esrgan_vgg16s")
-    loss = build(cfg.perceptual, "perceptual")
+    loss = build(cfg.losses.perceptual, "losses.perceptual")
     assert loss.layers == EQUAL
-    assert loss(IMAGES.flip(0), IMAGES) > 0
+    assert loss.distance(IMAGES.flip(0), IMAGES) > 0
 
 
 @pytest.mark.parametrize("layers", [["conv1_2"], ["conv2_2", "relu3_3"], []])
 def test_unknown_layer(layers):
-    with pytest.raises(FacehallError, match=r"conv2_2 and conv3_3.*perceptual=vgg16\."):
+    with pytest.raises(FacehallError, match=r"conv2_2 and conv3_3.*losses=\[charbonnier,vgg16,ragan\]\."):
         VGG16sFeatures(layers)
 
 

@@ -37,7 +37,7 @@ TINY = [
     "trainer.enable_progress_bar=false",
 ]
 """Overrides that make a training of experiment=esrgan_vgg16s a matter of a second or two a phase."""
-LIGHT = ["perceptual=none", "metrics.lpips=none", "logger=none"]
+LIGHT = ["++losses.perceptual=null", "metrics.lpips=none", "logger=none"]
 """Without pretrained weights and without W&B."""
 
 

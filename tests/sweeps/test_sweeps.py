@@ -28,9 +28,9 @@ from facehall.sweeps.scatter import pareto_front
 from facehall.sweeps.table import baselines, read_jobs, table, varied, write_report
 
 TWO_STEPS = [
-    "curriculum.psnr_steps=2",
-    "curriculum.gan_steps=0",
-    "curriculum.ramp_steps=0",
+    "curriculum.psnr.steps=2",
+    "curriculum.gan.steps=0",
+    "curriculum.gan.ramp=0",
     "patches.steps_per_epoch=2",
 ]
 
@@ -202,7 +202,7 @@ def children(command_part):
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the job's process in /proc")
 def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
     """One after another: a mistake, a kill -9, a job that finishes, a Ctrl-C; then the same command again."""
-    jobs = "patches.batch_size=0,2,3", "curriculum.psnr_steps=2"
+    jobs = "patches.batch_size=0,2,3", "curriculum.psnr.steps=2"
     killed = f"hydra.run.dir={tmp_path / 'sweep' / '1'}"
     when(lambda: children(killed), lambda: [os.kill(process, signal.SIGKILL) for process in children(killed)])
     with_wandb = [option for option in LIGHT if not option.startswith("logger")]
@@ -215,7 +215,7 @@ def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
     assert list((tmp_path / "sweep" / "2" / "wandb").glob("offline-run-*"))
     before = (tmp_path / "sweep" / "2" / "log.txt").read_bytes()
 
-    long = "curriculum.psnr_steps=2,1000000"
+    long = "curriculum.psnr.steps=2,1000000"
     metrics = tmp_path / "sweep" / "3" / "metrics.csv"
     when(metrics.is_file, lambda: os.kill(os.getpid(), signal.SIGINT))
     assert start("patches.batch_size=3", long, "runtime.compile=false", light=with_wandb) == 130

@@ -9,12 +9,13 @@ from small import TINY_NETWORK
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from facehall.losses import Objective, PerceptualLoss, PyramidPixelLoss, RelativisticAverageLoss, TermWeights
+from facehall.losses import AdversarialLoss, DiscriminatorLoss, PerceptualLoss, PyramidPixelLoss
 from facehall.metrics import Protocol
 from facehall.models.discriminators import PaperDiscriminator
 from facehall.models.generators import MultiScaleRRDB
 from facehall.training import Curriculum, SuperResolution
-from facehall.training.schedulers import phased_cosine
+from facehall.training.curriculum import Phase
+from facehall.training.schedulers import phased
 
 
 class Edges(nn.Module):
@@ -46,25 +47,30 @@ class NoisePatches(Dataset):
 def make_module():
     """A module at x2 with 16x16 HR patches; keyword arguments replace its parts."""
 
-    def make(psnr_steps=2, gan_steps=4, ramp_steps=0, gan=None, **parts):
+    def make(psnr_steps=2, gan_steps=4, ramp=0, warmup=0, gan=None, trains=("generator", "discriminator"), **parts):
         torch.manual_seed(0)
-        curriculum = Curriculum(psnr_steps, gan_steps, ramp_steps)
+        gan = {"pixel": 1, "perceptual": 0.1, "adversarial": 0.1} if gan is None else gan
+        curriculum = Curriculum(
+            [
+                Phase("psnr", psnr_steps, {"pixel": 1}),
+                Phase("gan", gan_steps, gan, trains=trains, ramp=ramp, warmup=warmup),
+            ]
+        )
         defaults = {
             "generator": MultiScaleRRDB(scale=2, **TINY_NETWORK),
             "discriminator": PaperDiscriminator(16, channels=4),
-            "perceptual": PerceptualLoss(Edges(), {"edges": 1.0}),
-            "objective": Objective(
-                PyramidPixelLoss(),
-                RelativisticAverageLoss(),
-                TermWeights(1, 0, 0),
-                gan or TermWeights(1, 0.1, 0.1),
-            ),
+            "losses": {
+                "pixel": PyramidPixelLoss(),
+                "perceptual": PerceptualLoss(Edges(), {"edges": 1.0}),
+                "adversarial": AdversarialLoss(),
+            },
+            "discriminator_losses": {"adversarial": DiscriminatorLoss()},
             "curriculum": curriculum,
             "protocol": Protocol(2),
             "generator_optimizer": partial(torch.optim.Adam, lr=1e-3),
             "discriminator_optimizer": partial(torch.optim.Adam, lr=1e-3),
-            "generator_scheduler": partial(phased_cosine, psnr_steps=psnr_steps, gan_steps=gan_steps),
-            "discriminator_scheduler": partial(phased_cosine, psnr_steps=0, gan_steps=gan_steps),
+            "generator_scheduler": partial(phased, phases=curriculum.schedule("generator")),
+            "discriminator_scheduler": partial(phased, phases=curriculum.schedule("discriminator")),
             "ema_decay": 0.9,
         }
         return SuperResolution(**{**defaults, **parts})

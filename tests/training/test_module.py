@@ -1,13 +1,19 @@
 """The training module: who moves in whose step, what is counted, what is skipped."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import lightning as L
 import pytest
 import torch
+from small import TINY_NETWORK
 
-from facehall.losses import HingeLoss, TermWeights, VanillaLoss
+from facehall.losses import AdversarialLoss, LossTerm, PyramidPixelLoss
+from facehall.metrics import Protocol
+from facehall.models.generators import MultiScaleRRDB
+from facehall.training import Curriculum
+from facehall.training.curriculum import Phase
+
+BOTH = {"pixel": 1, "adversarial": 0.1}
 
 
 def snapshot(network):
@@ -23,26 +29,33 @@ def batch(module):
     return {"lr": lr, "hr": torch.rand(2, 3, 16, 16), "name": ["a", "b"]}
 
 
+def generator_loss(module, data, weights):
+    """The generator's weighted loss and its terms, as in a step at the full scale."""
+    outputs = module.generator.outputs(data["lr"])
+    outputs["sr"] = outputs["pyramid"][module.generator.scale]
+    return module.losses(module._generator_outputs(outputs, data), data, weights)
+
+
 def generator_gradients(module, weights):
     """The generator's gradients by one call of its half of the training step."""
     torch.manual_seed(1)
     data = batch(module)
     for stage in module.generator.stages:  # heads start at 0, behind which no gradient passes
         torch.nn.init.normal_(stage.head.weight, std=0.1)
-    terms = module._generator_terms(module.generator.pyramid(data["lr"]), data["hr"], weights)
-    torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum().backward()
+    loss, _ = generator_loss(module, data, weights)
+    loss.backward()
     return [p.grad.clone() for p in module.generator.parameters()]
 
 
 def test_the_gan_term_changes_the_generators_gradient(make_module):
-    without = generator_gradients(make_module(), TermWeights(1, 0, 0))
-    with_gan = generator_gradients(make_module(), TermWeights(1, 0, 0.1))
+    without = generator_gradients(make_module(), {"pixel": 1})
+    with_gan = generator_gradients(make_module(), {"pixel": 1, "adversarial": 0.1})
     assert any(not torch.allclose(a, b) for a, b in zip(without, with_gan, strict=True))
 
 
 def test_the_generators_half_leaves_the_discriminator_without_gradients(make_module):
     module = make_module()
-    generator_gradients(module, TermWeights(1, 0.1, 0.1))
+    generator_gradients(module, {"pixel": 1, "perceptual": 0.1, "adversarial": 0.1})
     assert all(p.grad is None for p in module.discriminator.parameters())
     assert all(p.requires_grad for p in module.discriminator.parameters())
 
@@ -86,8 +99,7 @@ def test_the_discriminator_rests_in_the_psnr_phase(make_module, fit):
 
 def test_only_the_discriminator_changes_its_ways_while_it_warms_up(make_module, fit):
     """The generator moves as in a training without a GAN; the discriminator learns from what it makes."""
-    with_gan = make_module(psnr_steps=1, gan_steps=4, generator_scheduler=None)
-    with_gan.curriculum = replace(with_gan.curriculum, warmup_steps=3)
+    with_gan = make_module(psnr_steps=1, gan_steps=4, warmup=3, generator_scheduler=None)
     before = snapshot(with_gan.discriminator)
     fit(with_gan, 4)
     assert not same(before, with_gan.discriminator)
@@ -123,7 +135,7 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(make_module, fit):
     fit(module, 2)
     patches = module.trainer.train_dataloader.dataset
     lr, hr = (torch.stack([patches[i][key] for i in range(4)]) for key in ("lr", "hr"))
-    loss = reference.pixel_loss(reference.generator.pyramid(lr), hr)
+    loss = reference.losses["pixel"]({"pyramid": reference.generator.pyramid(lr)}, {"hr": hr})
     loss.backward()
     for moved, start in zip(module.generator.parameters(), reference.generator.parameters(), strict=True):
         torch.testing.assert_close(moved, start - start.grad)
@@ -151,7 +163,8 @@ def test_each_network_is_clipped_by_its_own_norm_before_its_step(make_module, fi
 
 
 def test_plain_training_without_discriminator_and_perceptual_network(make_module, fit):
-    module = fit(make_module(discriminator=None, perceptual=None), 5)
+    plain = {"discriminator": None, "losses": {"pixel": PyramidPixelLoss()}, "trains": ("generator",)}
+    module = fit(make_module(gan={"pixel": 1}, **plain), 5)
     assert module.generator_step == 5
     assert len(module.trainer.optimizers) == 1
 
@@ -177,30 +190,134 @@ def test_discriminator_without_optimizer_is_refused(make_module):
 
 def test_a_phase_with_nothing_to_minimise_is_refused(make_module):
     with pytest.raises(ValueError, match=r"the gan phase has nothing to minimise"):
-        make_module(gan=TermWeights(0, 1, 1), perceptual=None, discriminator=None)
-    make_module(gan=TermWeights(0, 1, 0))
+        make_module(gan={"pixel": 0})
+
+
+def test_a_warm_up_with_nothing_to_minimise_is_refused(make_module):
+    """The weights of a warm-up are those of the phase before, which may all be 0 (a traceback once)."""
+    curriculum = Curriculum(
+        [Phase("psnr", 0, {"pixel": 0}), Phase("gan", 4, {"pixel": 1, "perceptual": 1, "adversarial": 1}, warmup=2)]
+    )
+    with pytest.raises(ValueError, match=r"in a warm-up, each weight of the phase before"):
+        make_module(curriculum=curriculum)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            {"gan": {"pixel": 1, "wavelet": 1}},
+            r"curriculum\.gan\.weights\.wavelet is 1, but losses has pixel, perc.*add",
+        ),
+        ({"trains": ("generator",)}, r"losses\.adversarial \(ragan\) needs outputs\.fake_logits.*discriminator="),
+        ({"discriminator": None}, r"curriculum\.gan\.trains names the discriminator, but there is none"),
+        ({"discriminator_losses": {}}, r"discriminator_losses has no term"),
+        ({"gan": {"pixel": 1}}, r"losses\.perceptual has no weight in any phase"),
+    ],
+)
+def test_what_a_phase_lacks_is_told_at_assembly(make_module, parts, message):
+    with pytest.raises(ValueError, match=message):
+        make_module(**parts)
+
+
+class Landmarks(LossTerm):
+    needs = ("outputs.sr", "batch.landmarks")
+
+    def forward(self, outputs, batch):
+        return outputs["sr"].mean() + batch["landmarks"].mean()
+
+
+def test_a_term_reads_annotations_that_the_data_has(make_module):
+    losses = {"pixel": PyramidPixelLoss(), "landmarks": Landmarks()}
+    parts = {"losses": losses, "gan": {"pixel": 1, "landmarks": 0.5}, "discriminator": None, "trains": ("generator",)}
+    with pytest.raises(ValueError, match=r"losses\.landmarks \(Landmarks\) needs batch\.landmarks.*data\.annotations"):
+        make_module(**parts)
+    module = make_module(**parts, batch_keys={"landmarks"})
+    data = batch(module) | {"landmarks": torch.ones(2, 5, 2)}
+    _, terms = generator_loss(module, data, {"landmarks": 0.5})
+    assert terms["landmarks"].item() == pytest.approx(module.generator(data["lr"]).mean().item() + 1)
+
+
+def test_the_active_scale_trains_the_coarser_part_alone(make_module, fit):
+    """At x2 of an x4 network the last stage is neither computed nor moved, and HR is reduced to x2."""
+    torch.manual_seed(0)
+    generator = MultiScaleRRDB(scale=4, **TINY_NETWORK)
+    curriculum = Curriculum([Phase("coarse", 2, {"pixel": 1}, scale=2), Phase("fine", 1, {"pixel": 1})])
+    parts = {"generator": generator, "discriminator": None, "losses": {"pixel": PyramidPixelLoss()}}
+    module = make_module(curriculum=curriculum, protocol=Protocol(4), generator_scheduler=None, **parts)
+
+    class Seen(L.Callback):
+        def on_train_batch_start(self, trainer, module, batch, batch_idx):
+            batch["hr"] = batch["hr"].repeat_interleave(2, -1).repeat_interleave(2, -2)  # x4 of the fixture's x2
+
+    fine = snapshot(generator.stages[1])
+    fit(module, 2, callbacks=[Seen()])
+    assert same(fine, module.generator.stages[1])
+    fit(module, 1, callbacks=[Seen()])
+    assert not same(fine, module.generator.stages[1])
+
+
+def test_an_active_scale_that_the_network_lacks_is_refused(make_module):
+    curriculum = Curriculum([Phase("a", 1, {"pixel": 1}, scale=4)])
+    with pytest.raises(ValueError, match=r"curriculum\.a\.scale=4, but MultiScaleRRDB predicts x2"):
+        make_module(curriculum=curriculum, discriminator=None, losses={"pixel": PyramidPixelLoss()})
+
+
+def test_a_phase_may_train_the_discriminator_alone(make_module, fit):
+    curriculum = Curriculum(
+        [
+            Phase("warm", 2, {}, trains=("discriminator",)),
+            Phase("gan", 2, {"pixel": 1, "perceptual": 1, "adversarial": 1}, trains=("generator", "discriminator")),
+        ]
+    )
+    module = make_module(curriculum=curriculum)
+    generator, discriminator = snapshot(module.generator), snapshot(module.discriminator)
+    fit(module, 2)
+    assert same(generator, module.generator)
+    assert not same(discriminator, module.discriminator)
+    fit(module, 1)
+    assert not same(generator, module.generator)
+    assert module.generator_step == 3
+
+
+def test_optimizer_settings_hold_for_their_phase_only(make_module, fit):
+    gan = {"pixel": 1, "perceptual": 1, "adversarial": 1}
+    both = ("generator", "discriminator")
+    curriculum = Curriculum(
+        [
+            Phase("psnr", 1, {"pixel": 1}),
+            Phase("gan", 1, gan, trains=both, optimizer={"generator": {"betas": [0.5, 0.9]}}),
+            Phase("last", 1, gan, trains=both),
+        ]
+    )
+    seen = []
+
+    class Betas(L.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            seen.append(trainer.optimizers[0].param_groups[0]["betas"])
+
+    fit(make_module(curriculum=curriculum), 3, callbacks=[Betas()])
+    assert seen == [(0.9, 0.999), (0.5, 0.9), (0.9, 0.999)]
 
 
 def test_losses_and_measures_stay_in_float32_under_mixed_precision(make_module):
     module = make_module()
     data = batch(module)
     with torch.autocast("cpu", torch.bfloat16):
-        pyramid = module.generator.pyramid(data["lr"])
-        terms = module._generator_terms(pyramid, data["hr"], TermWeights(1, 0.1, 0.1))
+        _, terms = generator_loss(module, data, {"pixel": 1, "perceptual": 0.1, "adversarial": 0.1})
         measured = module._measure({key: data[key][:1] for key in data})
     assert {term.dtype for term in terms.values()} == {torch.float32}
     assert measured.dtype == torch.float32
     assert torch.equal(measured, module(data["lr"][:1]))
 
 
-@pytest.mark.parametrize("loss", [VanillaLoss(), HingeLoss()])
-def test_the_discriminator_is_not_asked_about_hr_where_the_loss_does_not_look(make_module, loss):
-    module = make_module()
-    object.__setattr__(module.objective, "adversarial", loss)
+@pytest.mark.parametrize(("kind", "passes"), [("vanilla", 1), ("hinge", 1), ("ragan", 2)])
+def test_the_discriminator_sees_hr_only_where_the_loss_is_relativistic(make_module, kind, passes):
+    module = make_module(losses={"adversarial": AdversarialLoss(kind), "pixel": PyramidPixelLoss()}, gan=BOTH)
     data, seen = batch(module), []
     module.discriminator.register_forward_hook(lambda *call: seen.append(call))
-    module._generator_terms(module.generator.pyramid(data["lr"]), data["hr"], TermWeights(1, 0, 0.1))
-    assert len(seen) == 1
+    generator_loss(module, data, BOTH)
+    assert len(seen) == passes
 
 
 def test_channels_last_networks_have_the_same_gradients(make_module):
@@ -212,8 +329,8 @@ def test_channels_last_networks_have_the_same_gradients(make_module):
     torch.manual_seed(1)
     data = batch(plain)
     for module in (plain, turned):
-        pyramid = module.generator.pyramid(data["lr"].to(memory_format=module.memory_format))
-        terms = module._generator_terms(pyramid, data["hr"], TermWeights(1, 0.1, 0.1))
+        turned_data = data | {"lr": data["lr"].to(memory_format=module.memory_format)}
+        _, terms = generator_loss(module, turned_data, {"pixel": 1, "perceptual": 0.1, "adversarial": 0.1})
         torch.stack(list(terms.values())).sum().backward()
     for a, b in zip(plain.generator.parameters(), turned.generator.parameters(), strict=True):
         assert (a.grad - b.grad).norm() < 1e-2 * a.grad.norm()  # batch norm over few values magnifies rounding

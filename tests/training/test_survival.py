@@ -29,7 +29,7 @@ from facehall.training.checkpointing.state import random_state, set_random_state
 from facehall.training.curves import draw_curves
 from facehall.training.signals import StopSignals
 
-LENGTH = ["curriculum.psnr_steps=5", "curriculum.gan_steps=3", "curriculum.ramp_steps=2", "patches.steps_per_epoch=4"]
+LENGTH = ["curriculum.psnr.steps=5", "curriculum.gan.steps=3", "curriculum.gan.ramp=2", "patches.steps_per_epoch=4"]
 OPTIONS = [*("experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH), "scale=2", "trainer.limit_val_batches=2"]
 EVERY_STEP = ["callbacks.checkpoint.every_steps=1", "trainer.log_every_n_steps=1"]
 
@@ -162,8 +162,8 @@ def test_epochs_without_validation_do_not_repeat_old_measures(start):
 
 def test_half_an_accumulated_step_is_not_saved(start, tmp_path):
     with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(Stopped) as stopped:
-        start("run", "training.accumulate=2", "curriculum.psnr_steps=4", "curriculum.gan_steps=0",
-              "curriculum.ramp_steps=0")  # fmt: skip
+        start("run", "training.accumulate=2", "curriculum.psnr.steps=4", "curriculum.gan.steps=0",
+              "curriculum.gan.ramp=0")  # fmt: skip
     assert "after step 1" in str(stopped.value)
     assert stopped.value.status == 143
     assert f"resume={tmp_path / 'run'} goes on" in str(stopped.value)
@@ -304,7 +304,7 @@ def test_every_steps_is_a_number_of_steps(tmp_path):
 @pytest.mark.slow
 def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
     """As a scheduler or a terminal sends it."""
-    command = [sys.executable, "-m", "facehall.train", *OPTIONS, "runtime.workers=1", "curriculum.psnr_steps=5000"]
+    command = [sys.executable, "-m", "facehall.train", *OPTIONS, "runtime.workers=1", "curriculum.psnr.steps=5000"]
     command += ["patches.steps_per_epoch=5000", "name=run", "callbacks.checkpoint.every_steps=1"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:

@@ -15,8 +15,8 @@ from facehall.errors import FacehallError
 from facehall.io.download import file_sha256
 
 _DESCRIPTION = """\
-The LPIPS metric (AlexNet, VGG16) and perceptual=vgg16 (VGG16) need weights trained on ImageNet;
-the default, perceptual=vgg16s, comes with the package.
+The LPIPS metric (AlexNet, VGG16) and the loss vgg16 (VGG16) need weights trained on ImageNet;
+the default loss, vgg16s, comes with the package.
 Without an argument this lists which of them are on this machine, and does not ask the network.
 `fetch` gets those that are missing, so that later runs need no network: do that on a login node,
 or in the image that compute nodes start from.

@@ -253,7 +253,7 @@ def _ways_out(asset: Asset, tried: dict[str, str]) -> str:
         f"{asset.file} into the folder {hub}; or put it, or {asset.name}.safetensors, into any folder and "
         f"set FACEHALL_WEIGHTS to that; or run `python -m facehall.assets fetch {asset.name}` where there "
         f"is a network and copy what it fetched into {_weights_cache()}; or, only if you want to do without "
-        "them, set `perceptual=vgg16s` (it comes with the package) or `metrics.lpips=none`."
+        "them, set `losses=[charbonnier,vgg16s,ragan]` (it comes with the package) or `metrics.lpips=none`."
     )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import DictConfig, OmegaConf
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from facehall.config.build import build
+from facehall.config.plugins import import_plugins
 from facehall.errors import FacehallError
-from facehall.losses import Objective, TermWeights
+from facehall.losses import LossTerm
 from facehall.models.generators import Generator
 from facehall.models.pretrained import weights_file
 from facehall.models.weights import load_into
@@ -36,26 +42,34 @@ def assemble(cfg: DictConfig) -> Training:
     Raises:
         FacehallError: a part refuses its settings; the paragraph names the key.
     """
+    import_plugins(cfg.plugins)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = build(cfg.patches, "patches", source=build(cfg.data, "data"))
     _ = datamodule.survey  # before anything else is built: pictures are what most often turns out to be wrong
-    curriculum: Curriculum = build(cfg.curriculum, "curriculum")
     _check_accumulation(cfg.training.accumulate, cfg.patches.steps_per_epoch)
     choices = _choose_performance(cfg)
+    settings: dict[str, Any] = OmegaConf.to_container(cfg.training, resolve=True)  # type: ignore[assignment]
     with _mistakes():
+        curriculum: Curriculum = build(cfg.curriculum, "curriculum").limited(settings.pop("steps_per_phase"))
+        curriculum = curriculum.without([name for name, node in cfg.losses.items() if not node])
+        # The networks first: their initial weights depend on nothing but the seed and themselves.
+        networks = {
+            "generator": _generator(cfg),
+            "protocol": build(cfg.metrics, "metrics"),
+            "discriminator": build(cfg.discriminator, "discriminator"),
+        }
         module = SuperResolution(
-            generator=_generator(cfg),
-            objective=_objective(cfg.loss),
+            **networks,
             curriculum=curriculum,
-            protocol=build(cfg.metrics, "metrics"),
-            discriminator=build(cfg.discriminator, "discriminator"),
-            perceptual=build(cfg.perceptual, "perceptual"),
+            losses=_terms(cfg, "losses"),
+            discriminator_losses=_terms(cfg, "discriminator_losses") if networks["discriminator"] else {},
             generator_optimizer=build(cfg.optimizer.generator, "optimizer.generator"),
             discriminator_optimizer=build(cfg.optimizer.discriminator, "optimizer.discriminator"),
-            generator_scheduler=build(cfg.scheduler.generator, "scheduler.generator"),
-            discriminator_scheduler=build(cfg.scheduler.discriminator, "scheduler.discriminator"),
+            generator_scheduler=_scheduler(cfg, "generator", curriculum),
+            discriminator_scheduler=_scheduler(cfg, "discriminator", curriculum),
             memory_format=MEMORY_FORMATS[cfg.runtime.memory_format],
-            **OmegaConf.to_container(cfg.training, resolve=True),  # type: ignore[arg-type]
+            batch_keys=getattr(datamodule, "batch_keys", ()),
+            **settings,
         )
     return Training(
         name=cfg.name,
@@ -74,6 +88,37 @@ def _generator(cfg: DictConfig) -> Generator:
     if cfg.init is not None:
         load_into(generator, weights_file(str(cfg.init)))
     return generator
+
+
+def _terms(cfg: DictConfig, key: str) -> dict[str, LossTerm]:
+    """The loss terms of one network, in their order; one that is null is left out, with its weights."""
+    terms = {}
+    for name, node in (cfg.get(key) or {}).items():
+        term = build(node, f"{key}.{name}")
+        if term is None:
+            continue
+        if not isinstance(term, LossTerm):
+            raise FacehallError(
+                f"{key}.{name}: a {type(term).__name__} is not a loss term. Derive it from facehall.losses.LossTerm: "
+                "term(outputs, batch) -> scalar."
+            )
+        terms[str(name)] = term
+    return terms
+
+
+def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callable[[Optimizer], LRScheduler] | None:
+    """A network's scheduler; one that asks for `phases` gets those in which the network takes steps."""
+    factory = build(cfg.scheduler[network], f"scheduler.{network}")
+    phases = curriculum.schedule(network)
+    if factory is not None and "phases" in inspect.signature(factory).parameters:
+        return functools.partial(factory, phases=phases)
+    for phase in phases:
+        if phase.settings:
+            raise FacehallError(
+                f"curriculum.{phase.name}.scheduler.{network} is for a schedule by phases (scheduler=phased_cosine), "
+                f"and this one would ignore it: set curriculum.{phase.name}.scheduler=null."
+            )
+    return factory  # type: ignore[no-any-return]
 
 
 def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
@@ -105,15 +150,6 @@ def _check_accumulation(accumulate: int, steps_per_epoch: int) -> None:
             f"training.accumulate={accumulate} does not divide patches.steps_per_epoch={steps_per_epoch}: the last "
             "batches of each epoch would never reach an optimizer step."
         )
-
-
-def _objective(cfg: DictConfig) -> Objective:
-    return Objective(
-        pixel=build(cfg.pixel, "loss.pixel"),
-        adversarial=build(cfg.adversarial, "loss.adversarial"),
-        psnr=TermWeights(**cfg.psnr),
-        gan=TermWeights(**cfg.gan),
-    )
 
 
 def _trainer(cfg: DictConfig, curriculum: Curriculum) -> L.Trainer:

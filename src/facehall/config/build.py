@@ -11,6 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from facehall.config.plugins import allowed_prefixes
 from facehall.errors import FacehallError
 
 ALLOWED_TARGETS = ("facehall.", "lightning.", "torch.", "torchmetrics.")
@@ -32,7 +33,8 @@ def build(node: Any, key: str, **extra: Any) -> Any:
     """Instantiate a config node with plain arguments; an empty node (an option called `none`) gives None.
 
     Args:
-        node: a mapping with a `_target_`, which must be facehall's, Lightning's, torch's or torchmetrics' own.
+        node: a mapping with a `_target_`, which must be facehall's, Lightning's, torch's or torchmetrics' own, or that
+            of a plugin (`facehall.config.plugins`).
         key: where it stands in the config, for messages.
         extra: further arguments of the target.
 
@@ -68,18 +70,19 @@ def open_value(error: OmegaConfBaseException, key: str) -> FacehallError:
 
 def _check_target(target: str, key: str) -> None:
     """Refuse what is not one of the allowed packages' own, also where they merely import it (torch.os.system)."""
-    listed = ", ".join(ALLOWED_TARGETS)
+    allowed = (*ALLOWED_TARGETS, *allowed_prefixes())
     foreign = FacehallError(
-        f"{key}: the config would call {target!r}, but only targets that begin with {listed} are built from a config."
+        f"{key}: the config would call {target!r}, but only targets that begin with {', '.join(allowed)} are built "
+        f"from a config. If it is a package of your own, name it: plugins=[{target.partition('.')[0]}]."
     )
-    if not target.startswith(ALLOWED_TARGETS):
+    if not target.startswith(allowed):
         raise foreign
     try:
         home = getattr(get_object(target), "__module__", None)
     except Exception as error:  # Hydra hands on whatever an import raises
         reason = str(error).splitlines()[-1]
         raise FacehallError(f"{key}: the target {target!r} cannot be found. {reason}") from error
-    if not f"{home}.".startswith(ALLOWED_TARGETS):
+    if not f"{home}.".startswith(allowed):
         raise foreign
 
 

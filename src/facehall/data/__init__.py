@@ -1,5 +1,6 @@
 """Data: sources of pictures, patch mining, degradation, and the DataModule that feeds a training."""
 
+from facehall.data.annotations import Annotations
 from facehall.data.degradations import (
     BicubicDegradation,
     BlindFaceDegradation,
@@ -26,6 +27,7 @@ from facehall.data.sources.sample import SampleSource
 from facehall.data.storage.store import DiskStore, MemoryStore
 
 __all__ = [
+    "Annotations",
     "BenchmarkSource",
     "BicubicDegradation",
     "BlindFaceDegradation",

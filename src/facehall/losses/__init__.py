@@ -1,21 +1,22 @@
-"""Losses: pixel, perceptual (eq. 1), adversarial, and the objective that weighs them."""
+"""Loss terms, one idea a file: ``term(outputs, batch) -> scalar``, named in the config and weighted per phase."""
 
-from facehall.losses.adversarial import AdversarialLoss, HingeLoss, RelativisticAverageLoss, VanillaLoss
+from facehall.losses.adversarial import AdversarialLoss, DiscriminatorLoss
+from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.losses.lpips import LPIPSLoss
-from facehall.losses.objective import Objective, TermWeights
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
+from facehall.losses.weighted import WeightedTerms
 
 __all__ = [
     "AdversarialLoss",
-    "HingeLoss",
+    "Batch",
+    "DiscriminatorLoss",
     "LPIPSLoss",
-    "Objective",
+    "LossTerm",
+    "Outputs",
     "PerceptualLoss",
     "PyramidPixelLoss",
-    "RelativisticAverageLoss",
-    "TermWeights",
-    "VanillaLoss",
+    "WeightedTerms",
     "charbonnier",
     "perceptual_distance",
 ]

@@ -1,17 +1,20 @@
-"""Adversarial losses on discriminator logits. Each knows the discriminator's side and the generator's."""
+"""GAN losses on discriminator logits: three families, and the two loss terms, one for each network, that use them."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from facehall.distributed.ranks import gather
+from facehall.losses.base import Batch, LossTerm, Outputs
+
+GanKind = Literal["vanilla", "ragan", "hinge"]
 
 
-class AdversarialLoss(Protocol):
+class GanLoss(Protocol):
     """Logits of any shape, real ones for HR and fake ones for SR -> scalar.
 
     Attributes:
@@ -72,3 +75,58 @@ class HingeLoss:
 
     def generator(self, real: Tensor, fake: Tensor) -> Tensor:
         return -fake.mean()
+
+
+GAN_LOSSES: dict[str, type[GanLoss]] = {"vanilla": VanillaLoss, "ragan": RelativisticAverageLoss, "hinge": HingeLoss}
+
+
+def gan_loss(kind: GanKind) -> GanLoss:
+    """A GAN loss by name."""
+    if kind not in get_args(GanKind):
+        raise ValueError(f"kind is one of {', '.join(get_args(GanKind))}, not {kind!r}")
+    return GAN_LOSSES[kind]()
+
+
+class AdversarialLoss(LossTerm):
+    """The generator's term of a GAN. The discriminator sees HR only where the loss is relativistic.
+
+    Args:
+        kind: ``vanilla``, ``ragan`` or ``hinge``.
+    """
+
+    def __init__(self, kind: GanKind = "ragan") -> None:
+        super().__init__()
+        self.kind = kind
+        self.gan = gan_loss(kind)
+        self.needs = ("outputs.fake_logits", *(("outputs.real_logits",) if self.gan.relativistic else ()))
+
+    @property
+    def description(self) -> str:
+        return self.kind
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        fake = outputs["fake_logits"]
+        real = outputs["real_logits"] if self.gan.relativistic else fake.detach()
+        return self.gan.generator(real, fake)
+
+
+class DiscriminatorLoss(LossTerm):
+    """The discriminator's term of a GAN.
+
+    Args:
+        kind: as that of the generator's `AdversarialLoss`.
+    """
+
+    needs = ("outputs.real_logits", "outputs.fake_logits")
+
+    def __init__(self, kind: GanKind = "ragan") -> None:
+        super().__init__()
+        self.kind = kind
+        self.gan = gan_loss(kind)
+
+    @property
+    def description(self) -> str:
+        return self.kind
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        return self.gan.discriminator(outputs["real_logits"], outputs["fake_logits"])

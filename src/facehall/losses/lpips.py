@@ -1,26 +1,25 @@
-"""LPIPS as the perceptual loss."""
+"""LPIPS as a loss."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.metrics.lpips import LPIPS
 from facehall.models.frozen import Frozen
 
 
-class LPIPSLoss(nn.Module):
-    """The mean of LPIPS (Zhang et al., CVPR 2018) over the pairs of a batch, in the place of eq. 1's distance.
+class LPIPSLoss(LossTerm):
+    """The mean of LPIPS (Zhang et al., CVPR 2018) over the pairs of a batch.
 
-    Trained on, LPIPS is no independent judge any more of the same backbone: say so beside the figures.
+    Weights trained on LPIPS cannot be judged by LPIPS with the same backbone: report other measures beside it.
 
     Args:
         net: backbone, ``alex`` or ``vgg``.
         weights: a file or folder of the backbone's weights for `facehall.assets.resolve`; None finds or fetches them.
-
-    Shapes: sr, hr (B, 3, H, W) in [0, 1] -> scalar. No gradient flows through hr.
 
     Raises:
         FacehallError: the backbone's weights cannot be had, or the patches are smaller than `MIN_SIZE`.
@@ -28,8 +27,17 @@ class LPIPSLoss(nn.Module):
 
     def __init__(self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None) -> None:
         super().__init__()
-        self.distance = Frozen(LPIPS(net, weights))
+        self.net = net
+        self.network = Frozen(LPIPS(net, weights))
 
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        mean: Tensor = self.distance(sr, hr.detach()).mean()
+    @property
+    def description(self) -> str:
+        return f"LPIPS {self.net}"
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        return self.distance(outputs["sr"], batch["hr"])
+
+    def distance(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Two (B, 3, H, W) in [0, 1] -> scalar. No gradient flows through hr."""
+        mean: Tensor = self.network(sr, hr.detach()).mean()
         return mean

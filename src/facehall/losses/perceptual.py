@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.models.frozen import Frozen
 
 
@@ -25,22 +26,29 @@ def perceptual_distance(
     return torch.stack(terms).sum()
 
 
-class PerceptualLoss(nn.Module):
+class PerceptualLoss(LossTerm):
     """eq. 1 with a feature extractor that is frozen and left out of checkpoints.
 
     Args:
         extractor: images (B, 3, H, W) in [0, 1] -> {layer: features}.
         layers: lambda_i of each layer.
-
-    Shapes: sr, hr (B, 3, H, W) in [0, 1] -> scalar. No gradient flows through hr.
     """
 
     def __init__(self, extractor: nn.Module, layers: Mapping[str, float]) -> None:
         super().__init__()
-        self.extractor: Callable[[Tensor], dict[str, Tensor]] = Frozen(extractor)
+        self.extractor = Frozen(extractor)
         self.layers = dict(layers)
 
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+    @property
+    def description(self) -> str:
+        network = getattr(self.extractor.network, "network", self.extractor.network)
+        return f"{type(network).__name__} at " + ", ".join(f"{name} x {w:g}" for name, w in self.layers.items())
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        return self.distance(outputs["sr"], batch["hr"])
+
+    def distance(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Two (B, 3, H, W) in [0, 1] -> scalar. No gradient flows through hr."""
         with torch.no_grad():
             hr_features = self.extractor(hr)
         return perceptual_distance(self.extractor(sr), hr_features, self.layers)

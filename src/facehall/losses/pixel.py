@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from facehall.imaging import downscale_bicubic
+from facehall.losses.base import Batch, LossTerm, Outputs
 
 PixelKind = Literal["mse", "l1", "charbonnier"]
 
@@ -32,24 +33,32 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class PyramidPixelLoss(nn.Module):
+class PyramidPixelLoss(LossTerm):
     """L(SR_s, HR) + coarse_weight * mean over the coarser scales c of L(SR_c, HR bicubically reduced to c).
+
+    Reads ``outputs["pyramid"]``, {scale: (B, 3, scale h, scale w)}, and ``batch["hr"]``, (B, 3, s h, s w), in [0, 1].
 
     Args:
         kind: ``mse`` (the paper), ``l1`` or ``charbonnier``.
         coarse_weight: weight of the coarser scales together; 0 leaves them unsupervised.
-
-    Shapes: a pyramid {scale: (B, 3, scale h, scale w)} and hr (B, 3, s h, s w), in [0, 1] -> scalar.
     """
+
+    needs = ("outputs.pyramid", "batch.hr")
 
     def __init__(self, kind: PixelKind = "charbonnier", coarse_weight: float = 0.5) -> None:
         super().__init__()
         if kind not in PIXEL_LOSSES:
             raise ValueError(f"kind is one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
+        self.kind = kind
         self.distance = PIXEL_LOSSES[kind]
         self.coarse_weight = coarse_weight
 
-    def forward(self, pyramid: dict[int, Tensor], hr: Tensor) -> Tensor:
+    @property
+    def description(self) -> str:
+        return self.kind
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        pyramid, hr = outputs["pyramid"], batch["hr"]
         *coarser, finest = sorted(pyramid)
         loss = self.distance(pyramid[finest], hr)
         if coarser and self.coarse_weight:

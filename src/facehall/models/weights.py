@@ -18,8 +18,8 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
-from facehall.models import generators
 from facehall.models.generators import Generator, RRDBNet
+from facehall.models.generators.base import target_name
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
 
 SUFFIX = ".safetensors"
@@ -37,7 +37,7 @@ def save_generator(
         dtype: of the numbers in the file, None: as they are; whoever loads them has float32 again.
     """
     metadata = {
-        "facehall.target": type(generator).__name__,
+        "facehall.target": target_name(type(generator)),
         "facehall.arguments": json.dumps(generator.arguments),
         **{f"facehall.{key}": value for key, value in (origin or {}).items()},
     }
@@ -94,10 +94,14 @@ def load_generator(path: Path) -> Generator:
         return load_public_rrdbnet(path)
     metadata = read_metadata(path)
     target = metadata["target"]
-    network_class = getattr(generators, target, None)
-    if target not in generators.__all__ or network_class is Generator or network_class is None:
-        known = ", ".join(name for name in generators.__all__ if name != "Generator")
-        raise FacehallError(f"{path}: it holds a {target!r}, which is not a generator of this version ({known}).")
+    network_class = Generator.known.get(target)  # what is imported: a file never makes us import anything
+    if network_class is None:
+        package = target.partition(".")[0]
+        hint = f" If it is of a package of yours, name it: plugins=[{package}] or FACEHALL_PLUGINS={package}."
+        raise FacehallError(
+            f"{path}: it holds a {target!r}, which is not a generator of this version "
+            f"({', '.join(sorted(Generator.known))}).{hint if '.' in target else ''}"
+        )
     try:
         generator = network_class(**json.loads(metadata["arguments"]))
     except (KeyError, TypeError, ValueError) as error:
@@ -138,19 +142,23 @@ def differing_tensors(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) ->
 
 
 def load_into(generator: Generator, path: Path) -> None:
-    """Fill an existing generator from a weights file of the same network.
+    """Fill an existing generator from a weights file of the same network, or an `RRDBNet` from a public .pth file.
 
     Raises:
         FacehallError: names or shapes differ; the paragraph names the first few.
     """
-    metadata = read_metadata(path)
-    state, own = load_file(path), generator.state_dict()
-    differing = differing_tensors(state, own)
+    if path.suffix == ".pth":
+        source = load_public_rrdbnet(path)
+        state, held = source.state_dict(), f"{type(source).__name__} with {json.dumps(source.arguments)}"
+    else:
+        metadata = read_metadata(path)
+        state, held = load_file(path), f"{metadata['target']} with {metadata.get('arguments', '?')}"
+    differing = differing_tensors(state, generator.state_dict())
     if differing:
         raise FacehallError(
-            f"{path}: these are weights of another network: it holds a {metadata['target']} with "
-            f"{metadata.get('arguments', '?')}, but the generator asked for is a {type(generator).__name__} with "
-            f"{json.dumps(generator.arguments)}; {len(differing)} tensors differ, first {', '.join(differing[:3])}. "
-            "Give the same generator.* settings as that run's config.yaml."
+            f"{path}: these are weights of another network: it holds a {held}, but the generator asked for is a "
+            f"{type(generator).__name__} with {json.dumps(generator.arguments)}; {len(differing)} tensors differ, "
+            f"first {', '.join(differing[:3])}. Set generator.* to what the file holds (of a public ESRGAN checkpoint: "
+            "generator=rrdbnet), as in the config.yaml of the run that wrote it."
         )
     generator.load_state_dict(state)

@@ -1,8 +1,8 @@
-"""The one training module: a generator, and where given a discriminator and a perceptual loss around it."""
+"""The one training module: a generator, and where given a discriminator, with the loss terms of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
 import lightning as L
@@ -13,13 +13,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
 from facehall.imaging import upscale_bicubic
-from facehall.losses import Objective, TermWeights
+from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.frozen import Frozen
 from facehall.models.generators import Generator
-from facehall.training.curriculum import Curriculum
+from facehall.training.batches import at_scale, in_its_colour, network_input, seen_by_losses
+from facehall.training.curriculum import Curriculum, Phase
 from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import Buffers, FiniteGuard
+from facehall.training.phases import check_phases, set_phase_options
 from facehall.training.spans import span
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -27,35 +29,36 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 class SuperResolution(L.LightningModule):
-    """Trains a generator by an objective along a curriculum, with manual optimization (the paper's sec. 3.3).
+    """Trains a generator by named loss terms along a curriculum, with manual optimization (the paper's sec. 3.3).
 
-    With a discriminator the second phase is GAN-like; without one this is plain super-resolution training. All
-    schedules count `generator_step`, not Lightning's `global_step`, which counts the steps of both optimizers.
+    With a discriminator this is a GAN; without one, plain super-resolution training. All schedules count
+    `generator_step`, the steps of the curriculum, not Lightning's `global_step`, which counts those of both optimizers.
 
     Args:
         generator: lr -> sr.
-        objective: the loss terms and their weights in both phases.
-        curriculum: lengths of the phases.
+        losses: name -> term of the generator's loss.
+        curriculum: the phases, with the weights of the terms.
         protocol: what validation measures.
         generator_optimizer, discriminator_optimizer: parameters -> optimizer.
         generator_scheduler, discriminator_scheduler: optimizer -> scheduler; None keeps the rate.
-        discriminator: images -> logits; None leaves the adversarial term out.
-        perceptual: sr, hr -> scalar (eq. 1); None leaves the perceptual term out.
+        discriminator: images -> logits.
+        discriminator_losses: name -> term of the discriminator's loss.
         ema_decay: of the averaged generator that is validated and exported.
         clip: largest norm of each network's gradient; None does not clip.
         accumulate: batches per optimizer step.
         memory_format: of images and networks in training.
         max_skips: steps in a row whose gradient is not finite that are skipped before the training stops.
+        batch_keys: what a batch holds beside lr, hr and name, for terms that need it.
 
     Raises:
-        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, or a phase without any
-            loss term.
+        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, a phase whose terms do
+            not get what they need or that has nothing to minimise.
     """
 
     def __init__(
         self,
         generator: Generator,
-        objective: Objective,
+        losses: Mapping[str, LossTerm],
         curriculum: Curriculum,
         protocol: Protocol,
         generator_optimizer: OptimizerFactory,
@@ -63,24 +66,24 @@ class SuperResolution(L.LightningModule):
         generator_scheduler: SchedulerFactory | None = None,
         discriminator_scheduler: SchedulerFactory | None = None,
         discriminator: nn.Module | None = None,
-        perceptual: nn.Module | None = None,
+        discriminator_losses: Mapping[str, LossTerm] | None = None,
         ema_decay: float = 0.999,
         clip: float | None = None,
         accumulate: int = 1,
         memory_format: torch.memory_format = torch.contiguous_format,
         max_skips: int = 10,
+        batch_keys: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.memory_format = memory_format
-        for network in (generator, discriminator, perceptual):
-            if network is not None:
-                network.to(memory_format=memory_format)
         self.generator = generator
         self.discriminator = discriminator
-        self.perceptual = perceptual
-        self.objective = objective
-        self.pixel_loss = objective.pixel
+        self.losses = WeightedTerms(losses)
+        self.discriminator_losses = WeightedTerms(discriminator_losses or {}, "discriminator_losses")
+        for part in (generator, discriminator, self.losses, self.discriminator_losses):
+            if part is not None:
+                part.to(memory_format=memory_format)
         self.curriculum = curriculum
         self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
         self.ema = GeneratorEMA(generator, ema_decay)
@@ -94,29 +97,19 @@ class SuperResolution(L.LightningModule):
         self.generator_step = 0
         self.means = nn.ModuleDict()
         self._floor: dict[str, dict[str, Tensor]] = {}
+        self._phase: Phase | None = None  # whose options the optimizers have
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
         if accumulate < 1:
             raise ValueError(f"training.accumulate is a number of batches, at least 1, not {accumulate}")
-        self._check_terms()
-
-    def _check_terms(self) -> None:
-        """See that each phase has something to minimise."""
-        steps = {"psnr": self.curriculum.psnr_steps, "gan": self.curriculum.gan_steps}
-        for phase, weights in (("psnr", self.objective.psnr), ("gan", self.objective.gan)):
-            perceptual = self.perceptual is not None and weights.perceptual
-            adversarial = self.discriminator is not None and weights.adversarial
-            if steps[phase] and not (weights.pixel or perceptual or adversarial):
-                raise ValueError(
-                    f"the {phase} phase has nothing to minimise: each term of loss.{phase} has weight 0 or no network; "
-                    f"set loss.{phase}.pixel, or choose a perceptual network or a discriminator"
-                )
+        check_phases(curriculum, self.losses, self.discriminator_losses, generator, discriminator, batch_keys)
 
     # ------------------------------------------------------------------ training
 
     @property
     def trains_discriminator(self) -> bool:
-        return self.discriminator is not None and self.curriculum.phase(self.generator_step) == "gan"
+        """Whether the discriminator takes a step now."""
+        return self.discriminator is not None and "discriminator" in self.curriculum.at(self.generator_step).trains
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         networks = [network for network in (self.generator, self.discriminator) if network is not None]
@@ -136,68 +129,86 @@ class SuperResolution(L.LightningModule):
         self.guard.begin(batch["name"], anew=batch_idx % self.accumulate == 0)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        lr, hr = (batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr"))
+        phase = self.curriculum.at(self.generator_step)
+        if phase is not self._phase:
+            set_phase_options(self.trainer.optimizers, self.curriculum, phase)
+            self._phase = phase
         steps_now = (batch_idx + 1) % self.accumulate == 0
-        weights = self.curriculum.weights(self.generator_step, self.objective.psnr, self.objective.gan)
+        batch = self._prepare(batch, phase)
         with span("generator forward"):
             # Once: the discriminator sees it detached, the generator's loss whole.
-            pyramid = self.generator.pyramid(lr)
+            outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)
+            outputs = seen_by_losses(outputs, phase.scale or self.generator.scale)
         if self.trains_discriminator:
-            self._learn_to_discriminate(pyramid[self.generator.scale].detach(), hr, steps_now)
-        self._learn_to_generate(pyramid, hr, weights, steps_now)
+            self._train_discriminator(outputs["sr"].detach(), batch, phase, steps_now)
+        if "generator" in phase.trains:
+            self._train_generator(outputs, batch, steps_now)
+        if steps_now:
+            self._after_step(averages="generator" in phase.trains)
         with span("logging"):
             for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
                 self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
-    def _learn_to_discriminate(self, sr: Tensor, hr: Tensor, steps_now: bool) -> None:
-        assert self.discriminator is not None
+    def _prepare(self, batch: dict[str, Any], phase: Phase) -> dict[str, Any]:
+        """The batch as the networks take it, at the active scale."""
+        images = {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
+        scale = self.generator.scale
+        return at_scale(in_its_colour({**batch, **images}, self.generator), scale // (phase.scale or scale))
+
+    def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, steps_now: bool) -> None:
+        discriminator, hr = self.discriminator, batch["hr"]
+        assert discriminator is not None
+        weights = phase.discriminator_weights or dict.fromkeys(self.discriminator_losses.names, 1.0)
         with span("discriminator forward"):
-            real, fake = at_least_single(self.discriminator(hr)), at_least_single(self.discriminator(sr))
-            loss = self.objective.adversarial.discriminator(real, fake)
+            real, fake = promote_half(discriminator(hr)), promote_half(discriminator(sr))
+            outputs = Outputs({"sr": sr, "real_logits": real, "fake_logits": fake, "discriminator": discriminator})
+            loss, terms = self.discriminator_losses(outputs, batch, weights)
         with span("discriminator backward"):
             self.manual_backward(loss / self.accumulate)
-        gap = real.mean() - fake.mean()
-        judged = {"D(real)": real.sigmoid().mean(), "D(fake)": fake.sigmoid().mean(), "D_gap": gap}
-        self._log_train({"discriminator": loss, **judged})
+        judged = {
+            "D(real)": real.sigmoid().mean(),
+            "D(fake)": fake.sigmoid().mean(),
+            "D_gap": real.mean() - fake.mean(),
+        }
+        each = {f"discriminator_{name}": value for name, value in terms.items()} if len(terms) > 1 else {}
+        self._log_train({"discriminator": loss, **each, **judged})
         if steps_now:
-            self._optimizer_step(1, self.discriminator)
+            self._optimizer_step(1, discriminator)
 
-    def _learn_to_generate(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights, steps_now: bool) -> None:
-        terms = self._generator_terms(pyramid, hr, weights)
-        loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    def _train_generator(self, outputs: dict[str, Any], batch: dict[str, Any], steps_now: bool) -> None:
+        weights = self.curriculum.weights(self.generator_step)
+        loss, terms = self.losses(self._generator_outputs(outputs, batch), batch, weights, span)
         with span("generator backward"):
             self.manual_backward(loss / self.accumulate)
         self._log_train({**terms, "generator": loss})
         if steps_now:
             self._optimizer_step(0, self.generator)
-            self.generator_step += 1
-            with span("average"):
-                self.ema.update(self.generator)
 
-    def _generator_terms(self, pyramid: dict[int, Tensor], hr: Tensor, weights: TermWeights) -> dict[str, Tensor]:
-        """The terms that have a weight, unweighted."""
-        sr = pyramid[self.generator.scale]
-        terms = {}
-        if weights.pixel:
-            with span("pixel loss"):
-                terms["pixel"] = self.pixel_loss(pyramid, hr)
-        if weights.perceptual and self.perceptual is not None:
-            with span("perceptual loss"):
-                terms["perceptual"] = self.perceptual(sr, hr)
-        if weights.adversarial and self.discriminator is not None:
-            # The discriminator only judges here: its parameters take no gradient, but the way to sr stays open.
-            with span("adversarial loss"):
-                self.discriminator.requires_grad_(False)
-                fake = at_least_single(self.discriminator(sr))
-                with torch.no_grad():  # only a relativistic loss asks what the discriminator thinks of HR
-                    relativistic = self.objective.adversarial.relativistic
-                    real = at_least_single(self.discriminator(hr)) if relativistic else fake.detach()
-                terms["adversarial"] = self.objective.adversarial.generator(real, fake)
-                self.discriminator.requires_grad_(True)
-        return terms
+    def _generator_outputs(self, outputs: dict[str, Any], batch: dict[str, Any]) -> Outputs:
+        """The generator's outputs, with the discriminator's logits for the terms that ask for them."""
+        discriminator = self.discriminator
+        if discriminator is None:
+            return Outputs(outputs)
+
+        def logits(images: Tensor) -> Tensor:
+            # The discriminator only judges here: its parameters take no gradient, but the way to the image stays open.
+            discriminator.requires_grad_(False)
+            try:
+                return promote_half(discriminator(images))
+            finally:
+                discriminator.requires_grad_(True)
+
+        def fake_logits() -> Tensor:
+            return logits(outputs["sr"])
+
+        @torch.no_grad()
+        def real_logits() -> Tensor:
+            return logits(batch["hr"])
+
+        return Outputs(outputs, {"fake_logits": fake_logits, "real_logits": real_logits})
 
     def _optimizer_step(self, index: int, network: nn.Module) -> None:
-        """One step of a network, which is last the generator's; left out where its gradient is not finite."""
+        """One step of a network; left out where its gradient is not finite."""
         name = ("generator", "discriminator")[index]
         optimizer = self._as_list(self.optimizers())[index]
         with span(f"{name} optimizer"):
@@ -213,14 +224,16 @@ class SuperResolution(L.LightningModule):
             for scheduler in self._as_list(self.lr_schedulers()):
                 if scheduler.optimizer is optimizer.optimizer:
                     scheduler.step()
-        if index == 0:
-            self._close_step()
 
-    def _close_step(self) -> None:
-        """Both networks have stepped, or not: what was left out?"""
+    def _after_step(self, averages: bool) -> None:
+        """Both networks have stepped, or were skipped."""
         self._buffers_kept.mend()  # not before: the backward pass wants them as the forward pass left them
         if self.device.type == "cpu" or self._looks_now():
             self.log("train/skipped_steps", float(self.guard.settle()), on_step=False, on_epoch=True, reduce_fx="max")
+        self.generator_step += 1
+        if averages:
+            with span("average"):
+                self.ema.update(self.generator)
 
     def _looks_now(self) -> bool:
         """Whether it is time to wait for the device: as often as values are logged, and at the end of an epoch."""
@@ -304,6 +317,6 @@ class SuperResolution(L.LightningModule):
         self.guard.skipped = checkpoint.get("skipped_steps", 0)
 
 
-def at_least_single(x: Tensor) -> Tensor:
+def promote_half(x: Tensor) -> Tensor:
     """Of 16 bits, float32: losses of logits are sums and exponentials. float64 stays."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

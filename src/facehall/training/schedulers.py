@@ -1,36 +1,60 @@
-"""Learning rates over the curriculum. Each function builds one of torch's schedulers.
+"""Learning rates over the curriculum: schedules that start anew in each phase.
 
-The engine steps the generator's scheduler once per generator step and the discriminator's once per step of the
-discriminator, which moves once per generator step of the GAN phase: both are functions of the generator step.
+A scheduler that takes an argument `phases` is given the phases in which its network takes steps. The module steps a
+network's scheduler once per step of that network, so that the rate is a function of the training step.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from facehall.training.curriculum import PhaseSchedule
 
-def phased_cosine(
-    optimizer: Optimizer, psnr_steps: int, gan_steps: int, gan_factor: float = 1.0, floor: float = 0.01
+SHAPES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "linear": lambda done: 1 - done,
+    "constant": lambda done: 1.0,
+}
+"""How far the rate still is above its floor, from 1 to 0, when a share `done` of a phase has passed."""
+
+
+def phased(
+    optimizer: Optimizer, phases: Sequence[PhaseSchedule], shape: str = "cosine", floor: float = 0.01
 ) -> LambdaLR:
-    """A cosine from the full rate down to `floor` of it in each phase; the second starts at `gan_factor`.
+    """In each phase from its peak down to a floor: rate = lr * factor * (floor + (1 - floor) * shape(done)).
 
-    At generator step n of the first phase the rate is r * (floor + (1 - floor) * (1 + cos(pi n / psnr_steps)) / 2).
+    A phase may set ``factor`` (its peak over the optimizer's `lr`, 1 by default), ``shape`` and ``floor`` for itself:
+    `curriculum.PHASE.scheduler.NETWORK`.
 
     Args:
-        optimizer: its learning rate is r, the first phase's peak.
-        psnr_steps: length of the first phase in generator steps; 0 for a discriminator.
-        gan_steps: length of the second phase.
-        gan_factor: peak of the second phase over that of the first.
-        floor: where each cosine ends, over its peak.
+        optimizer: its learning rate is `lr`.
+        phases: those in which the network takes steps.
+        shape: ``cosine``, ``linear`` or ``constant``.
+        floor: where a phase ends, over its peak.
+
+    Raises:
+        ValueError: an unknown shape or setting.
     """
+    pieces = []
+    for phase in phases:
+        settings = {"factor": 1.0, "shape": shape, "floor": floor, **phase.settings}
+        if unknown := set(settings) - {"factor", "shape", "floor"}:
+            raise ValueError(f"curriculum.{phase.name}.scheduler sets factor, shape and floor, not {min(unknown)}")
+        if settings["shape"] not in SHAPES:
+            raise ValueError(f"a schedule's shape is one of {', '.join(SHAPES)}, not {settings['shape']!r}")
+        pieces.append((phase.steps, float(settings["factor"]), SHAPES[settings["shape"]], float(settings["floor"])))
 
     def factor(step: int) -> float:
-        gan = step >= psnr_steps
-        done = (step - psnr_steps) / max(1, gan_steps) if gan else step / psnr_steps
-        cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
-        return (gan_factor if gan else 1.0) * (floor + (1 - floor) * cosine)
+        start = 0
+        for i, (steps, peak, falling, low) in enumerate(pieces):
+            if step < start + steps or i == len(pieces) - 1:
+                done = min((step - start) / max(1, steps), 1.0)
+                return peak * (low + (1 - low) * falling(done))
+            start += steps
+        return 1.0
 
     return LambdaLR(optimizer, factor)

@@ -29,7 +29,7 @@ def opening_lines(training: Training, checkpoint: Path | None) -> str:
     parts = {
         "generator": _network(module.generator),
         "discriminator": _network(module.discriminator),
-        "perceptual": "none" if module.perceptual is None else _layers(module.perceptual),
+        "losses": ", ".join(f"{name}: {module.losses[name].description}" for name in module.losses.names),
         "metrics": module.protocol.description,
         "data": training.datamodule.description,
         "steps": _steps(training),
@@ -54,7 +54,7 @@ def opening_lines(training: Training, checkpoint: Path | None) -> str:
 
 def _steps(training: Training) -> str:
     curriculum, epochs = training.module.curriculum, training.trainer.max_epochs or 0
-    steps = f"{curriculum.psnr_steps} for PSNR, then {curriculum.gan_steps} with the whole objective"
+    steps = ", then ".join(f"{phase.steps} {phase.name}" for phase in curriculum.trained)
     trained = epochs * training.datamodule.steps_per_epoch // training.module.accumulate
     if 0 < trained != curriculum.total_steps:
         steps += f"; {trained} in all, to the end of epoch {epochs}"
@@ -63,13 +63,6 @@ def _steps(training: Training) -> str:
 
 def _network(network: torch.nn.Module | None) -> str:
     return "none" if network is None else f"{type(network).__name__}, {count_parameters(network):,} parameters"
-
-
-def _layers(perceptual: torch.nn.Module) -> str:
-    layers = getattr(perceptual, "layers", {})
-    extractor = getattr(perceptual, "extractor", None)
-    network = getattr(extractor, "network", perceptual)
-    return f"{type(network).__name__} at " + ", ".join(f"{name} x {weight:g}" for name, weight in layers.items())
 
 
 def summarise(training: Training, seconds: float) -> dict[str, Any]:
@@ -92,7 +85,7 @@ def summarise(training: Training, seconds: float) -> dict[str, Any]:
     summary["runtime"] = {choice.name: choice.value for choice in training.performance}
     if rows:
         summary["bicubic"] = _measures(rows[-1], "val/bicubic_")
-        for phase in ("psnr", "gan"):
+        for phase in dict.fromkeys(row["phase"] for row in rows):
             of_phase = [row for row in rows if row["phase"] == phase]
             if of_phase:
                 summary[f"end_of_{phase}_phase"] = {

@@ -24,9 +24,9 @@ from facehall.data import (
     PatchDataset,
     PatchSampler,
 )
-from facehall.data.patches.symmetry import transform
 from facehall.errors import FacehallError
 from facehall.imaging import downscale_bicubic
+from facehall.imaging.symmetry import transform
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ def test_a_training_on_shards_that_is_resumed_equals_one_that_is_not(compose_con
             "data.val_limit=1",
             "scale=2",
         ]
-        phases = ["curriculum.psnr_steps=2", "curriculum.gan_steps=4", "curriculum.ramp_steps=2"]
+        phases = ["curriculum.psnr.steps=2", "curriculum.gan.steps=4", "curriculum.gan.ramp=2"]
         base = ["experiment=esrgan_vgg16s", *TINY, *LIGHT, *data, *phases, "patches.steps_per_epoch=2"]
         return train(compose_config("train", *base, *overrides, f"run_dir={tmp_path / folder}"))
 

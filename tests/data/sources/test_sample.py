@@ -36,6 +36,6 @@ def test_a_package_without_its_photograph_is_named(monkeypatch):
 
 
 def sample_files():
-    from facehall.data import sample
+    from facehall.data.sources import sample
 
     return sample._FILES

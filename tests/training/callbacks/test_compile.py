@@ -11,7 +11,7 @@ from facehall.training.callbacks import Compile
 from facehall.training.callbacks.compile import Pass
 
 NAIVE = "++generator.memory=naive"  # as it is when compiled
-SHORT = ["curriculum.psnr_steps=2", "curriculum.gan_steps=2", "curriculum.ramp_steps=1", "patches.steps_per_epoch=2"]
+SHORT = ["curriculum.psnr.steps=2", "curriculum.gan.steps=2", "curriculum.gan.ramp=1", "patches.steps_per_epoch=2"]
 DYNAMO = "+callbacks.compile.backend=eager"  # traces and runs the same operations, without a minute of compiling
 
 

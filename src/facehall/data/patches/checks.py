@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facehall.data.patches.mining import Mining
 from facehall.data.patches.pairs import Pairs, identity, read_hr, stands_alone
-from facehall.data.sources.base import SPLITS, ImageFile, Source, Split
+from facehall.data.sources.base import SPLITS, ImageFile, Remarking, Source, Split
 from facehall.errors import FacehallError
 from facehall.imaging import peculiarities
 from facehall.io.machine import cores
@@ -41,6 +41,8 @@ class Survey:
         problems: a sentence for each that cannot be used; it names the file.
         notes: what is changed when a file is decoded -> the files.
         complaint: why not everything is in the store; None where it is.
+        annotations: what every picture of a split comes with: landmarks, parsing, identity.
+        remarks: what the source has to say, a sentence each.
     """
 
     files: dict[Split, list[ImageFile]]
@@ -48,6 +50,8 @@ class Survey:
     problems: list[str] = field(default_factory=list)
     notes: dict[str, list[Path]] = field(default_factory=dict)
     complaint: str | None = None
+    annotations: dict[Split, frozenset[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         """Everything worth telling, for people; empty where there is nothing."""
@@ -60,6 +64,7 @@ class Survey:
         for note, paths in self.notes.items():
             more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
             lines.append(f"{len(paths)} with {note}: {', '.join(path.name for path in paths[:3])}{more}")
+        lines += self.remarks
         if self.complaint:
             lines.append(f"Not all pictures are stored decoded, which makes loading slower: {self.complaint}.")
         return "\n".join(lines)
@@ -69,7 +74,8 @@ def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy
     """Decode every picture once and leave in the store of `pairs` what training and validation will ask for.
 
     A problem is: a file that cannot be read to its end, is smaller than a patch or what is to be cut out of it, has no
-    sibling or does not fit it, or is nearly the same picture in train as one in val or test.
+    sibling or does not fit it, lacks annotations that others of its split have, or is nearly the same picture in train
+    as one in val or test.
 
     Args:
         source: the pictures.
@@ -83,7 +89,8 @@ def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy
     listed = [(which, file) for which in SPLITS for file in _files(source, which)]
     examine = _Examine(listed, pairs, mining, patch_size)
     loader = DataLoader(examine, batch_size=None, num_workers=_processes(len(listed)), collate_fn=_as_it_is)
-    found = Survey({"train": [], "val": [], "test": []}, checked=len(listed))
+    found = Survey({"train": [], "val": [], "test": []}, checked=len(listed), remarks=remarks_of(source))
+    kinds: dict[ImageFile, frozenset[str]] = {}
     prints: dict[Split, list[np.ndarray]] = {"train": [], "val": [], "test": []}
     with progress_bar("checking and decoding pictures", len(listed)) as advance:
         for (which, file), facts in zip(listed, loader, strict=True):
@@ -93,12 +100,19 @@ def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy
                 found.problems.append(facts["problem"])
                 continue
             found.files[which].append(file)
+            kinds[file] = frozenset(facts.get("annotations", ()))
             prints[which].append(np.unpackbits(np.frombuffer(bytes.fromhex(facts["print"]), np.uint8)))
             for note in facts["notes"]:
                 found.notes.setdefault(note, []).append(file.hr)
     _part_twins(found, prints)
+    _part_unlabelled(found, "train", kinds)
+    _part_unlabelled(found, "val", kinds)
     _judge(found, policy)
     return found
+
+
+def remarks_of(source: Source) -> list[str]:
+    return source.remarks() if isinstance(source, Remarking) else []
 
 
 def _files(source: Source, which: Split) -> list[ImageFile]:
@@ -141,6 +155,7 @@ class _Examine(Dataset):
             facts = json.loads(pairs.store.get(key, lambda: _facts(file)).tobytes())
             if which != "test":
                 lr, hr = pairs(file)
+                annotations = pairs.annotations(file)
             if which == "train":
                 side = self.patch_size * pairs.scale
                 if min(lr.shape[:2]) < self.patch_size:
@@ -151,6 +166,8 @@ class _Examine(Dataset):
                 pairs.index(file, self.mining, self.patch_size)
         except FacehallError as error:
             return {"problem": str(error)}
+        if which != "test" and annotations is not None:
+            facts["annotations"] = sorted(annotations.kinds)
         return facts | {"complaint": pairs.store.complaint}
 
 
@@ -191,6 +208,20 @@ def _part_twins(found: Survey, prints: dict[Split, list[np.ndarray]]) -> None:
                 )
     found.problems += [twins[i] for i in sorted(twins)]
     found.files["train"] = [file for i, file in enumerate(found.files["train"]) if i not in twins]
+
+
+def _part_unlabelled(found: Survey, which: Split, kinds: dict[ImageFile, frozenset[str]]) -> None:
+    """Take pictures out of a split that lack what others have: the samples of a batch hold the same things."""
+    files = found.files[which]
+    every = frozenset().union(*(kinds[file] for file in files))
+    for file in files:
+        if lacking := sorted(every - kinds[file]):
+            found.problems.append(
+                f"{file.hr} has no {' and no '.join(lacking)}, but other pictures of {which} have: add the annotation, "
+                "or remove the picture."
+            )
+    found.files[which] = [file for file in files if kinds[file] == every]
+    found.annotations[which] = every
 
 
 def _judge(found: Survey, policy: Policy) -> None:

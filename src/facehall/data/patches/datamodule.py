@@ -18,13 +18,18 @@ from facehall.data.sources.base import Source, Split
 from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
 
+PATCH_KEYS = frozenset({"lr", "hr", "name", "flatness", "rejections", "threshold"})
+"""What every training batch holds."""
+
 
 class PatchDataModule(L.LightningDataModule):
     """Feeds a training from a source of pictures.
 
     A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1], with the flatness, rejections
-    and threshold (B,) of its patches; val and test batches hold one whole image. The Trainer must leave the samplers
-    alone (use_distributed_sampler=False): they know their rank.
+    and threshold (B,) of its patches; val and test batches hold one whole image. Where the pictures have annotations,
+    batches hold them too: landmarks (B, N, 2) float32, x and y in pixels of the HR patch, which may lie outside of it;
+    parsing (B, s p, s p) int64; identity (B,) int64. The Trainer must leave the samplers alone
+    (use_distributed_sampler=False): they know their rank.
 
     Args:
         source: the pictures.
@@ -92,6 +97,11 @@ class PatchDataModule(L.LightningDataModule):
         """What there is to train and validate on; looks at every picture, and decodes what is not in the store yet."""
         with self.pairs.store.exclusive():  # one rank decodes, the others find it done
             return survey(self.source, self.pairs, self.mining, self.patch_size, self.checks)
+
+    @property
+    def batch_keys(self) -> frozenset[str]:
+        """What a training batch holds, by name: what loss terms can ask for."""
+        return PATCH_KEYS | self.survey.annotations.get("train", frozenset())
 
     @property
     def description(self) -> str:

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facehall.data.patches.mining import Corner, Mining
 from facehall.data.patches.pairs import Pairs
-from facehall.data.patches.symmetry import COUNT, transform
 from facehall.data.sources.base import ImageFile
 from facehall.imaging import to_tensor
+from facehall.imaging.symmetry import COUNT, transform
 
 Item = dict[str, Any]
 
@@ -26,7 +26,7 @@ def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
 
 
 class PatchDataset(Dataset):
-    """Mined patches, each with its flatness, the rejections before it and the threshold of its epoch.
+    """Mined patches, each with its flatness, the rejections before it, the threshold of its epoch and its annotations.
 
     A global sample index g that counts on through the epochs addresses them.
     Item g is a function of the seed and g alone: the image by a permutation that is drawn anew for each pass over
@@ -77,9 +77,8 @@ class PatchDataset(Dataset):
         lr = lr[corner.top : corner.top + size, corner.left : corner.left + size]
         top, left = corner.top * s, corner.left * s
         hr = hr[top : top + size * s, left : left + size * s]
-        if self.symmetry:
-            which = int(rng.integers(COUNT))
-            lr, hr = transform(lr, which), transform(hr, which)
+        which = int(rng.integers(COUNT)) if self.symmetry else 0
+        lr, hr = transform(lr, which), transform(hr, which)
         mined = {
             "flatness": corner.flatness,
             "rejections": float(corner.rejections),
@@ -89,6 +88,9 @@ class PatchDataset(Dataset):
         item: Item = {"name": file.name, "hr": to_tensor(hr)} | {
             name: torch.tensor(value) for name, value in mined.items()
         }
+        annotations = self.pairs.annotations(file)
+        if annotations is not None:
+            item |= annotations.crop((left, top, left + size * s, top + size * s)).symmetry(which).tensors()
         if file.lr is not None or not self.degradation.random:
             return item | {"lr": to_tensor(lr)}
         recipe = self.degradation.draw(rng, s)
@@ -173,7 +175,7 @@ class PatchLoader(DataLoader):
 
 
 class Images(Dataset):
-    """Whole images in fixed order, as items of lr, hr and name."""
+    """Whole images in fixed order, as items of lr, hr and name, and of annotations where there are some."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -199,4 +201,6 @@ class ImageDataset(Images):
 
     def __getitem__(self, index: int) -> Item:
         file = self.files[index]
-        return pair_item(file.name, *self.pairs(file))
+        annotations = self.pairs.annotations(file)
+        known = {} if annotations is None else annotations.tensors()
+        return pair_item(file.name, *self.pairs(file)) | known

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from facehall.data.annotations import Annotations
 from facehall.data.degradations import BicubicDegradation, Degradation, recipe_of
 from facehall.data.patches.mining import Mining
 from facehall.data.sources.base import ImageFile
 from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
-from facehall.imaging import read_rgb, resize_bicubic, to_tensor, to_uint8
+from facehall.imaging import read_rgb, read_size, resize_bicubic, to_tensor, to_uint8
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -53,24 +55,50 @@ def check_pairs(files: Iterable[ImageFile]) -> None:
 def read_hr(file: ImageFile) -> np.ndarray:
     """The HR picture, (H, W, 3) uint8, cut to the file's box and reduced to its size."""
     hr = _cut(file, read_rgb(file.hr))
-    height, width = hr.shape[:2]
+    size = _reduced(file, *hr.shape[:2])
+    return hr if size == hr.shape[:2] else to_uint8(resize_bicubic(to_tensor(hr), size))
+
+
+def read_annotations(file: ImageFile) -> Annotations | None:
+    """What is known of the picture that `read_hr` gives, cut and reduced with it; None where nobody asked.
+
+    Raises:
+        FacehallError: it has no annotations, or they do not fit it.
+    """
+    if file.annotations is None:
+        return None
+    width, height = read_size(file.hr)
+    found = file.annotations.read((height, width))
+    if file.box is not None:
+        _check_box(file, height, width)
+        found = found.crop(file.box)
+    return found.resize(_reduced(file, *found.size))
+
+
+def _reduced(file: ImageFile, height: int, width: int) -> tuple[int, int]:
+    """Height and width after the reduction to the file's size."""
     if file.size is None or file.size >= min(height, width):
-        return hr
+        return height, width
     factor = file.size / min(height, width)
-    size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    return to_uint8(resize_bicubic(to_tensor(hr), size))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def _cut(file: ImageFile, hr: np.ndarray) -> np.ndarray:
     if file.box is None:
         return hr
     left, top, right, bottom = file.box
-    if not (0 <= left < right <= hr.shape[1] and 0 <= top < bottom <= hr.shape[0]):
-        raise FacehallError(
-            f"{file.hr} has {hr.shape[1]}x{hr.shape[0]} pixels, but {right - left}x{bottom - top} are to be cut out of "
-            f"it from ({left}, {top}) on: take less, or remove the picture."
-        )
+    _check_box(file, *hr.shape[:2])
     return np.ascontiguousarray(hr[top:bottom, left:right])
+
+
+def _check_box(file: ImageFile, height: int, width: int) -> None:
+    assert file.box is not None
+    left, top, right, bottom = file.box
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise FacehallError(
+            f"{file.hr} has {width}x{height} pixels, but {right - left}x{bottom - top} are to be cut out of it from "
+            f"({left}, {top}) on: take less, or remove the picture."
+        )
 
 
 def _lr(file: ImageFile, hr: np.ndarray, scale: int, degradation: Degradation, seed: int) -> np.ndarray:
@@ -107,6 +135,7 @@ class Pairs:
         self.store = store
         self.seed = seed
         self._identities: dict[ImageFile, tuple[str, str]] = {}
+        self._annotated: dict[ImageFile, tuple[Annotations, str | None]] = {}  # without map, the map's key in the store
 
     def __call__(self, file: ImageFile) -> Pair:
         """As `load_pair`; the arrays are read-only, and views of what the store holds."""
@@ -114,6 +143,25 @@ class Pairs:
         hr = self.store.get(hr_key, lambda: read_hr(file))
         lr = self.store.get(lr_key, lambda: _lr(file, hr, self.scale, self.degradation, self.seed))
         return lr, _covered(hr, lr, self.scale)
+
+    def annotations(self, file: ImageFile) -> Annotations | None:
+        """What is known of the HR picture that this object gives; None where nobody asked.
+
+        Raises:
+            FacehallError: as `read_annotations`.
+        """
+        if file.annotations is None:
+            return None
+        if file not in self._annotated:
+            read = read_annotations(file)
+            assert read is not None
+            key = f"{self._keys(file)[0]} parsing {file.annotations.state()}" if read.parsing is not None else None
+            self._annotated[file] = replace(read, parsing=None), key
+        found, key = self._annotated[file]
+        if key is not None:
+            found = replace(found, parsing=self.store.get(key, lambda: _map_of(file)))
+        height, width = self(file)[1].shape[:2]
+        return found.crop((0, 0, width, height))
 
     def index(self, file: ImageFile, mining: Mining, size: int) -> np.ndarray:
         """What `mining` draws the patches of this picture from; `size` in LR pixels."""
@@ -132,6 +180,13 @@ class Pairs:
             made_of = made_by if file.lr is None else identity(file.lr)
             self._identities[file] = hr, f"{hr} x{self.scale} {made_of}"
         return self._identities[file]
+
+
+def _map_of(file: ImageFile) -> np.ndarray:
+    read = read_annotations(file)
+    assert read is not None
+    assert read.parsing is not None
+    return np.ascontiguousarray(read.parsing)
 
 
 def identity(path: Path) -> str:

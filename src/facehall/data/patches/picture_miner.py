@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from facehall.data.annotations import write_beside
 from facehall.data.degradations import Degradation
 from facehall.data.patches.mining import Corner, Mining
-from facehall.data.patches.pairs import load_pair
+from facehall.data.patches.pairs import load_pair, read_annotations
 from facehall.data.sources.base import ImageFile, Split
 from facehall.data.storage.manifest import StoredPatch
 from facehall.errors import FacehallError
@@ -50,6 +51,8 @@ def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.
 
 class PictureMiner(Dataset):
     """Cuts and stores the patches of a picture when its item is asked for, in whichever process and order.
+
+    Annotations of the picture are stored beside each HR patch.
 
     Item i is None, or the reason why picture i cannot be used. A picture's patches are a function of the seed and its
     name. Behind its last patch a picture leaves a result, the rows of the manifest: `result` says where, and what has
@@ -98,6 +101,7 @@ class PictureMiner(Dataset):
         split, file = self.pictures[index]
         try:
             lr, hr = load_pair(file, self.scale, self.degradation, self.seed)
+            annotations = read_annotations(file)
             if min(lr.shape[:2]) < self.size:
                 side = self.size * self.scale
                 raise FacehallError(f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for {side}x{side}.")
@@ -112,6 +116,8 @@ class PictureMiner(Dataset):
             for kind, image, s in (("LR", lr, 1), ("HR", hr, self.scale)):
                 top, left, side = patch.top * s, patch.left * s, patch.size * s
                 write_picture(patch.file(self.root, kind), image[top : top + side, left : left + side])
+                if kind == "HR" and annotations is not None:
+                    write_beside(patch.file(self.root, kind), annotations.crop((left, top, left + side, top + side)))
         result = self.result(split, file)
         try:
             write_text(result, json.dumps([asdict(patch) for patch in patches]))

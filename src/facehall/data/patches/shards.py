@@ -12,17 +12,17 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from facehall.data.degradations import Degradation
-from facehall.data.patches.checks import Survey
+from facehall.data.patches.checks import Survey, remarks_of
 from facehall.data.patches.datamodule import PatchDataModule
 from facehall.data.patches.datasets import Images, Item, pair_item
 from facehall.data.patches.mining import Mining
-from facehall.data.patches.symmetry import COUNT, transform
 from facehall.data.sources.base import Source, Split
 from facehall.data.sources.mined import check_fit
 from facehall.data.storage.chunk_store import ChunkStore
 from facehall.data.storage.shard_files import ShardItem
 from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
+from facehall.imaging.symmetry import COUNT, transform
 
 
 class ShardDataset(Dataset):
@@ -123,7 +123,8 @@ def decode(stored: ShardItem, where: str, scale: int, patch_size: int | None = N
 class ShardDataModule(PatchDataModule):
     """Feeds a training from shards that facehall.mine stored, on a disk or in object storage.
 
-    Batches are those of PatchDataModule, and so are determinism, ranks and resuming.
+    Batches are those of PatchDataModule, and so are determinism, ranks and resuming; training batches hold no
+    annotations, which shards have no place for.
 
     Args:
         root: what facehall.mine wrote: a folder, or a copy of it in object storage (s3://bucket/folder).
@@ -174,7 +175,9 @@ class ShardDataModule(PatchDataModule):
         with self.pairs.store.exclusive():
             for file in files:
                 self.pairs(file)
-        return Survey({"train": [], "val": files, "test": []}, complaint=self.pairs.store.complaint)
+                self.pairs.annotations(file)
+        complaint, remarks = self.pairs.store.complaint, remarks_of(self.source)
+        return Survey({"train": [], "val": files, "test": []}, complaint=complaint, remarks=remarks)
 
     @property
     def description(self) -> str:

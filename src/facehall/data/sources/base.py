@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args, runtime_checkable
 
+from facehall.data.annotations import Location
 from facehall.errors import FacehallError
 
 Split = Literal["train", "val", "test"]
@@ -26,6 +27,7 @@ class ImageFile:
         lr: its low-resolved sibling; None where a degradation makes it.
         box: (left, top, right, bottom) to cut out of the HR file first; None keeps it whole.
         size: shorter side in pixels to which HR is then reduced by bicubic; None, and a larger one, keep it.
+        annotations: where its landmarks, parsing map or identity are; None where nobody asked for them.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ImageFile:
     lr: Path | None = None
     box: Box | None = None
     size: int | None = None
+    annotations: Location | None = None
 
 
 class Source(Protocol):
@@ -60,6 +63,15 @@ class Fetchable(Protocol):
         Raises:
             FacehallError: it cannot be had, or there is no room for it.
         """
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A source that has remarks for the report of the data check."""
+
+    def remarks(self) -> list[str]:
+        """What a user should know and need not change, a sentence each; complete once the splits have been listed."""
         ...
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from facehall.data.annotations import locator
+from facehall.data.annotations.beside import is_parsing_map
 from facehall.data.sources.base import (
     SPLITS,
     ImageFile,
@@ -22,8 +24,13 @@ from facehall.imaging import list_images
 
 
 def files_below(root: Path) -> list[ImageFile]:
-    """Every picture below a folder, named by its relative path; the suffix stays where a name would mean two files."""
-    paths = {path: path.relative_to(root) for path in list_images(root)}
+    """Every picture below a folder, named by its relative path; the suffix stays where a name would mean two files.
+
+    Parsing maps beside their pictures (NAME.parsing.png) are not pictures.
+    """
+    images = list_images(root)
+    stems = {path.with_suffix("") for path in images}
+    paths = {path: path.relative_to(root) for path in images if not is_parsing_map(path, stems)}
     # With the full names counted as well, a.png.jpg beside a.png and a.jpg does not become a second a.png.
     meanings = Counter(name for relative in paths.values() for name in (relative, relative.with_suffix("")))
     names = {path: relative.with_suffix("") for path, relative in paths.items()}
@@ -43,10 +50,15 @@ class FolderSource:
             for one at a boundary.
         val_limit, test_limit: at most so many pictures of a split, drawn by name and seed too; None takes all.
         size: shorter side in pixels to which larger pictures are reduced by bicubic; None keeps them.
-        exclude: sub-folders to leave out, anywhere in the tree.
+        exclude: sub-folders to leave out, anywhere in the tree. One that is not there is a remark and no mistake:
+            recipes name folders that not every machine has.
+        annotations: None; ``beside`` for files beside each picture, NAME.annotations.json and NAME.parsing.png; or a
+            JSON or NPZ file for all of them (`facehall.data.annotations`). A picture without an entry is one that
+            cannot be used.
 
     Raises:
-        FacehallError: a limit or a size below 1; by `split`, the split is empty.
+        FacehallError: a limit or a size below 1, or a file of annotations that is not there or not as described; by
+            `split`, the split is empty.
     """
 
     def __init__(
@@ -59,17 +71,20 @@ class FolderSource:
         test_limit: int | None = None,
         size: int | None = None,
         exclude: Sequence[str] = (),
+        annotations: str | Path | None = None,
     ) -> None:
         if size is not None and size < 1:
             raise FacehallError(f"data.size={size}: give the shorter side in pixels, or null to keep pictures whole.")
         self.root = Path(root)
         self.size = size
         self.excluded = frozenset(exclude)
+        self.locate = locator(annotations, self.root)
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.seed = seed
         self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
         check_limits(self.limits)
         self._listed: dict[str, list[ImageFile]] = {}
+        self._met: set[str] = set()  # names of folders, of those to exclude
 
     def split(self, which: Split) -> list[ImageFile]:
         check_split(which)
@@ -98,12 +113,26 @@ class FolderSource:
             if name and not any(folder.iterdir()):
                 instead = "put pictures there" if name == "train" else f"fill it, or remove it to have {name} dealt out"
                 raise FacehallError(f"{folder} is empty: {instead}.")
-            files = [replace(file, size=self.size) for file in self._files(folder) if not self._left_out(file)]
+            files = [self._complete(file) for file in self._files(folder) if not self._left_out(file)]
             self._listed[name] = [replace(file, name=f"{name}/{file.name}") for file in files] if name else files
         return self._listed[name]
 
+    def remarks(self) -> list[str]:
+        """One for each folder of `exclude` that held none of the pictures listed so far."""
+        return [
+            f"data.exclude names {name}, but no picture below {self.root} lies in a folder of that name."
+            for name in sorted(self.excluded - self._met)
+        ]
+
+    def _complete(self, file: ImageFile) -> ImageFile:
+        return replace(file, size=self.size, annotations=self.locate(file.hr))
+
     def _left_out(self, file: ImageFile) -> bool:
-        return bool(self.excluded) and not self.excluded.isdisjoint(file.hr.relative_to(self.root).parts[:-1])
+        if not self.excluded:
+            return False
+        met = self.excluded.intersection(file.hr.relative_to(self.root).parts[:-1])
+        self._met |= met
+        return bool(met)
 
     def _files(self, folder: Path) -> list[ImageFile]:
         """What one folder holds; a sibling with another layout says otherwise."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facehall.data.annotations import locator
 from facehall.data.sources.base import ImageFile, Split, check_limits, check_split, limited
 from facehall.data.storage.manifest import MANIFEST, StoredPatch, read_manifest
 from facehall.errors import FacehallError
@@ -17,6 +18,7 @@ class MinedSource:
         scale: s of the training; the store's must be the same.
         patch_size: side of the training's patches in LR pixels, where it is known: not larger than the stored ones.
         val_limit, test_limit: at most so many patches of a split, drawn by name; None takes all.
+        annotations: ``beside`` for those that were mined with the patches; None leaves them.
 
     Raises:
         FacehallError: no manifest, another scale, patches too small, files that are missing.
@@ -29,10 +31,12 @@ class MinedSource:
         patch_size: int | None = None,
         val_limit: int | None = None,
         test_limit: int | None = None,
+        annotations: str | Path | None = None,
     ) -> None:
         self.root = Path(root)
         self.limits: dict[Split, int | None] = {"train": None, "val": val_limit, "test": test_limit}
         check_limits(self.limits)
+        self.locate = locator(annotations, self.root)
         self.patches = read_manifest(self.root)
         for patch in self.patches:
             check_fit(str(self.root), (patch.size, patch.scale), patch_size, scale)
@@ -40,17 +44,17 @@ class MinedSource:
 
     def split(self, which: Split) -> list[ImageFile]:
         check_split(which)
-        files = [
-            ImageFile(f"{patch.split}/{patch.name}", patch.file(self.root, "HR"), patch.file(self.root, "LR"))
-            for patch in self.patches
-            if patch.split == which
-        ]
+        files = [self._picture(patch) for patch in self.patches if patch.split == which]
         if not files:
             raise FacehallError(
                 f"{self.root / MANIFEST} lists no {which} patches: mine them into another folder, with {which} among "
                 "the splits of facehall.mine."
             )
         return limited(files, self.limits[which])
+
+    def _picture(self, patch: StoredPatch) -> ImageFile:
+        hr, lr = _files(self.root, patch)
+        return ImageFile(f"{patch.split}/{patch.name}", hr, lr, annotations=self.locate(hr))
 
     def _check_files(self) -> None:
         missing = [str(path) for patch in self.patches for path in _files(self.root, patch) if not path.is_file()]

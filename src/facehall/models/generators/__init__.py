@@ -1,8 +1,8 @@
 """Generators: networks from low to super resolution. Plain modules that know nothing of training."""
 
-from facehall.models.generators.base import Generator
+from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
 from facehall.models.generators.rrdbnet import RRDBNet
 from facehall.models.generators.srresnet3 import SRResNet3
 
-__all__ = ["Generator", "MultiScaleRRDB", "RRDBNet", "SRResNet3"]
+__all__ = ["Generator", "MultiScaleRRDB", "RRDBNet", "SRResNet3", "records_arguments"]

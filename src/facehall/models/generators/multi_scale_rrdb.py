@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import itertools
+import operator
 from typing import get_args
 
 import torch
@@ -151,15 +152,20 @@ class MultiScaleRRDB(Generator):
             carried = [*carried, channels]
             channels = stage_features
 
-    def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
+    @property
+    def scales(self) -> tuple[int, ...]:
+        return tuple(itertools.accumulate(self.factors, operator.mul))
+
+    def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         shallow = self.first(lr)
         features = shallow + self.trunk(shallow)
         carried = [shallow]
         images = {}
-        for i, stage in enumerate(self.stages):
-            scale = math.prod(self.factors[: i + 1])
+        for scale, stage in zip(self.scales, self.stages, strict=True):
             coarser = features
             features, residual = stage(features, carried)
             carried = [*carried, coarser]
             images[scale] = upscale_bicubic(lr, scale) + residual
+            if scale == up_to:
+                break
         return images

@@ -42,7 +42,7 @@ class RRDBNet(Generator):
         self.activation = leaky_relu(inplace=memory != "naive")
         self.register_load_state_dict_pre_hook(_accept_older_layouts)
 
-    def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
+    def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         x = self.conv_first(lr)
         x = x + self.conv_body(self.body(x))
         for conv in (self.conv_up1, self.conv_up2):

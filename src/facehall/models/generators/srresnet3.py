@@ -41,6 +41,6 @@ class SRResNet3(Generator):
         self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in STAGE_FACTORS[scale]))
         self.last = conv3(features, 3)
 
-    def pyramid(self, lr: Tensor) -> dict[int, Tensor]:
+    def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         x = self.first(lr)
         return {self.scale: self.last(self.up(x + self.body(x)))}

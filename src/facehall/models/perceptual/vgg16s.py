@@ -124,6 +124,6 @@ def _check_layers(layers: Iterable[str] | str) -> tuple[str, ...]:
         what = f"has no layer '{unknown[0]}'" if unknown else "needs at least one layer name"
         raise FacehallError(
             f"VGG16s {what}: it was distilled for {' and '.join(VGG16S_LAYERS)}. Other layers are had with "
-            "perceptual=vgg16."
+            "losses=[charbonnier,vgg16,ragan]."
         )
     return tuple(name for name in VGG16S_LAYERS if name in names)

@@ -49,9 +49,9 @@ class BestWeights(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
-        if self.floor == "psnr_phase" and not pl_module.curriculum.psnr_steps:
+        if self.floor == "psnr_phase" and not pl_module.curriculum.steps("psnr"):
             raise FacehallError(
-                "callbacks.best.floor=psnr_phase: with curriculum.psnr_steps=0 there is no such phase. Choose bicubic, "
+                "callbacks.best.floor=psnr_phase: the curriculum has no psnr phase with steps. Choose bicubic, "
                 "a number of dB, or null."
             )
         if not self.path.is_file():  # a checkpoint that was carried into another folder

@@ -83,7 +83,7 @@ class CollapseWatch(L.Callback):
 
 
 ADVICE = {
-    "val/color_drift": "Give the pixels more weight (loss.gan.pixel), or lower optimizer.generator.lr.",
+    "val/color_drift": "Give the pixels more weight (curriculum.gan.weights.pixel), or lower optimizer.generator.lr.",
     "val/checkerboard": "Give the perceptual and the adversarial term less weight (loss.gan), or a longer ramp.",
     "train/D_gap": "Lower optimizer.discriminator.lr, choose a smaller discriminator, or give it more pictures.",
 }

@@ -126,8 +126,8 @@ def networks(module: SuperResolution) -> dict[str, Function]:
     found: dict[str, Function] = {"generator": module.generator.pyramid}
     if module.discriminator is not None:
         found["discriminator"] = module.discriminator.forward
-    if isinstance(module.perceptual, PerceptualLoss):  # others take pairs, and are small
-        found["extractor"] = module.perceptual.extractor.network.forward  # type: ignore[attr-defined]
+    if (loss := _perceptual_loss(module)) is not None:
+        found["extractor"] = loss.extractor.network.forward
     return found
 
 
@@ -138,7 +138,15 @@ def replace(module: SuperResolution, name: str, function: Function) -> None:
     elif name == "discriminator":
         module.discriminator.forward = function  # type: ignore[union-attr]
     else:
-        module.perceptual.extractor.network.forward = function  # type: ignore[union-attr]
+        loss = _perceptual_loss(module)
+        assert loss is not None
+        loss.extractor.network.forward = function  # type: ignore[method-assign]
+
+
+def _perceptual_loss(module: SuperResolution) -> PerceptualLoss | None:
+    """The first loss term with a feature extractor; other terms take pairs, and are small."""
+    terms = (module.losses[name] for name in module.losses.names)
+    return next((term for term in terms if isinstance(term, PerceptualLoss)), None)
 
 
 def parameters(module: SuperResolution, name: str) -> list[nn.Parameter]:

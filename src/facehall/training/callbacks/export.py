@@ -16,8 +16,8 @@ from facehall.training.module import SuperResolution
 class ExportWeights(L.Callback):
     """Writes weights/generator_ema.safetensors and generator.safetensors after each epoch.
 
-    Where a GAN phase follows a PSNR phase, generator_psnr.safetensors keeps the averaged generator as it stood between
-    them: the faithful sibling of the final one.
+    At the end of each phase but the last, generator_PHASE.safetensors keeps the averaged generator as it stood then:
+    generator_psnr.safetensors is the faithful sibling of a GAN's final one.
 
     Args:
         folder: weights/ in the run folder.
@@ -37,10 +37,13 @@ class ExportWeights(L.Callback):
         batch_idx: int,
     ) -> None:
         assert isinstance(pl_module, SuperResolution)
-        curriculum = pl_module.curriculum
-        between = curriculum.psnr_steps > 0 and curriculum.gan_steps > 0
-        if trainer.is_global_zero and between and pl_module.generator_step == curriculum.psnr_steps:
-            self._save("generator_psnr", pl_module.ema.generator, pl_module)
+        step, curriculum = pl_module.generator_step, pl_module.curriculum
+        stepped = (batch_idx + 1) % pl_module.accumulate == 0
+        if not trainer.is_global_zero or not stepped or step >= curriculum.total_steps:
+            return
+        phase = curriculum.phase(step - 1)
+        if step == curriculum.end(phase):
+            self._save(f"generator_{phase}", pl_module.ema.generator, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)

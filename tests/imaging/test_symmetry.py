@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facehall.data.patches.symmetry import COUNT, transform
+from facehall.imaging.symmetry import COUNT, transform
 
 
 def test_the_eight_symmetries_are_the_square_s():

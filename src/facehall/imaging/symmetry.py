@@ -1,0 +1,45 @@
+"""The eight symmetries of the square (the dihedral group D4), numbered 0 to 7."""
+
+from __future__ import annotations
+
+import numpy as np
+
+COUNT = 8
+
+
+def is_mirror(which: int) -> bool:
+    """Whether the symmetry swaps left and right; the others only turn."""
+    return which >= 4
+
+
+def transform(image: np.ndarray, which: int) -> np.ndarray:
+    """Apply a symmetry to an image.
+
+    Args:
+        image: (h, w, ...).
+        which: 0 to 7: `which` % 4 quarter turns counter-clockwise, after a horizontal mirror if `which` >= 4.
+
+    Returns:
+        a view, (h, w, ...) or (w, h, ...).
+    """
+    if is_mirror(which):
+        image = image[:, ::-1]
+    return np.rot90(image, which % 4)
+
+
+def transform_points(points: np.ndarray, size: tuple[int, int], which: int) -> np.ndarray:
+    """Where points of an image lie after `transform`.
+
+    Args:
+        points: (N, 2), x and y in pixels; the centre of the top left pixel is (0, 0).
+        size: (height, width) of the image before.
+        which: as in `transform`.
+    """
+    height, width = size
+    x, y = points[:, 0], points[:, 1]
+    if is_mirror(which):
+        x = width - 1 - x
+    for _ in range(which % 4):
+        x, y = y, width - 1 - x
+        height, width = width, height
+    return np.stack([x, y], axis=1)

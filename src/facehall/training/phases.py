@@ -1,0 +1,89 @@
+"""Entering a phase, and the checks that every phase of a curriculum can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+
+from torch import nn
+from torch.optim import Optimizer
+
+from facehall.losses import WeightedTerms
+from facehall.models.generators import Generator
+from facehall.training.curriculum import NETWORKS, Curriculum, Phase
+
+BATCH_KEYS = ("lr", "hr", "name")
+"""What every batch holds."""
+
+
+def set_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum, phase: Phase) -> None:
+    """Give the optimizers the settings of a phase (`Phase.optimizer`), and back those that only other phases change.
+
+    Args:
+        optimizers: the generator's and, if there is one, the discriminator's.
+    """
+    for network, optimizer in zip(NETWORKS, optimizers, strict=False):
+        own = (phase.optimizer or {}).get(network) or {}
+        changed = {name for each in curriculum.phases for name in (each.optimizer or {}).get(network) or {}}
+        for name in changed:
+            value = own.get(name, optimizer.defaults.get(name))
+            for group in optimizer.param_groups:
+                group[name] = tuple(value) if isinstance(value, list) else value
+
+
+def check_phases(
+    curriculum: Curriculum,
+    losses: WeightedTerms,
+    discriminator_losses: WeightedTerms,
+    generator: Generator,
+    discriminator: nn.Module | None,
+    batch_keys: Collection[str] = (),
+) -> None:
+    """See at assembly that each phase has all it needs.
+
+    Raises:
+        ValueError: a term, a network, a scale or an optimizer setting that is not there; nothing to minimise; a term
+            without a weight in any phase.
+    """
+    batch = {f"batch.{name}" for name in (*BATCH_KEYS, *batch_keys)}
+    outputs = {f"outputs.{name}" for name in (*generator.provides, "sr")}
+    logits = {"outputs.real_logits", "outputs.fake_logits"}
+    learned = list(accumulate(("discriminator" in phase.trains for phase in curriculum.trained), max))
+    for phase, has_learned in zip(curriculum.trained, learned, strict=True):
+        _check_networks(phase, generator, discriminator)
+        judged = logits if discriminator is not None and has_learned else set()
+        if "generator" in phase.trains:
+            for weights in curriculum.extremes(phase):
+                losses.check(weights, batch | outputs | judged, phase.name)
+        if "discriminator" in phase.trains:
+            weights = phase.discriminator_weights or dict.fromkeys(discriminator_losses.names, 1.0)
+            available = batch | logits | {"outputs.sr", "outputs.discriminator"}
+            discriminator_losses.check(weights, available, phase.name, "discriminator_weights")
+    for name in losses.names:
+        if not any(phase.weights.get(name) for phase in curriculum.phases):
+            raise ValueError(
+                f"losses.{name} has no weight in any phase: set curriculum.PHASE.weights.{name} (with a + in front "
+                "where the phase does not list it yet), or leave the term out"
+            )
+
+
+def _check_networks(phase: Phase, generator: Generator, discriminator: nn.Module | None) -> None:
+    key = f"curriculum.{phase.name}"
+    if "discriminator" in phase.trains and discriminator is None:
+        raise ValueError(
+            f"{key}.trains names the discriminator, but there is none: choose one (discriminator=…), or a curriculum "
+            "without one (curriculum=psnr, curriculum=psnr_then_perceptual)"
+        )
+    if phase.scale is None:
+        return
+    if phase.scale not in generator.scales:
+        raise ValueError(
+            f"{key}.scale={phase.scale}, but {type(generator).__name__} predicts "
+            f"{', '.join(f'x{scale}' for scale in generator.scales)}"
+        )
+    fixed = getattr(discriminator, "patch_size", None)
+    if fixed is not None and "discriminator" in phase.trains and phase.scale != generator.scale:
+        raise ValueError(
+            f"{key}.scale={phase.scale}: {type(discriminator).__name__} was built for patches of {fixed} pixels, those "
+            f"of x{generator.scale}; take one for any size, such as discriminator=unet"
+        )
