@@ -53,8 +53,8 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
         sweeps: each job of a multirun is a command of its own, and a table stands at the end (facehall.sweeps).
 
     The command prints one paragraph and exits with status 2 on a mistake of the user's (a FacehallError, or a config
-    that does not compose), with 130 on Ctrl-C (128 and its number on another
-    signal that a training has heeded), and leaves everything else its traceback.
+    that does not compose), with 130 on Ctrl-C (128 and its number on another signal that stopped a training), with 200
+    where another process of the training was lost, and leaves everything else its traceback.
     """
 
     def decorate(work: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -90,7 +90,7 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                 if mistakes:
                     raise mistakes[0]
             except FacehallError as error:
-                _complain(original_text(error))
+                _complain(original_text(error), error.status)
             except HydraException as error:
                 _complain(_config_mistake(error, config_name))
             except OmegaConfBaseException as error:
