@@ -6,14 +6,34 @@ import signal
 
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+PEER_LOST = 200
+"""Above every 128 + signal. A status above 130 tells a loop in a shell that starting again makes sense."""
 
 
 class FacehallError(Exception):
     """A mistake that the user can mend.
 
     Its text is one paragraph that names the file or key, says what is wrong and what to do about it. The entry
-    points print that paragraph and exit with status 2; everything else keeps its traceback.
+    points print that paragraph and exit with `status`; everything else keeps its traceback.
+
+    Attributes:
+        status: 2.
     """
+
+    status = USER_MISTAKE
+
+
+class PeerLostError(FacehallError):
+    """Another process of the same training died or does not answer; the checkpoint of before is whole.
+
+    Args:
+        text: the paragraph.
+        status: what the other process ended with, if it ended by itself; PEER_LOST if it was killed or is silent.
+    """
+
+    def __init__(self, text: str, status: int = PEER_LOST) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Stopped(BaseException):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from torch import distributed as dist
 from torch import nn
 
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
-from facehall.distributed.ddp import is_loss
+from facehall.distributed.ddp import exit_status, is_loss
 from facehall.distributed.ranks import agree, gather, rank
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
 from facehall.train import train
 
 LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
@@ -102,12 +104,30 @@ def test_errors_that_tell_of_lost_processes(text, lost):
     assert is_loss(RuntimeError(text)) == lost
 
 
+@pytest.mark.parametrize(
+    ("child", "ours", "again"),
+    [
+        (-signal.SIGKILL, PEER_LOST, True),  # out of memory, say
+        (-signal.SIGSEGV, PEER_LOST, True),
+        (PEER_LOST, PEER_LOST, True),  # it has itself lost another one
+        (-signal.SIGINT, INTERRUPTED, False),
+        (USER_MISTAKE, USER_MISTAKE, False),
+        (1, 1, False),  # a traceback
+    ],
+)
+def test_a_loop_in_a_shell_knows_whether_to_start_again(child, ours, again):
+    """While [ $? -gt 130 ], as README has it."""
+    assert exit_status(child) == ours
+    assert (ours > INTERRUPTED) == again
+
+
 ENDS = """
 import os, signal, time
 import torch
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
 from facehall.train import train
 
 how = os.environ["HOW"]
@@ -135,8 +155,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("how", "status", "says"),
     [
-        ("killed", 2, "process 1 of 2 was killed by SIGKILL"),
-        ("hangs", 2, "did not answer for 5 seconds (trainer.strategy.timeout)"),
+        ("killed", PEER_LOST, "process 1 of 2 was killed by SIGKILL"),
+        ("hangs", PEER_LOST, "did not answer for 5 seconds (trainer.strategy.timeout)"),
         ("picture", 2, "photo.png is broken: remove it"),
         ("first killed", -9, "process 1 of 2 has lost another one"),
     ],

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from small import LIGHT, TINY, make_photographs, run_command
 
 from facehall import sweep, train
+from facehall.errors import PEER_LOST, USER_MISTAKE
 from facehall.imaging import read_rgb
 from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
 from facehall.metrics.judges import JUDGES
@@ -178,7 +179,8 @@ def test_jobs_share_the_machine(monkeypatch, tmp_path):
 
 def test_why_a_job_failed_is_one_line():
     assert why(-9, "") == "killed by SIGKILL (out of memory?)"
-    assert why(2, "epoch 1\n\nfacehall: no such\n") == "no such"
+    for status in (USER_MISTAKE, PEER_LOST):
+        assert why(status, "epoch 1\n\nfacehall: no such\n") == "no such"
     crash = "Traceback (most recent call last):\n  File x\n    code\nRuntimeError: first\nafterwards: noise\n"
     assert why(1, f"epoch 1\n{crash}") == "RuntimeError: first"
     assert why(3, "") == "ended with status 3"

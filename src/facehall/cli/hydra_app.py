@@ -47,8 +47,9 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
         sweeps: each job of a multirun is a command of its own, and a table stands at the end (facehall.sweeps).
 
     The command prints one paragraph and exits with status 2 on a mistake of the user's (a FacehallError, or a config
-    that does not compose), with 130 on Ctrl-C (128 and its number on another signal that a training has heeded), and
-    leaves everything else its traceback. FACEHALL_LOG=quiet|info|debug says how much it tells of its work.
+    that does not compose), with 130 on Ctrl-C (128 and its number on another signal that stopped a training), with 200
+    where another process of the training was lost, and leaves everything else its traceback.
+    FACEHALL_LOG=quiet|info|debug says how much it tells of its work.
     """
 
     def decorate(work: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -89,7 +90,7 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                     raise mistakes[0]
             except FacehallError as error:
                 _log.debug("the whole error:", exc_info=True)
-                complain(original_text(error))
+                complain(original_text(error), error.status)
             except HydraException as error:
                 _log.debug("the whole error:", exc_info=True)
                 complain(config_mistake(error, config_name))

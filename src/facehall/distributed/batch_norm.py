@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -60,3 +62,17 @@ class SyncBatchNorm(LayerSync):
             if type(module) is SyncedBatchNorm2d:
                 cast(nn.Module, module).__class__ = nn.BatchNorm2d
         return model
+
+
+@contextmanager
+def unsynchronized(model: nn.Module) -> Iterator[None]:
+    """Within it the synchronised batch norms of a model (ours and torch's) are plain ones and wait for no process."""
+    layers = [layer for layer in model.modules() if isinstance(layer, (SyncedBatchNorm2d, nn.SyncBatchNorm))]
+    kinds = [type(layer) for layer in layers]
+    for layer in layers:
+        layer.__class__ = nn.BatchNorm2d
+    try:
+        yield
+    finally:
+        for layer, kind in zip(layers, kinds, strict=True):
+            layer.__class__ = kind

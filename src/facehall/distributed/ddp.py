@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facehall.distributed.batch_norm import SyncBatchNorm
 from facehall.distributed.ranks import PATIENCE, agree, rank
-from facehall.errors import FacehallError
+from facehall.errors import INTERRUPTED, PEER_LOST, PeerLostError
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,9 @@ class DDP(DDPStrategy):
     - `find_unused_parameters`, because each backward reaches one of the two networks.
     - Buffers are not broadcast: with synchronised batch norm (`trainer.sync_batchnorm`, here on CPUs too) they are
       equal anyway, and ranks whose shares of the validation images differ would meet in the wrong broadcast.
-    - The end of one process ends the others within seconds, one that hangs within `timeout`: with a FacehallError that
-      says which, and a status that is not 0.
+    - The end of one process ends the others within seconds, one that hangs within `timeout`: with a PeerLostError that
+      says which. The command then ends with `PEER_LOST`, or with the other's own status if that ended by a mistake or
+      an exception, so that a loop in a shell knows whether to start the command again.
 
     Args:
         timeout: seconds that processes wait for each other once all have started.
@@ -80,15 +81,14 @@ class DDP(DDPStrategy):
         """End the other processes of this machine; where the exception is that they are gone, say so.
 
         Raises:
-            FacehallError: another process died or does not answer.
+            PeerLostError: another process died or does not answer.
         """
         super().on_exception(exception)
         lost = isinstance(exception, RuntimeError) and is_loss(exception)
-        told = self._launcher.end_others(look=lost) if isinstance(self._launcher, Launcher) else None
+        error = self._launcher.end_others(look=lost) if isinstance(self._launcher, Launcher) else None
         if lost:
-            raise FacehallError(
-                told
-                or f"process {self.global_rank} of {self.world_size} has lost another one, which died or did not "
+            raise error or PeerLostError(
+                f"process {self.global_rank} of {self.world_size} has lost another one, which died or did not "
                 f"answer for {self.seconds:g} seconds (trainer.strategy.timeout); what it said stands in its own "
                 f"output. {GO_ON}"
             ) from exception
@@ -121,8 +121,8 @@ class Launcher(_SubprocessScriptLauncher):
             threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
         return function(*args, **kwargs)
 
-    def end_others(self, look: bool) -> str | None:
-        """Kill the children; where one has ended by itself (`look` waits for it a while), a sentence about it."""
+    def end_others(self, look: bool) -> PeerLostError | None:
+        """Kill the children; where one has ended by itself (`look` waits for it a while), an error that says so."""
         if not self.procs:
             return None
         self._settled.set()  # the main thread speaks, and not the watch
@@ -130,7 +130,7 @@ class Launcher(_SubprocessScriptLauncher):
         while (fallen := self._fallen()) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._kill()
-        return None if fallen is None else self._sentence(*fallen)
+        return None if fallen is None else PeerLostError(self._sentence(*fallen), exit_status(fallen[1]))
 
     def _watch_children(self) -> None:
         while any(process.poll() is None for process in self.procs) or self._fallen():
@@ -138,7 +138,7 @@ class Launcher(_SubprocessScriptLauncher):
                 if not self._settled.wait(GRACE):  # the main thread waits for the dead one, and cannot be woken
                     _log.error("%s", self._sentence(*fallen))
                     self._kill()
-                    os._exit(_status(fallen[1]))
+                    os._exit(exit_status(fallen[1]))
                 return
             time.sleep(0.2)
 
@@ -165,8 +165,18 @@ class Launcher(_SubprocessScriptLauncher):
         self._kill()
 
 
-def _status(status: int) -> int:
-    return status if status > 0 else 128 - status  # as shells have it
+def exit_status(child: int) -> int:
+    """What the first process ends with when a child has ended.
+
+    Args:
+        child: its status as subprocess has it: negative for a signal.
+
+    Returns:
+        PEER_LOST if it was killed, except by Ctrl-C; otherwise its own, for a mistake is one the next time too.
+    """
+    if child < 0:
+        return INTERRUPTED if -child == signal.SIGINT else PEER_LOST
+    return child
 
 
 def _watch_parent(parent: int) -> None:

@@ -15,14 +15,16 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from facehall.errors import FacehallError
 from facehall.imaging import upscale_bicubic
@@ -38,9 +40,6 @@ TOLERANCE = 1e-3
 """How far the two may be apart there; a quarter of a level of 8 bits."""
 
 Run = Callable[[Tensor], Tensor]
-
-BICUBIC = torch.ops.aten._upsample_bicubic2d_aa.vec
-"""Of all that the generators do, the one operator that neither ONNX nor OpenVINO knows."""
 
 
 def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = False) -> Path:
@@ -84,34 +83,91 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
 
 def exported(generator: Generator) -> ExportedProgram:
     """`generator` as torch's own graph, for h and w from `MIN_SIDE` on."""
+    return _traced(_plain(generator))
+
+
+def _plain(generator: Generator) -> Generator:
+    return copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _traced(network: nn.Module) -> ExportedProgram:
     sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
-    plain = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
-    with torch.no_grad():
-        return torch.export.export(plain, (torch.rand(1, 3, 40, 48),), dynamic_shapes=(sides,))
+    # strict=False is torch's default since 2.7, and sees a TorchFunctionMode
+    return torch.export.export(network, (torch.rand(1, 3, 40, 48),), dynamic_shapes=(sides,), strict=False)
 
 
-def has_base(program: ExportedProgram) -> bool:
-    """Whether the network adds its output to the bicubic enlargement of its input."""
-    return any(node.target is BICUBIC for node in program.graph.nodes)
+def portable(generator: Generator, base: bool = True) -> tuple[ExportedProgram, bool]:
+    """`generator` as a graph of operators that other tools know.
 
-
-def portable(program: ExportedProgram, scale: int, base: bool = True) -> ExportedProgram:
-    """The graph of an x`scale` network in operators that other tools know.
+    Of all that the generators do, antialiased bicubic interpolation is the one operator that neither ONNX nor OpenVINO
+    has. Here the bicubic base of a network is a convolution and a pixel shuffle instead.
 
     Args:
-        base: keep the bicubic base, as a convolution. Without it the graph gives the residual over it alone, for those
-            who compute in 16 bits and would round the picture itself.
-    """
-    kernel = _bicubic_kernel(scale)
+        generator: the network.
+        base: keep the bicubic base. Without it the graph gives the residual over it alone, for those who compute in 16
+            bits and would round the picture itself.
 
-    def bicubic(images: Tensor, size: list[int], *_: Any) -> Tensor:  # what is wrong at the rim is cut off afterwards
-        if not base:
-            return images.new_zeros(*images.shape[:2], *size)
+    Returns:
+        The graph, and whether the network adds its output to the bicubic enlargement of its input at all.
+    """
+    replaced: list[torch.Size] = []
+    program = _traced(_PortableBase(_plain(generator), base, replaced.append))
+    return program, bool(replaced)
+
+
+class _PortableBase(nn.Module):
+    """A generator whose bicubic base is computed by a convolution, or is zero.
+
+    The kernel is a buffer that the trace finds. `ExportedProgram.run_decompositions` with a kernel made on the way is
+    shorter, but torch 2.13 forgets such a tensor and raises SpecViolationError.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, generator: Generator, base: bool, note: Callable[[torch.Size], None]) -> None:
+        super().__init__()
+        self.generator = generator
+        self.base = base
+        self.note = note  # a call, because torch.export undoes what a forward pass does to attributes
+        self.register_buffer("kernel", torch.tensor(_bicubic_kernel(generator.scale)))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        with _Interpolations(self._bicubic):
+            sr: Tensor = self.generator(lr)
+        return sr
+
+    def _bicubic(self, images: Tensor, size: Sequence[int]) -> Tensor | None:
+        """The enlargement by the network's scale, wrong at the rim, which is cut off afterwards; None for other scales:
+        images of the pyramid that the output does not depend on.
+        """
+        scale = self.generator.scale
+        if not all(statically_known_true(new == scale * old) for new, old in zip(size, images.shape[-2:], strict=True)):
+            return None
+        self.note(images.shape)
         channels = images.shape[1]
-        weight = torch.tensor(kernel, dtype=images.dtype).repeat(channels, 1, 1, 1)
+        if not self.base:
+            return images.new_zeros(*images.shape[:2], *size)
+        weight = self.kernel.repeat(channels, 1, 1, 1)
         return F.pixel_shuffle(F.conv2d(images, weight, padding=2, groups=channels), scale)
 
-    return program.run_decompositions({BICUBIC: bicubic})
+
+class _Interpolations(TorchFunctionMode):
+    """Calls `replacement(images, size)` for antialiased bicubic interpolation; where that gives None, torch's own."""
+
+    def __init__(self, replacement: Callable[[Tensor, Sequence[int]], Tensor | None]) -> None:
+        super().__init__()
+        self.replacement = replacement
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.interpolate and kwargs.get("mode") == "bicubic" and kwargs.get("antialias"):
+            replaced = self.replacement(args[0], kwargs["size"])
+            if replaced is not None:
+                return replaced
+        return func(*args, **kwargs)
 
 
 def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
@@ -124,7 +180,7 @@ def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own deprecations
         program = torch.onnx.export(
-            portable(exported(generator), generator.scale),
+            portable(generator)[0],
             dynamo=True,
             input_names=["lr"],
             output_names=["sr"],

@@ -41,8 +41,9 @@ class PerceptualLoss(LossTerm):
 
     @property
     def description(self) -> str:
-        network = getattr(self.extractor.network, "network", self.extractor.network)
-        return f"{type(network).__name__} at " + ", ".join(f"{name} x {w:g}" for name, w in self.layers.items())
+        network = type(getattr(self.extractor.network, "network", self.extractor.network)).__name__
+        layers = ", ".join(f"{name} x {weight:g}" for name, weight in self.layers.items())
+        return f"{network} at {layers}" if layers else network
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         return self.distance(outputs["sr"], batch["hr"])

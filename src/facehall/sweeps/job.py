@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.config.resolvers import register_resolvers
-from facehall.errors import FacehallError
+from facehall.errors import PEER_LOST, USER_MISTAKE, FacehallError
 from facehall.io.atomic import write_text
 from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
@@ -46,8 +46,8 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
     cut off goes on from its checkpoint. The sweep's table is written anew after each job.
 
     Returns:
-        the measures that `search.objective` names, at the end of the last phase; NaN for a job that failed. None
-        without a search.
+        the measures that `search.objective` names, at the end of the last phase. None without a search, and for a job
+        that failed: Optuna then counts the trial as failed.
     """
     register_resolvers()
     hydra = HydraConfig.get()
@@ -156,7 +156,7 @@ def why(status: int, said: str) -> str:
     if status < 0:
         name = signal.Signals(-status).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    if status == 2 and (paragraph := said.rpartition("\nfacehall: ")[2].strip()):
+    if status in (USER_MISTAKE, PEER_LOST) and (paragraph := said.rpartition("\nfacehall: ")[2].strip()):
         return paragraph
     lines = said.rpartition("Traceback (most recent call last):")[2].splitlines()
     exceptions = [line for line in lines if re.match(r"[\w.]+(:|$)", line)]

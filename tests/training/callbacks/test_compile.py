@@ -1,14 +1,23 @@
 """torch.compile in a training: tried where it may pay, told, and without a trace in what is learnt."""
 
+import json
+import multiprocessing
+import os
+import traceback
 from contextlib import nullcontext
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from small import LIGHT, TINY
+from torch import distributed as dist
 
+from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
 from facehall.train import train
 from facehall.training.callbacks import Compile
-from facehall.training.callbacks.compile import Pass
+from facehall.training.callbacks.compile import Pass, networks
 
 NAIVE = "++generator.memory=naive"  # as it is when compiled
 SHORT = ["curriculum.psnr.steps=2", "curriculum.gan.steps=2", "curriculum.gan.ramp=1", "patches.steps_per_epoch=2"]
@@ -53,9 +62,9 @@ def test_a_compiler_that_fails_leaves_the_eager_network():
 
     images = torch.rand(1, 3, 4, 4)
     network = torch.nn.Conv2d(3, 3, 3)
-    chosen, reason = Compile(backend=broken)._trial(network, Pass(images, list(network.parameters()), nullcontext))
-    assert not chosen
-    assert reason.startswith("it failed")
+    trial = Compile(backend=broken)._trial(network, Pass(images, list(network.parameters()), nullcontext))
+    assert trial.error.startswith("it failed")
+    assert "\n" not in trial.error
 
 
 def test_a_resumed_training_keeps_what_was_chosen():
@@ -69,3 +78,94 @@ def test_a_resumed_training_keeps_what_was_chosen():
 def test_modes():
     with pytest.raises(ValueError, match="auto, true or false"):
         Compile("maybe")
+
+
+@pytest.fixture
+def two_processes(tmp_path, make_module, monkeypatch):
+    """Let `Compile` choose on each of two forked processes (gloo) that synchronise batch norm."""
+
+    def choose(callback, seconds):
+        def run(rank):
+            store = dist.FileStore(str(tmp_path / "store"), 2)
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=120))
+            monkeypatch.setattr(Pass, "seconds", lambda *args, **options: seconds[rank](measure(*args, **options)))
+            module = make_module(psnr_steps=0, gan_steps=60)
+            SyncBatchNorm().apply(module)
+            strategy = DDPStrategy(parallel_devices=[torch.device("cpu")] * 2)
+            strategy.cluster_environment = SimpleNamespace(local_rank=lambda: rank, world_size=lambda: 2)
+            trainer = SimpleNamespace(
+                strategy=strategy,
+                precision_plugin=SimpleNamespace(train_step_context=nullcontext),
+                datamodule=SimpleNamespace(batch_size=2, patch_size=8, scale=2),
+            )
+            callback(rank)._choose(networks(module), trainer, module)
+            assert any(type(layer) is SyncedBatchNorm2d for layer in module.modules())
+
+        measure = Pass.seconds
+        return in_processes(run, tmp_path)
+
+    return choose
+
+
+def in_processes(run, folder):
+    """Call run(rank) in two forks of this process; both must end, without an error."""
+
+    def child(rank):
+        try:
+            run(rank)
+        except BaseException:
+            (folder / f"{rank}.txt").write_text(traceback.format_exc())
+            os._exit(1)
+        os._exit(0)
+
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=child, args=(rank,)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+        process.kill()
+        process.join()
+    said = [path.read_text() for path in sorted(folder.glob("*.txt"))]
+    assert [process.exitcode for process in processes] == [0, 0], said
+
+
+class Untouched(Compile):
+    """Takes the eager function for its compiled version, and writes what it has chosen."""
+
+    def __init__(self, path, fails=False, **options):
+        super().__init__(**options)
+        self.path, self.fails = path, fails
+
+    def _compiled(self, function):
+        def compiled(images):
+            if self.fails:
+                raise RuntimeError("no C++ compiler")
+            return function(images)
+
+        return compiled
+
+    def _choose(self, *args):
+        super()._choose(*args)
+        self.path.write_text(json.dumps(self.chosen))
+
+
+def chosen(folder):
+    first, second = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
+    assert first == second
+    return set(first.values())
+
+
+def test_processes_that_measure_differently_choose_alike(two_processes, tmp_path):
+    """The first would try, the second finds the training too short for that."""
+    two_processes(
+        lambda rank: Untouched(tmp_path / f"{rank}.json", worth=1, gain=0), {0: lambda s: 60.0, 1: lambda s: 1e-9}
+    )
+    assert chosen(tmp_path) == {True}
+
+
+def test_where_one_process_cannot_compile_none_does(two_processes, tmp_path):
+    two_processes(
+        lambda rank: Untouched(tmp_path / f"{rank}.json", worth=0, gain=0, fails=rank == 1), [lambda s: s] * 2
+    )
+    assert chosen(tmp_path) == {False}

@@ -16,7 +16,7 @@ from torch import Tensor
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import graph_path, kept
-from facehall.inference.export import MIN_SIDE, exported, has_base, portable, require
+from facehall.inference.export import MIN_SIDE, portable, require
 from facehall.models.generators import Generator
 
 
@@ -90,13 +90,12 @@ def _converted(generator: Generator) -> bytes:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    program = exported(generator)
-    based = has_base(program)
+    program, based = portable(generator, base=False)
     # What ov.convert_model does, which would also report its use to its makers over the network.
     frontend = FrontEndManager().load_by_framework("pytorch")
     logging.disable(logging.WARNING)  # OpenVINO's list of operators is not that of every torch, and it says so
     try:
-        decoder = TorchFXPythonDecoder.from_exported_program(portable(program, generator.scale, base=False))
+        decoder = TorchFXPythonDecoder.from_exported_program(program)
     finally:
         logging.disable(logging.NOTSET)
     model = frontend.convert(frontend.load(decoder))

@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from facehall.distributed.batch_norm import unsynchronized
 from facehall.io.timing import interleaved, medians
 from facehall.losses import PerceptualLoss
 from facehall.training.module import SuperResolution
@@ -27,7 +28,8 @@ class Compile(L.Callback):
     With `auto` each network is timed first, forward and backward, eager and compiled by turns on a batch of the
     training's own shape; it stays compiled where that is faster. A training that would be over within `worth` minutes
     is left alone: compiling alone takes about one. A resumed training keeps what its first start chose, because
-    compiled arithmetic rounds differently.
+    compiled arithmetic rounds differently. All processes of a training choose alike: by the times of the first one, and
+    eager where the compiler fails for any of them.
 
     Args:
         mode: ``auto``, True for all without a trial, False for none.
@@ -88,35 +90,55 @@ class Compile(L.Callback):
             name: Pass(inputs[name], parameters(module, name), trainer.precision_plugin.train_step_context)
             for name in eager
         }
-        step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
-        minutes = self._remaining(module) * step_seconds / 60
+        # Ranks measure different times, and a compiler may fail on one of them alone. So nothing between here and the
+        # end of a trial waits for another rank, and what follows from a trial is agreed on: ranks round alike.
+        with unsynchronized(module):
+            step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
+        minutes = trainer.strategy.broadcast(self._remaining(module) * step_seconds / 60)
         for name, function in eager.items():
             if minutes < self.worth:
                 reason = f"about {minutes:.0f} minutes are too few to repay a trial (callbacks.compile.worth)"
                 self.chosen[name], self.reasons[name] = False, reason
-            else:
-                self.chosen[name], self.reasons[name] = self._trial(function, passes[name])
+                continue
+            with unsynchronized(module):
+                trial = self._trial(function, passes[name])
+            works = trainer.strategy.reduce_boolean_decision(not trial.error, all=True)
+            factor = trainer.strategy.broadcast(trial.factor)
+            self.chosen[name] = works and factor >= self.gain
+            told = f"{factor:.2f} times as fast as eager in a trial" if works else "it failed in another process"
+            self.reasons[name] = trial.error or told
         module.load_state_dict(before)
-        self.chosen = trainer.strategy.broadcast(self.chosen)  # ranks round alike
 
     @staticmethod
     def _remaining(module: SuperResolution) -> int:
         return (module.curriculum.total_steps - module.generator_step) * module.accumulate
 
-    def _trial(self, eager: Function, passed: Pass) -> tuple[bool, str]:
+    def _trial(self, eager: Function, passed: Pass) -> Trial:
         compiled = self._compiled(eager)
         try:
             passed.run(compiled)
         except Exception as error:  # whatever compilers raise; the eager network is none the worse for it
             torch._dynamo.reset()
-            return False, f"it failed: {(str(error) or type(error).__name__).strip().splitlines()[0]}"
+            return Trial(error=f"it failed: {(str(error) or type(error).__name__).strip().splitlines()[0]}")
         tasks = {"eager": partial(passed.run, eager), "compiled": partial(passed.run, compiled)}
         times = medians(interleaved(tasks, rounds=5, synchronize=passed.synchronize))
-        factor = times["eager"] / times["compiled"]
-        return factor >= self.gain, f"{factor:.2f} times as fast as eager in a trial"
+        return Trial(times["eager"] / times["compiled"])
 
     def _compiled(self, function: Function) -> Function:
         return torch.compile(function, backend=self.backend)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial of a compiled network gave.
+
+    Attributes:
+        factor: its gain in speed over the eager one.
+        error: why it does not run; empty if it does.
+    """
+
+    factor: float = 0.0
+    error: str = ""
 
 
 def networks(module: SuperResolution) -> dict[str, Function]:

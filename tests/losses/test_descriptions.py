@@ -1,0 +1,32 @@
+"""What the first lines of a training say of its loss terms: every file of conf/losses, and a term without details."""
+
+import pytest
+from omegaconf import OmegaConf
+from torch import nn
+
+from facehall.config.build import build, conf_dir
+from facehall.losses import LossTerm, PerceptualLoss
+
+FILES = sorted((conf_dir() / "losses").glob("*.yaml"))
+
+
+def terms(path):
+    """The loss terms that a file configures."""
+    config = OmegaConf.load(path)
+    if "_target_" in config:
+        return [build(config, path.stem)]
+    return [build(node, path.stem) for group in config.values() for node in group.values()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_every_term_is_described_in_a_few_words(path, pretrained):
+    for term in terms(path):
+        assert isinstance(term, LossTerm)
+        words = term.description.split()
+        assert words
+        assert words[-1] not in ("at", "x")
+        assert len(words) < 20
+
+
+def test_a_term_with_nothing_to_add_is_its_name():
+    assert PerceptualLoss(nn.Identity(), {}).description == "Identity"
