@@ -17,7 +17,7 @@ from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.imaging import read_rgb, to_tensor
 from facehall.inference import Predictor
-from facehall.inference.tiling.receptive_field import reach
+from facehall.inference.tiling.receptive_field import receptive_radius
 
 LONGEST = 104
 ODD = [(1, 1), (1, 103), (104, 1), (2, 2), (7, 101), (97, 3)]
@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parse()
     torch.manual_seed(0)
     predictor = Predictor(arguments.weights, device="cpu", backend="eager")
-    print(f"reach {reach(predictor.generator)} LR pixels, overlap {predictor.overlap}")
+    print(f"receptive_radius {receptive_radius(predictor.generator)} LR pixels, overlap {predictor.overlap}")
     rows = []
     with arguments.results.open("w", newline="", buffering=1) as out:
         writer = csv.DictWriter(out, HEADER)

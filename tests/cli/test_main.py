@@ -144,4 +144,4 @@ def test_a_picture_that_vanishes_is_named(pictures):
     report = upscale_files(network, jobs, overwrite=False)
     assert report.written == 2
     with pytest.raises(FacehallError, match=r"1 of 3 pictures failed:\n  The image in/1\.png does not exist"):
-        report.tell("", kept="")
+        report.print_summary("", overwrite_option="")

@@ -14,11 +14,11 @@ from facehall.imaging import (
     Picture,
     conversions,
     list_images,
-    peculiarities,
     png,
     read_picture,
     read_rgb,
     read_size,
+    rgb_conversions,
     write_picture,
 )
 
@@ -79,7 +79,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     upright |= {6: np.rot90(RGB, -1), 7: np.rot90(RGB, 2).swapaxes(0, 1), 8: np.rot90(RGB)}
     assert np.array_equal(read_rgb(path), upright[orientation])
     assert read_size(path) == upright[orientation].shape[1::-1]
-    assert ("turned upright as its EXIF orientation says" in peculiarities(path)) == (orientation > 1)
+    assert ("turned upright as its EXIF orientation says" in rgb_conversions(path)) == (orientation > 1)
 
 
 def encoded(kind="PNG", size=(64, 64)):
@@ -108,7 +108,7 @@ def test_missing_files_and_bombs_are_named(tmp_path, monkeypatch):
     with pytest.raises(FacehallError, match=r"none\.png does not exist"):
         read_picture(tmp_path / "none.png")
     with pytest.raises(FacehallError, match=r"none\.png does not exist"):
-        peculiarities(tmp_path / "none.png")
+        rgb_conversions(tmp_path / "none.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(FacehallError, match="too many pixels"):
         read_picture(save(tmp_path / "a.png", Image.fromarray(RGB)))

@@ -146,7 +146,7 @@ def test_a_long_job_is_measured_once(tmp_path, monkeypatch):
     backend, line = choose(generator, CPU, "auto", pixels=10**12)
     assert "measured" in line
     assert (tmp_path / "cache" / "backends" / "choices.json").is_file()
-    monkeypatch.setattr(choices, "_measured", None)  # called again, it would raise
+    monkeypatch.setattr(choices, "_measure", None)  # called again, it would raise
     assert choose(generator, CPU, "auto", pixels=10**12)[1] == line
     assert choose(generator, CPU, "auto", pixels=1)[1] == line
     lr = torch.rand(1, 3, 5, 5)

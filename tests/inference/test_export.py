@@ -9,7 +9,7 @@ from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference import export as module
-from facehall.inference.export import export, portable
+from facehall.inference.export import export, portable_program
 from facehall.models.generators import RRDBNet
 from facehall.models.weights import load_generator, save_generator
 
@@ -60,7 +60,7 @@ def test_torch_export(weights, tmp_path):
 @pytest.mark.parametrize("scale", [2, 3, 8])
 def test_the_base_as_a_convolution(scale):
     generator = tiny_generator(scale)
-    program, based = portable(generator)
+    program, based = portable_program(generator)
     assert based
     assert_same(program.module(), generator)
 

@@ -9,7 +9,7 @@ import pytest
 from small import write_weights
 
 from facehall.errors import FacehallError
-from facehall.inference.picker import SHOWN, find_weights, pick_weights
+from facehall.inference.picker import MAX_SHOWN, find_weights, pick_weights
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def test_without_a_terminal_they_are_listed(runs):
 
 
 def test_a_long_list_is_cut(tmp_path):
-    for i in range(SHOWN + 3):
+    for i in range(MAX_SHOWN + 3):
         write_weights(tmp_path / str(i) / "weights" / "generator.safetensors")
     with pytest.raises(FacehallError, match="and 3 older ones") as error:
         pick_weights(tmp_path)
-    assert str(error.value).count("weights=") == SHOWN
+    assert str(error.value).count("weights=") == MAX_SHOWN
 
 
 def test_no_weights_at_all(tmp_path):

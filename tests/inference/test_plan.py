@@ -8,7 +8,7 @@ import pytest
 from facehall.errors import FacehallError
 from facehall.imaging import IMAGE_SUFFIXES, WRITABLE, read_rgb, write_picture
 from facehall.inference import plan
-from facehall.inference.plan import find
+from facehall.inference.plan import find_pictures
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_names_and_sub_folders_stay(folder, tmp_path):
     source = folder("b.png", "sub/deep/a.JPG", "sub/c d (1),=.webp", "notes.txt")
     jobs = plan(source, tmp_path / "out")
     assert targets(jobs, tmp_path / "out") == ["b.png", "sub/c d (1),=.webp", "sub/deep/a.JPG"]
-    assert not any(job.renamed for job in jobs)
+    assert not any(job.changes_format for job in jobs)
     assert not (tmp_path / "out").exists()
 
 
@@ -42,7 +42,7 @@ def test_what_cannot_be_written_becomes_png(folder, tmp_path, suffix):
     source = folder(f"a{suffix}") / f"a{suffix}"
     (job,) = plan(source, tmp_path / "out")
     assert job.target == tmp_path / "out" / (f"a{suffix}" if suffix in WRITABLE else "a.png")
-    assert job.renamed == (suffix not in WRITABLE)
+    assert job.changes_format == (suffix not in WRITABLE)
     write_picture(job.target, np.zeros((2, 2, 3), np.uint8))  # so the list of kinds is that of write_picture
     assert read_rgb(job.target).shape == (2, 2, 3)
 
@@ -137,9 +137,9 @@ def test_format_and_suffix(folder, tmp_path):
 
 def test_patterns_files_and_folders_each_once(folder):
     source = folder("a.png", "b.png", "notes.txt", "sub/c.png")
-    found = find([source / "*", source / "a.png", source / "sub"])
+    found = find_pictures([source / "*", source / "a.png", source / "sub"])
     assert [picture.file.name for picture in found] == ["a.png", "b.png", "c.png"]
-    assert [picture.file.name for picture in find(source, recursive=False)] == ["a.png", "b.png"]
-    assert len(find(source / "**" / "*.png")) == 3
+    assert [picture.file.name for picture in find_pictures(source, recursive=False)] == ["a.png", "b.png"]
+    assert len(find_pictures(source / "**" / "*.png")) == 3
     with pytest.raises(FacehallError, match="No picture matches"):
-        find(source / "x*.png")
+        find_pictures(source / "x*.png")

@@ -5,14 +5,14 @@ import logging
 import pytest
 
 from facehall.errors import FacehallError
-from facehall.io.logs import ENVIRONMENT, configure, is_quiet, say
+from facehall.io.logs import LEVEL_VARIABLE, configure, is_quiet, say
 
 LOG = logging.getLogger("facehall.somewhere")
 
 
 @pytest.fixture(autouse=True)
 def no_level_from_outside(monkeypatch):
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.delenv(LEVEL_VARIABLE, raising=False)
 
 
 def speak():
@@ -33,7 +33,7 @@ def speak():
 @pytest.mark.parametrize("by", ["argument", "environment"])
 def test_levels(capsys, monkeypatch, level, errors, summary, by):
     if by == "environment":
-        monkeypatch.setenv(ENVIRONMENT, level)
+        monkeypatch.setenv(LEVEL_VARIABLE, level)
     configure(level if by == "argument" else None)
     speak()
     told = capsys.readouterr()
@@ -54,7 +54,7 @@ def test_without_a_level_notes_are_shown_once(capsys):
 
 
 def test_an_unknown_level_is_refused(monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT, "loud")
+    monkeypatch.setenv(LEVEL_VARIABLE, "loud")
     with pytest.raises(FacehallError, match=r"FACEHALL_LOG=loud: give quiet, info, debug\."):
         configure()
 

@@ -32,7 +32,7 @@ class Wide(Generator):
 
 
 def test_what_is_alive_at_once_is_counted():
-    assert memory.bytes_per_pixel(Wide().eval()) == memory.WORKSPACE * 4 * (64 + 48)
+    assert memory.bytes_per_pixel(Wide().eval()) == memory.WORKSPACE_FACTOR * 4 * (64 + 48)
 
 
 def test_the_default_network_takes_tens_of_kilobytes_a_pixel():
@@ -77,7 +77,7 @@ def test_a_limit_of_the_address_space_counts():
 def test_errors_that_say_that_memory_ran_out():
     with pytest.raises(RuntimeError) as refused:
         torch.empty(10**15)
-    assert memory.out_of_memory(refused.value)
-    assert memory.out_of_memory(MemoryError())
-    assert memory.out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"))
-    assert not memory.out_of_memory(RuntimeError("sizes of tensors must match"))
+    assert memory.is_out_of_memory(refused.value)
+    assert memory.is_out_of_memory(MemoryError())
+    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"))
+    assert not memory.is_out_of_memory(RuntimeError("sizes of tensors must match"))

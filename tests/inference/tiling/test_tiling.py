@@ -12,8 +12,8 @@ from small import tiny_generator
 from facehall.data import SampleSource
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb, to_tensor
-from facehall.inference.tiling.receptive_field import measured_reach, overlap, reach
-from facehall.inference.tiling.tiler import LEAST_TILE, Tiler, TileTooLargeError
+from facehall.inference.tiling.receptive_field import effective_radius, overlap, receptive_radius
+from facehall.inference.tiling.tiler import MIN_TILE, Tiler, TileTooLargeError
 from facehall.inference.tiling.tiles import grid
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 
@@ -45,7 +45,7 @@ def tiled(generator, lr, tile, network=None):
 
 @pytest.fixture(scope="module")
 def deep():
-    """Four RRDBs whose features matter: its reach is far wider than what counts."""
+    """Four RRDBs whose features matter: its receptive_radius is far wider than what counts."""
     torch.manual_seed(0)
     generator = MultiScaleRRDB(4, features=8, growth=4, stage_features=8, stage_growth=4, carry=2)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_tiled_is_whole_with_less_context_than_a_deep_network_reaches(deep, heig
 
 
 def test_a_deep_networks_overlap_is_less_than_its_reach(deep):
-    assert reach(deep) == 66
+    assert receptive_radius(deep) == 66
     assert 0 < context(deep) < 66
 
 
@@ -124,7 +124,7 @@ def expected_reach(generator):
     ids=lambda generator: f"{type(generator).__name__}x{generator.scale}",
 )
 def test_the_reach_is_what_arithmetic_says(generator):
-    assert reach(generator.eval()) == expected_reach(generator)
+    assert receptive_radius(generator.eval()) == expected_reach(generator)
 
 
 def test_the_measured_reach_sees_each_side():
@@ -136,7 +136,7 @@ def test_the_measured_reach_sees_each_side():
             far = torch.nn.functional.pad(turned, (0, 0, 20, 0))[..., : turned.shape[-2], :]
             return torch.rot90(far, -turns, (-2, -1))
 
-        assert measured_reach(looks, 1, CPU, 1000) == 20
+        assert effective_radius(looks, 1, CPU, 1000) == 20
 
 
 @given(height=st.integers(1, 400), width=st.integers(1, 400), tile=st.integers(1, 90), margin=st.integers(0, 70))
@@ -202,7 +202,7 @@ def test_memory_that_runs_out_midway_does_not_undo_what_is_done():
 
 
 def test_no_tile_fits():
-    with pytest.raises(TileTooLargeError, match=rf"even for tiles of (\d|1[0-{2 * LEAST_TILE - 11}]) pixels"):
+    with pytest.raises(TileTooLargeError, match=rf"even for tiles of (\d|1[0-{2 * MIN_TILE - 11}]) pixels"):
         tiled(TINY, torch.rand(3, 40, 40), "auto", refusing(0))
 
 
