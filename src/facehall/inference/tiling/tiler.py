@@ -56,7 +56,7 @@ class Tiler:
         return memory.bytes_per_pixel(self.generator)
 
     def tiles(self, height: int, width: int, read: Callable[[slice, slice], Tensor]) -> Iterator[Tile]:
-        """Yield the tiles of a picture; if memory runs out, continue with smaller ones from the first incomplete row."""
+        """Yield the tiles of a picture; if memory runs out, continue from the current row with smaller tiles."""
         done, longest = 0, max(height, width)
         while done < height:
             side = min(longest, self._max_side or longest)
