@@ -1,4 +1,4 @@
-"""The before/after sheet shows what the result shows."""
+"""The before/after sheet shows crops of the actual result."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def predictor(tmp_path):
     return Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager")
 
 
-def test_the_richest_places_are_shown_as_they_are_in_the_result(tmp_path):
+def test_the_most_detailed_crop_is_shown_as_in_the_result(tmp_path):
     predictor = Predictor(write_weights(tmp_path / "w.safetensors", 4), "cpu", backend="eager")
     rgb = np.full((3 * CROP_SIDE, 4 * CROP_SIDE, 3), 99, np.uint8)
     rgb[CROP_SIDE : 2 * CROP_SIDE, CROP_SIDE : 2 * CROP_SIDE] = RNG.integers(0, 256, (CROP_SIDE, CROP_SIDE, 3))
