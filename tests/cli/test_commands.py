@@ -13,7 +13,7 @@ from facehall.cli import hydra_command
 from facehall.cli.choices import completions, groups
 from facehall.cli.main import COMMANDS, build_parser, main
 from facehall.cli.parser import weights_completer
-from facehall.io.logs import ENVIRONMENT
+from facehall.io.logs import LEVEL_VARIABLE
 from facehall.models.pretrained import names
 
 HYDRA = ("train", "evaluate", "predict", "sweep", "check", "mine", "download")
@@ -22,7 +22,7 @@ HYDRA = ("train", "evaluate", "predict", "sweep", "check", "mine", "download")
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(ENVIRONMENT, "info")
+    monkeypatch.setenv(LEVEL_VARIABLE, "info")
 
 
 def status(*arguments):

@@ -73,7 +73,7 @@ def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path
     assert not list(tmp_path.glob("runs/*/*"))
 
 
-@pytest.mark.parametrize(("root", "says"), [("nowhere", "nowhere does not exist"), ("a (1)", "holds no images")])
+@pytest.mark.parametrize(("root", "says"), [("nowhere", "nowhere does not exist"), ("a (1)", "contains no images")])
 def test_missing_and_empty_folders(root, says, tmp_path, capsys, threads):
     (tmp_path / "a (1)").mkdir()
     assert run_command(main, *TINY, "data=folder", f"data.root={root}") == 2

@@ -37,7 +37,7 @@ def command(arguments):
 @pytest.mark.parametrize("case", [case for case in CASES if case.suite], ids=lambda case: case.name)
 def test_odd_inputs(case):
     result = run(case, command)
-    assert not result.wrong, result.said
+    assert not result.problems, result.output
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_beside_with_a_suffix_and_again(pictures):
     status, said = upscale("in", "--skip-existing")
     assert status == 0
     assert "2 of 3 pictures written" in said
-    assert "1 already there and left alone; --overwrite replaces them" in said
+    assert "1 skipped because the output exists; --overwrite replaces it" in said
     assert (pictures / "0_x2.png").read_bytes() == before
     assert len(list(pictures.iterdir())) == 6
 
@@ -144,4 +144,4 @@ def test_a_picture_that_vanishes_is_named(pictures):
     report = upscale_files(network, jobs, overwrite=False)
     assert report.written == 2
     with pytest.raises(FacehallError, match=r"1 of 3 pictures failed:\n  The image in/1\.png does not exist"):
-        report.tell("", kept="")
+        report.print_summary("", overwrite_option="")

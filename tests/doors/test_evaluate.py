@@ -147,7 +147,7 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
     expected = measured(hr, lr=np.ascontiguousarray(hr[1::2, 1::2]))
     assert evaluation.images[1].measures["model"] == pytest.approx(expected[1], abs=1e-6)
     assert evaluation.images[1].measures["bicubic"]["psnr"] != pytest.approx(measured(hr)[0]["psnr"], abs=0.1)
-    with pytest.raises(FacehallError, match=r"scale=4, but .* holds a x2 network"):
+    with pytest.raises(FacehallError, match=r"scale=4, but .* is a x2 network"):
         run("scale=4")
     x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
     with pytest.raises(FacehallError, match=r"DIV2K_valid_LR_bicubic.X4 does not exist"):
@@ -263,7 +263,7 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
         (["data=images", "data.root=photographs", "sheet=-1"], "sheet=-1: give a whole number from 0 on"),
         (["repeats=0"], "repeats=0: give a whole number from 1 on"),
         (["metrics.lpips=squeeze"], "metrics.lpips=squeeze: give alex, vgg, or none"),
-        (["data=images", "data.root=broken"], "is not an image in any format that can be read"),
+        (["data=images", "data.root=broken"], "is not an image in a supported format"),
     ],
 )
 def test_mistakes_are_one_paragraph_and_leave_nothing(photographs, tmp_path, capsys, arguments, says):

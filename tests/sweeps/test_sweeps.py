@@ -19,7 +19,7 @@ from small import LIGHT, TINY, make_photographs, run_command
 from facehall import sweep, train
 from facehall.errors import PEER_LOST, USER_MISTAKE
 from facehall.imaging import read_rgb
-from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
+from facehall.io.machine import cores, default_jobs, exclusive_gpu, gpus_per_job, threads_per_job
 from facehall.metrics.judges import JUDGES
 from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
@@ -161,14 +161,14 @@ def test_the_same_overrides_get_the_same_folder_and_others_a_free_one(tmp_path):
 
 def test_jobs_share_the_machine(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert jobs_at_once() == min(cores(), 4)
-    assert threads_a_job(1) == cores()
-    assert threads_a_job(1000) == 1
+    assert default_jobs() == min(cores(), 4)
+    assert threads_per_job(1) == cores()
+    assert threads_per_job(1000) == 1
     with exclusive_gpu(tmp_path, 2) as gpu:
         assert gpu is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert jobs_at_once() == 2
-    assert (gpus_a_job(1), gpus_a_job(2), gpus_a_job(4)) == (2.0, 1.0, 0.5)
+    assert default_jobs() == 2
+    assert (gpus_per_job(1), gpus_per_job(2), gpus_per_job(4)) == (2.0, 1.0, 0.5)
     with exclusive_gpu(tmp_path, 2) as first:
         with exclusive_gpu(tmp_path, 2) as second:
             assert (first, second) == ("4", "7")

@@ -121,7 +121,7 @@ def test_bicubic_comes_first_and_all_have_one_scale(tmp_path):
     lr = torch.rand(3, 9, 7)
     assert torch.equal(found[0].upscale(lr), upscale_bicubic(lr, 2))
     assert torch.equal(found[1].upscale(lr), Predictor(a, **OPTIONS).super_resolve(lr))
-    with pytest.raises(FacehallError, match=r"a\.safetensors holds a x2 network, but .*c\.safetensors holds a x4"):
+    with pytest.raises(FacehallError, match=r"a\.safetensors is a x2 network, but .*c\.safetensors is a x4"):
         open_upscalers({"a": str(a), "c": str(x4)}, **OPTIONS)
     with pytest.raises(FacehallError, match="bicubic alone has no scale"):
         open_upscalers({"bicubic": "bicubic"}, **OPTIONS)
@@ -153,7 +153,7 @@ def test_the_catalogue_names_what_exists(name):
     assert {*system.trained_on} <= {*JUDGES}
     assert all(figure.scale in system.scales for figure in system.published)
     if system.weights is False:
-        with pytest.raises(FacehallError, match=f"systems: {name} needs a weights file: "):
+        with pytest.raises(FacehallError, match=f"systems: {name} requires a weights file: "):
             open_upscalers({name: name}, **OPTIONS)
 
 

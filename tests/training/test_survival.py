@@ -18,7 +18,7 @@ from small import LIGHT, TINY, tiny_generator
 
 from facehall.errors import FacehallError, Stopped
 from facehall.imaging import write_picture
-from facehall.io.atomic import no_room, remove_partials
+from facehall.io.atomic import disk_full_error, remove_partials
 from facehall.metrics.judges import JUDGES
 from facehall.models.weights import save_generator
 from facehall.train import train
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_every_file_as_it_was(name, tmp_path):
     before = path.read_bytes()
     with disk_with_room_for(20), pytest.raises((OSError, FacehallError)) as error:
         WRITERS[name](path)
-    assert no_room(error.value).filename == str(path)
+    assert disk_full_error(error.value).filename == str(path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [name]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from facehall.cli.parser import LAYOUT, Commands, add_level
-from facehall.io.logs import ENVIRONMENT
+from facehall.io.logs import LEVEL_VARIABLE
 
 _SETTINGS = """\
 
@@ -46,7 +46,7 @@ def add_hydra_command(commands: Commands, name: str, help: str, description: str
 def _run(options: argparse.Namespace) -> None:
     """Become ``python -m facehall.NAME``: processes that a training starts, by Lightning or a launcher, repeat that."""
     if hasattr(options, "level"):
-        os.environ[ENVIRONMENT] = options.level  # for those processes as well
+        os.environ[LEVEL_VARIABLE] = options.level  # for those processes as well
     module = f"facehall.{options.primary}"
     before = sys.argv
     sys.argv = [module, *options.overrides]

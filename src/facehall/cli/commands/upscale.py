@@ -74,17 +74,17 @@ def _upscale(options: argparse.Namespace) -> None:
     from facehall.imaging import check_quality
     from facehall.inference import Predictor
     from facehall.inference.batch import upscale_files
-    from facehall.inference.plan import BESIDE, find, plan
+    from facehall.inference.plan import DEFAULT_SUFFIX, find_pictures, plan
     from facehall.models.pretrained import default_weights
 
     check_quality(options.quality, options.compression)
     tile = _tile(options.tile)
-    found = find(options.inputs, options.recursive)
-    suffix = options.suffix if options.suffix is not None else "" if options.output else BESIDE
+    found = find_pictures(options.inputs, options.recursive)
+    suffix = options.suffix if options.suffix is not None else "" if options.output else DEFAULT_SUFFIX
     plan(found, options.output, suffix=suffix, kind=options.format)  # mistakes are told before the weights are loaded
     weights = options.weights or default_weights(4 if options.scale is None else options.scale)
     predictor = Predictor(weights, options.device, options.backend, tile, options.ensemble, options.fidelity)
-    suffix = suffix.replace(BESIDE, f"_x{predictor.scale}")
+    suffix = suffix.replace(DEFAULT_SUFFIX, f"_x{predictor.scale}")
     jobs = plan(found, options.output, suffix=suffix, kind=options.format)
     if len(jobs) < len(found):
         say(f"{len(found) - len(jobs)} of the pictures are results of an earlier run and are left out")
@@ -93,7 +93,7 @@ def _upscale(options: argparse.Namespace) -> None:
     written = {"quality": options.quality, "compression": options.compression}
     report = upscale_files(predictor, jobs, options.overwrite, options.compare, **written)
     where = f": {jobs[0].target}" if len(jobs) == 1 else f" to {options.output}" if options.output else ""
-    report.tell(where, kept="--overwrite")
+    report.print_summary(where, overwrite_option="--overwrite")
 
 
 def _tile(given: str) -> int | str:

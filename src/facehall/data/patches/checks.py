@@ -16,7 +16,7 @@ from facehall.data.patches.mining import Mining
 from facehall.data.patches.pairs import MADE_BY, Pairs, identity, read_hr, stands_alone
 from facehall.data.sources.base import SPLITS, ImageFile, Remarking, Source, Split
 from facehall.errors import FacehallError
-from facehall.imaging import peculiarities
+from facehall.imaging import rgb_conversions
 from facehall.io.machine import cores
 from facehall.io.progress import progress_bar
 
@@ -176,7 +176,7 @@ class _Examine(Dataset):
 
 def _facts(file: ImageFile) -> np.ndarray:
     """Notes and fingerprint as the bytes of a JSON text."""
-    facts = {"notes": peculiarities(file.hr), "print": np.packbits(fingerprint(read_hr(file))).tobytes().hex()}
+    facts = {"notes": rgb_conversions(file.hr), "print": np.packbits(fingerprint(read_hr(file))).tobytes().hex()}
     return np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
-from facehall.io.download import check_address, download, matches
+from facehall.io.download import check_url, download, matches_sha256
 from facehall.io.locking import file_lock
 from facehall.io.partial import Partial
 from facehall.io.progress import progress_bar
@@ -75,7 +75,7 @@ def fetch(archives: Sequence[Archive], root: Path, origin: str, keep: bool = Fal
         lock = root / _LOCK
         # A lock file outlives a process that was killed: then there may be something to tidy up.
         if lock.exists() or any(archive.missing(root) for archive in archives):
-            check_address(origin)  # before anything is measured or made
+            check_url(origin)  # before anything is measured or made
             root.mkdir(parents=True, exist_ok=True)
             with file_lock(lock, _PATIENCE, on_wait=lambda: _tell(f"another process fetches into {root}; waiting")):
                 _fetch(archives, root, origin, keep)
@@ -100,7 +100,7 @@ def _complete(archive: Archive, root: Path, origin: str, keep: bool) -> None:
     own, ours = root / archive.file, root / DOWNLOADS / archive.file
     if archive.missing(root):
         if own.is_file():
-            if not matches(own, archive.sha256):
+            if not matches_sha256(own, archive.sha256):
                 raise FacehallError(
                     f"{own} is not the archive that was published: its sha256 does not begin with "
                     f"{archive.sha256[:16]}. Copy it again, or remove it to have it downloaded."
