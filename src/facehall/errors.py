@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-USER_MISTAKE = 2
+USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 PEER_LOST = 200
 """Above every 128 + signal. A status above 130 tells a loop in a shell that starting again makes sense."""
@@ -20,7 +20,7 @@ class FacehallError(Exception):
         status: 2.
     """
 
-    status = USER_MISTAKE
+    status = USER_ERROR
 
 
 class PeerLostError(FacehallError):
@@ -36,7 +36,7 @@ class PeerLostError(FacehallError):
         self.status = status
 
 
-class Stopped(BaseException):
+class StoppedBySignal(BaseException):
     """A signal asked for the end, and everything is saved.
 
     The entry points print its text, one line that says how to go on, and exit with 128 and the signal's number.

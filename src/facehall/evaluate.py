@@ -16,8 +16,8 @@ from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pai
 from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
 from facehall.evaluation.costs import measure_costs
-from facehall.evaluation.measured import Measured, MeasuredSet, worst
-from facehall.evaluation.report import Compared, Evaluation, write_report
+from facehall.evaluation.report import ComparedSystem, Evaluation, write_report
+from facehall.evaluation.results import ImageResult, SetResult, worst
 from facehall.imaging import read_picture
 from facehall.inference.picker import pick_weights
 from facehall.inference.predictor import choose_device
@@ -65,7 +65,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     if degradation.random:
         _write_recipes(output, files, degradation, cfg.seed, cfg.scale)
     evaluation = Evaluation(
-        systems=[Compared(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
+        systems=[ComparedSystem(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
         protocol=protocol,
         sets=sets,
         costs=measure_costs(upscalers, first["lr"], device, cfg.repeats),
@@ -108,10 +108,10 @@ def _measure(
     protocol: Protocol,
     device: torch.device,
     sheet: int,
-) -> MeasuredSet:
-    def measured(i: int, keep_pictures: bool) -> Measured:
+) -> SetResult:
+    def measured(i: int, keep_pictures: bool) -> ImageResult:
         grey = read_picture(dataset.files[i].hr).grey
-        return Measured.of(dataset[i], upscalers, protocol, device, grey, keep_pictures)
+        return ImageResult.measure(dataset[i], upscalers, protocol, device, grey, keep_pictures)
 
     images = []
     with progress_bar(f"measuring {title}", len(dataset)) as advance:
@@ -119,11 +119,11 @@ def _measure(
             images.append(measured(i, keep_pictures=i < sheet))
             advance()
     if sheet >= len(images):  # all are on the one sheet
-        return MeasuredSet(name, images)
+        return SetResult(name, images)
     # Computed anew, as which they are is known at the end alone and all pictures would not fit into memory.
     judged = upscalers[min(1, len(upscalers) - 1)].name
     failures = [measured(i, keep_pictures=True) for i in worst(images, protocol, judged)[:sheet]]
-    return MeasuredSet(name, images, failures)
+    return SetResult(name, images, failures)
 
 
 def _write_recipes(

@@ -14,13 +14,13 @@ from facehall.cli.choices import completions, groups
 from facehall.cli.main import COMMANDS, build_parser, main
 from facehall.cli.parser import weights_completer
 from facehall.io.logs import ENVIRONMENT
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 
 HYDRA = ("train", "evaluate", "predict", "sweep", "check", "mine", "download")
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(ENVIRONMENT, "info")
 
@@ -115,7 +115,7 @@ def test_choices_of_a_hydra_command():
 
 
 def test_weights_are_completed_by_name():
-    assert weights_completer() == names()
+    assert weights_completer() == bundled_names()
 
 
 @pytest.fixture

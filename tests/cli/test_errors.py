@@ -8,7 +8,7 @@ import pytest
 import torch
 from small import mistake, run_command
 
-from facehall.cli.errors import original_text
+from facehall.cli.errors import original_message
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
@@ -31,7 +31,7 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -105,8 +105,8 @@ def test_the_text_of_a_worker_process_is_freed_of_its_traceback():
         "Caught FacehallError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
         "facehall.errors.FacehallError: The image a.png is empty.\nCopy it again.\n"
     )
-    assert original_text(FacehallError(wrapped)) == "The image a.png is empty.\nCopy it again."
-    assert original_text(FacehallError("facehall.errors.FacehallError: a")) == "facehall.errors.FacehallError: a"
+    assert original_message(FacehallError(wrapped)) == "The image a.png is empty.\nCopy it again."
+    assert original_message(FacehallError("facehall.errors.FacehallError: a")) == "facehall.errors.FacehallError: a"
 
 
 def command(error):

@@ -14,12 +14,12 @@ from facehall.errors import FacehallError
 from facehall.imaging import read_picture, read_rgb, read_size
 from facehall.inference import plan, predictor
 from facehall.inference.batch import upscale_files
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 from odd_inputs import CASES, run
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_compare_writes_a_sheet(pictures):
 
 def test_weights_are_listed(pictures, tmp_path):
     said = command(["weights"])[1]
-    assert all(name in said for name in names())
+    assert all(name in said for name in bundled_names())
     assert "There are no other weights below runs/" in said
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     assert "runs/a/weights/generator.safetensors" in command(["weights"])[1]

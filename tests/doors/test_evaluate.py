@@ -13,8 +13,8 @@ from small import make_photographs, run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation.measured import Measured, MeasuredSet, worst
-from facehall.evaluation.report import WIDTH, Compared, Evaluation, write_report
+from facehall.evaluation.report import WIDTH, ComparedSystem, Evaluation, write_report
+from facehall.evaluation.results import ImageResult, SetResult, worst
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.inference.backends.choice import BUILDERS
 from facehall.metrics import Judge, Measure, Protocol, make_lr
@@ -25,7 +25,7 @@ CHEAP = ["metrics.lpips=none", "repeats=1"]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
 
 
 def test_the_worst_are_those_of_the_highest_lpips():
-    images = [Measured(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
+    images = [ImageResult(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
     assert worst(images, Protocol(4, [PSNR(), Distance()]), "model") == [1, 0]
 
 
@@ -191,9 +191,9 @@ def big_evaluation(psnr=31.4159) -> Evaluation:
     measures = {"psnr": psnr, "ssim": 0.91234, "psnr_y": 32.1, "ssim_y": 0.9, "lpips": 0.1234}
     costs = {"parameters": 16_697_987, "gmacs": 1176.6123, "ms_per_image": 12345.678, "peak_mib": 12345.6}
     return Evaluation(
-        [Compared("bicubic"), Compared("model", "runs/a/weights/generator_ema.safetensors")],
+        [ComparedSystem("bicubic"), ComparedSystem("model", "runs/a/weights/generator_ema.safetensors")],
         Protocol(4, [PSNR(), SSIM(), LumaPSNR(), LumaSSIM(), Distance()]),
-        [MeasuredSet("a", [Measured("a", {"bicubic": measures, "model": measures})])],
+        [SetResult("a", [ImageResult("a", {"bicubic": measures, "model": measures})])],
         {"bicubic": costs, "model": costs, "input": "256x256", "device": "NVIDIA H100 80GB HBM3"},
     )
 
@@ -437,7 +437,7 @@ def test_a_measure_that_needs_what_the_data_lacks_is_refused_before_anything(run
 
 
 def test_a_judge_that_was_a_loss_is_marked():
-    systems = [Compared("bicubic"), Compared("model", "facehall-x4", trained_on=("lpips",))]
+    systems = [ComparedSystem("bicubic"), ComparedSystem("model", "facehall-x4", trained_on=("lpips",))]
     text = replace(big_evaluation(), systems=systems).text()
     assert "0.1234*" in text
     assert text.count("*") == 2

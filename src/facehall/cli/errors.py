@@ -16,29 +16,29 @@ from omegaconf.errors import OmegaConfBaseException
 from facehall.cli.renamed_keys import renamed_group
 from facehall.config.build import conf_dir
 from facehall.distributed.ranks import rank
-from facehall.errors import USER_MISTAKE, FacehallError
+from facehall.errors import USER_ERROR, FacehallError
 
-OTHERS_WAIT = 3.0
+OTHER_RANKS_DELAY = 3.0
 """Seconds after which a process of a training that is not the first says itself what is wrong, if it still runs."""
 
 
-def original_text(error: FacehallError) -> str:
+def original_message(error: FacehallError) -> str:
     """The paragraph of an error, freed of the traceback that a DataLoader's worker process wraps it in."""
     name = f"{FacehallError.__module__}.{FacehallError.__qualname__}: "
     text = str(error)
     return text.rpartition(name)[2].strip() if "Original Traceback" in text else text
 
 
-def complain(paragraph: str, status: int = USER_MISTAKE) -> NoReturn:
+def exit_with_message(paragraph: str, status: int = USER_ERROR) -> NoReturn:
     """Print a paragraph on stderr, where there is one, and end the process with a status."""
     if paragraph:
         if rank() > 0:  # most mistakes are those of all processes: rank 0 speaks, and its end is that of the others
-            time.sleep(OTHERS_WAIT)
+            time.sleep(OTHER_RANKS_DELAY)
         print(f"\nfacehall: {paragraph}", file=sys.stderr)
     raise SystemExit(status)
 
 
-def config_mistake(error: HydraException, config_name: str) -> str:
+def config_error_text(error: HydraException, config_name: str) -> str:
     """One paragraph out of Hydra's several lines, with the nearest key or option that does exist."""
     cause = error.__cause__
     wanted = re.search(r"'(hydra/(?:launcher|sweeper)\S*)'", str(error))

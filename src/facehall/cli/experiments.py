@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facehall.cli.parser import LAYOUT, Parser
+from facehall.cli.parser import PARSER_OPTIONS, Parser
 
 
 def experiment_parser(about: str | None, results: Path | None = None) -> Parser:
@@ -14,7 +14,7 @@ def experiment_parser(about: str | None, results: Path | None = None) -> Parser:
         about: the script's docstring.
         results: default of --results, the table that the script writes; None adds no such option.
     """
-    parser = Parser(description=about, **LAYOUT)
+    parser = Parser(description=about, **PARSER_OPTIONS)
     if results is not None:
         parser.add_argument("--results", type=Path, default=results, metavar="FILE", help=f"({results.name} beside it)")
     return parser

@@ -17,20 +17,20 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from facehall.cli.errors import complain, config_mistake, original_text
+from facehall.cli.errors import config_error_text, exit_with_message, original_message
 from facehall.cli.overrides import is_multirun, quote_paths
 from facehall.cli.renamed_keys import refuse_old_arguments, refuse_old_keys
 from facehall.config.build import conf_dir, open_value
 from facehall.config.plugins import import_plugins
 from facehall.config.resolvers import register_resolvers
-from facehall.errors import INTERRUPTED, FacehallError, Stopped
+from facehall.errors import INTERRUPTED, FacehallError, StoppedBySignal
 from facehall.io.logs import configure
-from facehall.sweeps.job import JOB_OF_SWEEP, run_job
-from facehall.sweeps.launch import end_with_sweep, run_sweep
+from facehall.sweeps.job import SWEEP_JOB_VARIABLE, run_job
+from facehall.sweeps.launch import run_sweep, terminate_with_sweep
 
 _log = logging.getLogger(__name__)
 
-_GO_ON = {
+_RESUME_HINTS = {
     "train": "A training goes on from its last checkpoint with the same command and resume=last.",
     "predict": "The pictures that are written are whole; the same command goes on with the others.",
     "evaluate": "Nothing was written.",
@@ -80,8 +80,8 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                 sys.argv[1:] = quote_paths(sys.argv[1:])
                 register_resolvers()
                 run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
-                if os.environ.get(JOB_OF_SWEEP):
-                    end_with_sweep()
+                if os.environ.get(SWEEP_JOB_VARIABLE):
+                    terminate_with_sweep()
                 if sweeps and is_multirun(sys.argv[1:]):
                     run_sweep(run(run_job))
                 else:
@@ -90,16 +90,16 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                     raise mistakes[0]
             except FacehallError as error:
                 _log.debug("the whole error:", exc_info=True)
-                complain(original_text(error), error.status)
+                exit_with_message(original_message(error), error.status)
             except HydraException as error:
                 _log.debug("the whole error:", exc_info=True)
-                complain(config_mistake(error, config_name))
+                exit_with_message(config_error_text(error, config_name))
             except OmegaConfBaseException as error:
-                complain(str(open_value(error, config_name)))
-            except Stopped as stop:
-                complain(str(stop), stop.status)
+                exit_with_message(str(open_value(error, config_name)))
+            except StoppedBySignal as stop:
+                exit_with_message(str(stop), stop.status)
             except KeyboardInterrupt:
-                complain(f"interrupted. {_GO_ON.get(config_name, '')}", INTERRUPTED)
+                exit_with_message(f"interrupted. {_RESUME_HINTS.get(config_name, '')}", INTERRUPTED)
 
         return command
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from facehall.cli.parser import LAYOUT, Commands, add_level
+from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
 from facehall.io.logs import ENVIRONMENT
 
 _SETTINGS = """\
@@ -32,15 +32,15 @@ def add_hydra_command(commands: Commands, name: str, help: str, description: str
         help: one line for the list of commands.
         description: what it does, with examples.
     """
-    parser = commands.add_parser(name, help=help, description=description, **LAYOUT)
-    parser.passes_on = True
-    parser.more_help = lambda: _more_help(name)
+    parser = commands.add_parser(name, help=help, description=description, **PARSER_OPTIONS)
+    parser.forwards_arguments = True
+    parser.extra_help = lambda: _extra_help(name)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE").completer = _completer(name)
     parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of KEY=VALUE,VALUE")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the configuration, do nothing")
     parser.add_argument("--hydra-help", action="store_true", help="Hydra's further options")
-    add_level(parser)
-    parser.set_defaults(work=_run, interrupted="", primary=name)
+    add_verbosity(parser)
+    parser.set_defaults(run=_run, interrupted_hint="", primary=name)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         sys.argv = before
 
 
-def _more_help(name: str) -> str:
+def _extra_help(name: str) -> str:
     from facehall.cli.choices import groups
 
     found = groups(name)

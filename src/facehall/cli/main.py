@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facehall import __version__
-from facehall.cli.parser import LAYOUT, Command, Parser, add_level
+from facehall.cli.parser import PARSER_OPTIONS, Command, Parser, add_verbosity
 from facehall.config.plugins import import_plugins
-from facehall.errors import INTERRUPTED, USER_MISTAKE, FacehallError
+from facehall.errors import INTERRUPTED, USER_ERROR, FacehallError
 from facehall.io.logs import configure
 
 _log = logging.getLogger(__name__)
@@ -48,24 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    options = parser.parse_args(_names_first(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse_args(_escape_filenames(sys.argv[1:] if arguments is None else arguments))
     try:
         configure(getattr(options, "level", None))
         import_plugins()  # those of the environment; a config names its own
-        status = options.work(options)
+        status = options.run(options)
     except FacehallError as error:
         _log.debug("the whole error:", exc_info=True)
-        return _complain(str(error), USER_MISTAKE)
+        return _print_error(str(error), USER_ERROR)
     except KeyboardInterrupt:
-        return _complain(f"interrupted. {options.interrupted}", INTERRUPTED)
+        return _print_error(f"interrupted. {options.interrupted_hint}", INTERRUPTED)
     return int(status or 0)
 
 
 def build_parser() -> Parser:
     """The parser of the whole command line."""
-    parser = Parser(prog="facehall", description=_ABOUT, **LAYOUT)
+    parser = Parser(prog="facehall", description=_ABOUT, **PARSER_OPTIONS)
     parser.add_argument("--version", action="version", version=__version__)
-    add_level(parser)
+    add_verbosity(parser)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:
         module: Command = importlib.import_module(f"facehall.cli.commands.{name}")
@@ -73,12 +73,12 @@ def build_parser() -> Parser:
     return parser
 
 
-def _names_first(arguments: Sequence[str]) -> list[str]:
+def _escape_filenames(arguments: Sequence[str]) -> list[str]:
     """A shell's ``*.png`` may give ``-x.png``: what exists and has an ending is a picture and no option."""
     return [f"./{a}" if a.startswith("-") and Path(a).suffix and Path(a).exists() else a for a in arguments]
 
 
-def _complain(paragraph: str, status: int) -> int:
+def _print_error(paragraph: str, status: int) -> int:
     sys.stdout.flush()
     print(f"\nfacehall: {paragraph}", file=sys.stderr)
     return status

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from facehall.errors import USER_MISTAKE
+from facehall.errors import USER_ERROR
 
 Commands = Any
 """What argparse's add_subparsers returns; its class has no public name."""
 
-LAYOUT: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+PARSER_OPTIONS: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
 
 WEIGHTS = "a weights file, or a name that `facehall weights` lists"
 
@@ -33,23 +33,23 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one paragraph instead of the whole usage.
 
     Attributes:
-        more_help: what follows in --help, made when it is asked for.
-        passes_on: all arguments but --help, --quiet and --verbose are put as they are into `overrides`, for Hydra.
+        extra_help: what follows in --help, made when it is asked for.
+        forwards_arguments: all arguments but --help, --quiet and --verbose are put as they are into `overrides`, for Hydra.
     """
 
-    more_help: Callable[[], str] | None = None
-    passes_on = False
+    extra_help: Callable[[], str] | None = None
+    forwards_arguments = False
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USER_MISTAKE, f"\n{self.prog}: {message}. `{self.prog} --help` shows the usage.\n")
+        self.exit(USER_ERROR, f"\n{self.prog}: {message}. `{self.prog} --help` shows the usage.\n")
 
     def format_help(self) -> str:
-        if self.more_help is not None:
-            self.epilog = self.more_help()
+        if self.extra_help is not None:
+            self.epilog = self.extra_help()
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if not self.passes_on or "_ARGCOMPLETE" in os.environ:  # the shell's completion looks into the parsing
+        if not self.forwards_arguments or "_ARGCOMPLETE" in os.environ:  # the shell's completion looks into the parsing
             return super().parse_known_args(args, namespace)
         own: list[str] = []
         overrides: list[str] = []
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         return options, []
 
 
-def add_level(parser: argparse.ArgumentParser) -> None:
+def add_verbosity(parser: argparse.ArgumentParser) -> None:
     """Add --quiet and --verbose, which set `level` (see facehall.io.logs)."""
     group = parser.add_argument_group("what it says").add_mutually_exclusive_group()
     shared: dict[str, Any] = {"action": "store_const", "dest": "level", "default": argparse.SUPPRESS}

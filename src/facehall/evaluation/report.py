@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from facehall.evaluation.measured import Measured, MeasuredSet, Measures
+from facehall.evaluation.results import ImageResult, Measures, SetResult
 from facehall.imaging import comparison_sheet, write_picture
 from facehall.io.atomic import write_text
 from facehall.metrics import Measure, Protocol
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedSystem:
     """A row of the table: a system's label, its weights or name, its backend, the measures that were its losses."""
 
     name: str
@@ -61,19 +61,19 @@ class Evaluation:
         fidelity: how the weights were mixed with those of their PSNR phase; None: not at all.
     """
 
-    systems: Sequence[Compared]
+    systems: Sequence[ComparedSystem]
     protocol: Protocol
-    sets: Sequence[MeasuredSet]
+    sets: Sequence[SetResult]
     costs: Mapping[str, Any]
     fidelity: float | None = None
 
     @property
-    def images(self) -> list[Measured]:
+    def images(self) -> list[ImageResult]:
         """Those of all sets."""
         return [image for each in self.sets for image in each.images]
 
     @property
-    def failures(self) -> list[Measured]:
+    def failures(self) -> list[ImageResult]:
         """Those of all sets."""
         return [image for each in self.sets for image in each.failures]
 
@@ -211,7 +211,7 @@ def _document(evaluation: Evaluation, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _write_sheet(path: Path, images: Sequence[Measured], evaluation: Evaluation) -> None:
+def _write_sheet(path: Path, images: Sequence[ImageResult], evaluation: Evaluation) -> None:
     shown = [image for image in images if image.pictures is not None]
     path.unlink(missing_ok=True)  # an older evaluation's
     if shown:

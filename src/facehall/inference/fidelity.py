@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
-from facehall.models.pretrained import FOLDER, names
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names
 from facehall.models.weights import load_generator
 
 
@@ -49,8 +49,8 @@ def _ends(weights: Path) -> tuple[Path, Path]:
         name = weights.stem.removesuffix("_ema").removesuffix("_best")
         own = weights.with_stem(f"{weights.stem}_psnr")  # of weights that somebody called NAME_best
         faithful, vivid = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
-    if weights.parent == FOLDER and not faithful.is_file():
-        both = [each for each in names() if f"{each}_psnr" in names()]
+    if weights.parent == WEIGHTS_FOLDER and not faithful.is_file():
+        both = [each for each in bundled_names() if f"{each}_psnr" in bundled_names()]
         raise FacehallError(
             f"fidelity mixes two weights, and {weights.stem} stands alone in the package. It mixes "
             f"{' or '.join(both)}; or leave fidelity out."

@@ -25,7 +25,7 @@ def count_gmacs(net: nn.Module, example: Tensor) -> float:
     the custom. Half of what `torch.utils.flop_counter` counts, which takes a multiplication and an addition
     for two.
     """
-    with _evaluating(net), FlopCounterMode(display=False) as counter:
+    with _eval_mode(net), FlopCounterMode(display=False) as counter:
         net(example)
     return counter.get_total_flops() / 2 / 1e9
 
@@ -39,7 +39,7 @@ def milliseconds(
     """
     with ExitStack() as stack:
         for net in nets.values():
-            stack.enter_context(_evaluating(net))
+            stack.enter_context(_eval_mode(net))
         tasks = {name: partial(net, example) for name, net in nets.items()}
         found = interleaved(tasks, repeats, warmup, partial(_synchronize, example))
     return {name: 1000 * median for name, median in medians(found).items()}
@@ -54,7 +54,7 @@ def peak_memory_mib(net: nn.Module, example: Tensor) -> float | None:
         return None
     _synchronize(example)
     torch.cuda.reset_peak_memory_stats(example.device)
-    with _evaluating(net):
+    with _eval_mode(net):
         net(example)
     _synchronize(example)
     return torch.cuda.max_memory_allocated(example.device) / 2**20
@@ -68,7 +68,7 @@ def _synchronize(example: Tensor) -> None:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def _eval_mode(net: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards every submodule is in the mode that it was in."""
     training = [module for module in net.modules() if module.training]
     net.eval()

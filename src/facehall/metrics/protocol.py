@@ -15,7 +15,7 @@ from facehall.imaging.levels import quantize
 from facehall.metrics.judges.base import Judge
 from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
 from facehall.metrics.measures import Measure, ranking
-from facehall.metrics.views import PROVIDED, Views
+from facehall.metrics.views import PROVIDED_INPUTS, Views
 
 
 def make_lr(hr: Tensor, scale: int) -> Tensor:
@@ -128,7 +128,7 @@ class Protocol(nn.Module):
         Raises:
             FacehallError: one is missing; the paragraph names the measure.
         """
-        known = {*PROVIDED, *available}
+        known = {*PROVIDED_INPUTS, *available}
         for measure in self.measures:
             _require(measure, known)
 
@@ -143,7 +143,7 @@ class Protocol(nn.Module):
         return ranking(self.measures)
 
     @property
-    def widths(self) -> dict[str, int]:
+    def statistic_counts(self) -> dict[str, int]:
         """How many statistics each judge gives per image."""
         return {judge.measure.name: judge.statistics for judge in self._all}
 

@@ -12,7 +12,7 @@ from facehall.imaging.colour import rgb_to_y
 from facehall.imaging.levels import quantize
 
 _FORMS = ("", "_y", "_whole", "_exact")
-PROVIDED = (*(f"{image}{form}" for image in ("sr", "hr") for form in _FORMS), "scale")
+PROVIDED_INPUTS = (*(f"{image}{form}" for image in ("sr", "hr") for form in _FORMS), "scale")
 """What the protocol makes of any SR and HR images; see `facehall.metrics.measures.Measure.needs`."""
 
 
@@ -35,7 +35,7 @@ class Views:
             self._made["lr"] = _grey(given["lr"])
 
     def __contains__(self, name: object) -> bool:
-        return name in PROVIDED or name in self._made
+        return name in PROVIDED_INPUTS or name in self._made
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:

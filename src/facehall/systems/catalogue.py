@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFigure:
     """A figure that was published for a system.
 
     Attributes:
@@ -46,7 +46,7 @@ class System:
     weights: bool | None = True
     obtain: str = ""
     trained_on: tuple[str, ...] = ()
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedFigure, ...] = ()
 
 
 CATALOGUE: dict[str, System] = {
@@ -56,10 +56,10 @@ CATALOGUE: dict[str, System] = {
         scales=(2, 3, 4, 8),
         weights=None,
         published=(
-            Published("Set5", 4, "y", 28.42, 0.8104),
-            Published("Set14", 4, "y", 26.00, 0.7027),
-            Published("BSD100", 4, "y", 25.96, 0.6675),
-            Published("Urban100", 4, "y", 23.14, 0.6577),
+            PublishedFigure("Set5", 4, "y", 28.42, 0.8104),
+            PublishedFigure("Set14", 4, "y", 26.00, 0.7027),
+            PublishedFigure("BSD100", 4, "y", 25.96, 0.6675),
+            PublishedFigure("Urban100", 4, "y", 23.14, 0.6577),
         ),
     ),
     "multi_scale_rrdb": System(
@@ -76,7 +76,7 @@ CATALOGUE: dict[str, System] = {
         paper="Wang et al., ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks, 2018 (arXiv:1809.00219)",
         weights=False,
         obtain="download RRDB_ESRGAN_x4.pth, published by its authors (github.com/xinntao/ESRGAN)",
-        published=(Published("DIV2K validation", 4, "rgb", 26.65, 0.7340),),
+        published=(PublishedFigure("DIV2K validation", 4, "rgb", 26.65, 0.7340),),
     ),
     "facehall-x4": System(
         title="multi_scale_rrdb for faces of 256 pixels, GAN", recipe="release_x4", trained_on=("lpips",)

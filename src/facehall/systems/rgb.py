@@ -28,10 +28,10 @@ def as_rgb(generator: Generator) -> Generator:
         if value not in known:
             kind = type(generator).__name__
             raise FacehallError(f"{kind}.{name} is {value!r}; a generator declares {' or '.join(known)}.")
-    return generator if declared == ("lr", "rgb") else _Wrapped(generator, *declared)
+    return generator if declared == ("lr", "rgb") else _RGBAdapter(generator, *declared)
 
 
-class _Wrapped(Generator):
+class _RGBAdapter(Generator):
     def __init__(self, network: Generator, input: str, colour: str) -> None:
         super().__init__()
         self.network = network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from facehall.cli.parser import LAYOUT, Commands, add_level
+from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
 from facehall.errors import FacehallError
 
 _DESCRIPTION = """\
@@ -29,15 +29,21 @@ exit status: 0, or 2 if weights could not be had
 def add(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "assets", help="list or fetch pretrained weights", description=_DESCRIPTION, epilog=_ENVIRONMENT, **LAYOUT
+        "assets",
+        help="list or fetch pretrained weights",
+        description=_DESCRIPTION,
+        epilog=_ENVIRONMENT,
+        **PARSER_OPTIONS,
     )
-    add_level(parser)
-    parser.set_defaults(work=_assets, interrupted="What has come is kept; the same command goes on from there.")
+    add_verbosity(parser)
+    parser.set_defaults(run=_assets, interrupted_hint="What has come is kept; the same command goes on from there.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    add_level(actions.add_parser("list", help="list the weights and where they are (the default)", **LAYOUT))
-    fetch = actions.add_parser("fetch", help="get missing weights into the cache", **LAYOUT)
+    add_verbosity(
+        actions.add_parser("list", help="list the weights and where they are (the default)", **PARSER_OPTIONS)
+    )
+    fetch = actions.add_parser("fetch", help="get missing weights into the cache", **PARSER_OPTIONS)
     fetch.add_argument("names", nargs="*", metavar="NAME", help="of the weights, as the list has them (all)")
-    add_level(fetch)
+    add_verbosity(fetch)
 
 
 def _assets(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facehall.cli.parser import LAYOUT, WEIGHTS, Commands, add_level, weights_completer
+from facehall.cli.parser import PARSER_OPTIONS, WEIGHTS, Commands, add_verbosity, weights_completer
 from facehall.errors import FacehallError
 from facehall.io.logs import say
 
@@ -19,14 +19,16 @@ _ENDS = ", ".join(f"{ending} {name}" for ending, name in _EXPORTS.items())
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    parser = commands.add_parser("export", help="write a network for other programs", description=_EXPORT, **LAYOUT)
+    parser = commands.add_parser(
+        "export", help="write a network for other programs", description=_EXPORT, **PARSER_OPTIONS
+    )
     parser.add_argument("weights", metavar="WEIGHTS", help=WEIGHTS).completer = weights_completer
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the file to write")
     parser.add_argument(
         "--format", choices=("onnx", "torchscript", "torch_export"), help="by OUTPUT's ending: " + _ENDS
     )
-    add_level(parser)
-    parser.set_defaults(work=_export, interrupted="Nothing was written.")
+    add_verbosity(parser)
+    parser.set_defaults(run=_export, interrupted_hint="Nothing was written.")
 
 
 def _export(options: argparse.Namespace) -> None:

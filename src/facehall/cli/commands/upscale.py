@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facehall.cli.parser import LAYOUT, WEIGHTS, Commands, add_level, weights_completer
+from facehall.cli.parser import PARSER_OPTIONS, WEIGHTS, Commands, add_verbosity, weights_completer
 from facehall.errors import FacehallError
 from facehall.io.logs import say
 
@@ -37,10 +37,11 @@ exit status: 0; 2 if something could not be done, which is named at the end; 130
 def add(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "upscale", help="make pictures larger", description=_UPSCALE, epilog=_EXAMPLES, **LAYOUT
+        "upscale", help="make pictures larger", description=_UPSCALE, epilog=_EXAMPLES, **PARSER_OPTIONS
     )
     parser.set_defaults(
-        work=_upscale, interrupted="The pictures that are written are whole; --skip-existing goes on with the others."
+        run=_upscale,
+        interrupted_hint="The pictures that are written are whole; --skip-existing goes on with the others.",
     )
     parser.add_argument("inputs", nargs="+", metavar="PICTURE", help="a picture, a folder of them, or a 'pattern*.jpg'")
     group = parser.add_argument_group("what is written")
@@ -67,7 +68,7 @@ def add(commands: Commands) -> None:
         "--backend", default="auto", metavar="NAME", help="what computes the network: eager, bf16, openvino, … (auto)"
     )
     group.add_argument("--tile", default="auto", metavar="PIXELS", help="side of the parts computed at a time (auto)")
-    add_level(parser)
+    add_verbosity(parser)
 
 
 def _upscale(options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Measured:
+class ImageResult:
     """One image.
 
     Attributes:
@@ -35,7 +35,7 @@ class Measured:
     statistics: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def measure(
         cls,
         item: dict[str, Any],
         upscalers: Sequence[Upscaler],
@@ -43,7 +43,7 @@ class Measured:
         device: torch.device,
         grey: bool = False,
         keep_pictures: bool = True,
-    ) -> Measured:
+    ) -> ImageResult:
         """Super-resolve and measure an item of an ImageDataset: lr (3, h, w), hr (3, s h, s w), and annotations.
 
         Args:
@@ -68,7 +68,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasuredSet:
+class SetResult:
     """A set of images.
 
     Attributes:
@@ -78,8 +78,8 @@ class MeasuredSet:
     """
 
     name: str
-    images: list[Measured]
-    failures: Sequence[Measured] = ()
+    images: list[ImageResult]
+    failures: Sequence[ImageResult] = ()
 
     def means(self, system: str, protocol: Protocol) -> Measures:
         """The figure of each measure over the images."""
@@ -94,7 +94,7 @@ class MeasuredSet:
         return found
 
 
-def worst(images: Sequence[Measured], protocol: Protocol, system: str) -> list[int]:
+def worst(images: Sequence[ImageResult], protocol: Protocol, system: str) -> list[int]:
     """Indices of the images, the worst of a system first, by the measure that ranks (`measures.ranking`)."""
     measure = protocol.ranking
     return sorted(range(len(images)), key=lambda i: -measure.cost(images[i].measures[system][measure.name]))
