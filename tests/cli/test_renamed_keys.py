@@ -86,7 +86,7 @@ def test_a_group_that_a_config_file_overrides(all_gone):
 
     error = ConfigCompositionException("In 'experiment/mine': Could not override 'loss'.\nNo match in the defaults.")
     said = config_error_text(error, "train")
-    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss is of an earlier version: ")
+    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss no longer exists: ")
 
 
 def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):

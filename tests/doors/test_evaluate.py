@@ -257,11 +257,11 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
     [
         (["data=images"], "data.root has no value yet: give one on the command line, data.root=VALUE"),
         (["data=images", "data.root=nowhere"], "nowhere does not exist"),
-        (["data=imges"], "data=imges: there is no such option. Did you mean 'images'?"),
+        (["data=imges"], "data=imges: no such option. Did you mean 'images'?"),
         (["data=images", "data.root=photographs", "split=val"], "gives no val images"),
         (["split=tset"], "split=tset: there are train, val and test"),
-        (["data=images", "data.root=photographs", "sheet=-1"], "sheet=-1: give a whole number from 0 on"),
-        (["repeats=0"], "repeats=0: give a whole number from 1 on"),
+        (["data=images", "data.root=photographs", "sheet=-1"], "sheet=-1: give an integer of at least 0"),
+        (["repeats=0"], "repeats=0: give an integer of at least 1"),
         (["metrics.lpips=squeeze"], "metrics.lpips=squeeze: give alex, vgg, or none"),
         (["data=images", "data.root=broken"], "is not an image in any format that can be read"),
     ],
@@ -441,4 +441,4 @@ def test_a_judge_that_was_a_loss_is_marked():
     text = replace(big_evaluation(), systems=systems).text()
     assert "0.1234*" in text
     assert text.count("*") == 2
-    assert "* LPIPS was a loss of that system's training and does not judge it." in text
+    assert "* LPIPS: used as a training loss of that system, so not independent." in text

@@ -359,7 +359,7 @@ CASES = [
         both(put("a.png"), put("out.png", b"precious")),
         ["a.png", "-o", "out.png"],
         REFUSED,
-        "out.png is there already",
+        "out.png already exists",
     ),
     Case(
         "two for one name",

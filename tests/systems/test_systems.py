@@ -97,7 +97,7 @@ def test_an_unknown_declaration_is_named():
     class Odd(Luma):
         colour = "cmyk"
 
-    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; a generator declares rgb or y"):
+    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; it must be rgb or y"):
         as_rgb(Odd())
 
 

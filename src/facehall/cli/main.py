@@ -1,6 +1,6 @@
-"""The command ``facehall``: everything that facehall does, one sub-command for each thing.
+"""The command line ``facehall`` and its sub-commands.
 
-Nothing heavy is imported before the arguments are read, so that --help and completion answer at once.
+Nothing heavy is imported before the arguments are parsed, so that --help and completion are fast.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from facehall.io.logs import configure
 _log = logging.getLogger(__name__)
 
 _ABOUT = """\
-Face super-resolution. For pictures:
+Face super-resolution. For images:
 
-  facehall upscale photo.jpg -o large.png    make pictures larger and sharp: 2, 3, 4 or 8 times, as the weights have it
-  facehall weights                           list the weights
-  facehall export FILE generator.onnx        write a network for other programs
+  facehall upscale photo.jpg -o large.png    upscale images: x2, x3, x4 or x8, depending on the weights
+  facehall weights                           list available weights
+  facehall export FILE generator.onnx        convert a network to ONNX, TorchScript or torch.export
 
-For research; each is also python -m facehall.COMMAND, and takes settings as KEY=VALUE:
+For research; each is also available as python -m facehall.COMMAND, with settings as KEY=VALUE:
 
   facehall train experiment=esrgan_vgg16s
   facehall evaluate weights=FILE data=images data.root=DIR
@@ -38,23 +38,23 @@ COMMANDS = (
     *("train", "evaluate", "predict", "sweep"),
     *("check", "mine", "download", "assets", "completion"),
 )
-"""Modules of cli/commands/, in the order in which --help lists them."""
+"""Modules of cli/commands/, in the order of --help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     parser = build_parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could be typed next
+    if "_ARGCOMPLETE" in os.environ:  # called by shell completion
         import argcomplete
 
         argcomplete.autocomplete(parser)
     options = parser.parse_args(_escape_filenames(sys.argv[1:] if arguments is None else arguments))
     try:
         configure(getattr(options, "level", None))
-        import_plugins()  # those of the environment; a config names its own
+        import_plugins()  # from the environment; a config lists its own
         status = options.run(options)
     except FacehallError as error:
-        _log.debug("the whole error:", exc_info=True)
+        _log.debug("full traceback:", exc_info=True)
         return _print_error(str(error), USER_ERROR)
     except KeyboardInterrupt:
         return _print_error(f"interrupted. {options.interrupted_hint}", INTERRUPTED)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> Parser:
-    """The parser of the whole command line."""
+    """Return the parser of the command line."""
     parser = Parser(prog="facehall", description=_ABOUT, **PARSER_OPTIONS)
     parser.add_argument("--version", action="version", version=__version__)
     add_verbosity(parser)
@@ -74,7 +74,7 @@ def build_parser() -> Parser:
 
 
 def _escape_filenames(arguments: Sequence[str]) -> list[str]:
-    """A shell's ``*.png`` may give ``-x.png``: what exists and has an ending is a picture and no option."""
+    """Prefix existing files such as ``-x.png`` (from a shell's ``*.png``) with ``./``, so they are not options."""
     return [f"./{a}" if a.startswith("-") and Path(a).suffix and Path(a).exists() else a for a in arguments]
 
 

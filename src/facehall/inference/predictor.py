@@ -53,7 +53,7 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name that `facehall.models.pretrained.bundled_names` lists, a .safetensors file that training wrote, or a
+        weights: a name listed by `facehall.models.pretrained.bundled_names`, a .safetensors file written by training, or a
             public ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
         device: ``auto`` (CUDA where there is one), or one of torch's device names.
         backend: what computes the network: ``auto``, ``eager`` or another of `facehall.inference.backends`.

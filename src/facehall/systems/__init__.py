@@ -1,4 +1,4 @@
-"""What the tables compare: everything that enlarges a picture, and a catalogue of it."""
+"""The systems compared in tables: the `Upscaler` interface and the catalogue of systems."""
 
 from facehall.systems.bicubic import Bicubic
 from facehall.systems.catalogue import CATALOGUE, PublishedFigure, System

@@ -1,4 +1,4 @@
-"""The systems of the tables: where each comes from, how it is trained here, what was published for it."""
+"""The catalogue of systems: paper, training recipe, weights and published figures of each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PublishedFigure:
-    """A figure that was published for a system.
+    """A published result of a system.
 
     Attributes:
         set: the test set.
         scale: s.
-        channel: what it was measured on; the border that was cut off is s.
-        psnr, ssim: the means over the set.
+        channel: measured on luma or RGB, with a border of s pixels cropped.
+        psnr, ssim: means over the set.
     """
 
     set: str
@@ -26,17 +26,17 @@ class PublishedFigure:
 
 @dataclass(frozen=True)
 class System:
-    """One system.
+    """A system.
 
     Attributes:
-        title: what it is.
-        paper: where it was described; empty for our own weights.
-        scales: that it exists for.
-        recipe: the experiment of conf/experiment that trains it here; None where it is not trained.
-        weights: True: a name of the package's own weights; False: it needs a weights file; None: it needs none.
-        obtain: how to come by weights that are not in the package.
-        trained_on: the measures that were losses of its training.
-        published: its figures.
+        title: a short description.
+        paper: the publication; empty for our own weights.
+        scales: the supported scales.
+        recipe: the experiment in conf/experiment that trains it; None if it is not trained here.
+        weights: True: bundled with the package under this name; False: a weights file is required; None: no weights.
+        obtain: how to obtain weights that are not bundled.
+        trained_on: the measures used as training losses.
+        published: published results.
     """
 
     title: str
@@ -82,14 +82,14 @@ CATALOGUE: dict[str, System] = {
         title="multi_scale_rrdb for faces of 256 pixels, GAN", recipe="release_x4", trained_on=("lpips",)
     ),
     "facehall-x4_balanced": System(
-        title="as facehall-x4, between GAN and PSNR", recipe="release_x4_balanced", trained_on=("lpips",)
+        title="like facehall-x4, between GAN and PSNR", recipe="release_x4_balanced", trained_on=("lpips",)
     ),
-    "facehall-x4_psnr": System(title="as facehall-x4, before its GAN phase", recipe="release_x4_psnr"),
+    "facehall-x4_psnr": System(title="like facehall-x4, before its GAN phase", recipe="release_x4_psnr"),
     "facehall-x8": System(
         title="multi_scale_rrdb for faces of 128 pixels, GAN",
         scales=(8,),
         recipe="release_x8",
         trained_on=("lpips",),
     ),
-    "facehall-x8_psnr": System(title="as facehall-x8, before its GAN phase", scales=(8,), recipe="release_x8_psnr"),
+    "facehall-x8_psnr": System(title="like facehall-x8, before its GAN phase", scales=(8,), recipe="release_x8_psnr"),
 }

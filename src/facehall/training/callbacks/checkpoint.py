@@ -33,8 +33,8 @@ class Checkpoints(Checkpoint):
     from any of them, a run ends with the numbers of an undisturbed one: beside what Lightning saves there are the
     random states, the sums of the epoch's means, and each process's own share of all that.
 
-    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C let the step end, save, and raise `StoppedBySignal`; during a validation, which is
-    then begun anew, they need not wait for its end (with several processes they do).
+    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C let the step end, save, and raise `StoppedBySignal`; during a validation, which
+    then starts over, they need not wait for its end (with several processes they do).
 
     Args:
         folder: the run folder.
