@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader, Subset
 
-from facehall.cli.errors import original_text
+from facehall.cli.errors import original_message
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
 from facehall.data.annotations.beside import beside
@@ -137,7 +137,7 @@ def _run(miner: PictureMiner, workers: int) -> list[str]:
                 failures += [failure] if failure else []
                 advance()
     except FacehallError as error:
-        raise FacehallError(original_text(error) + _GO_ON) from error
+        raise FacehallError(original_message(error) + _GO_ON) from error
     except RuntimeError as error:
         if "DataLoader worker (pid" not in str(error):  # how one that is gone is told
             raise

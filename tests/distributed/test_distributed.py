@@ -16,7 +16,7 @@ from torch import nn
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
 from facehall.distributed.ddp import exit_status, is_loss
 from facehall.distributed.ranks import agree, gather, rank
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
@@ -111,7 +111,7 @@ def test_errors_that_tell_of_lost_processes(text, lost):
         (-signal.SIGSEGV, PEER_LOST, True),
         (PEER_LOST, PEER_LOST, True),  # it has itself lost another one
         (-signal.SIGINT, INTERRUPTED, False),
-        (USER_MISTAKE, USER_MISTAKE, False),
+        (USER_ERROR, USER_ERROR, False),
         (1, 1, False),  # a traceback
     ],
 )
@@ -127,7 +127,7 @@ import torch
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 how = os.environ["HOW"]

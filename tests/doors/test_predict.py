@@ -117,8 +117,8 @@ def test_a_long_list_of_failures_is_truncated(weights, tmp_path, capsys):
         (["input=photographs", "output=out", "tile=0"], "tile=0"),
         (["input=photographs", "output=out", "quality=0"], "quality=0: must be from 1 to 100"),
         (["input=photographs", "output=out", "format=gif"], "format=gif: choose one of same, png, jpg, webp"),
-        (["inptu=photographs", "output=out"], "there is no key 'inptu' in the config. Did you mean 'input'?"),
-        (["photographs/0.png", "output=out"], "'photographs/0.png' does not read as KEY=VALUE"),
+        (["inptu=photographs", "output=out"], "the config has no key 'inptu'. Did you mean 'input'?"),
+        (["photographs/0.png", "output=out"], "'photographs/0.png' is not of the form KEY=VALUE"),
     ],
 )
 def test_errors_are_one_paragraph(weights, photographs, tmp_path, capsys, arguments, says):
@@ -142,7 +142,7 @@ def test_ctrl_c_leaves_complete_files(weights, photographs, tmp_path, monkeypatc
     monkeypatch.setattr(predictor, "read_picture", interrupted)
     assert run_command(main, f"weights={weights}", f"input={photographs}", "output=out") == 130
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
-    assert "the same command goes on with the others" in capsys.readouterr().err
+    assert "run the same command for the rest" in capsys.readouterr().err
 
 
 COMMAND = [sys.executable, "-m", "facehall.predict"]

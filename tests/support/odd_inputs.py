@@ -362,7 +362,7 @@ CASES = [
         both(put("a.png"), put("out.png", b"precious")),
         ["a.png", "-o", "out.png"],
         FAILURE,
-        "out.png is there already",
+        "out.png already exists",
     ),
     Case(
         "two inputs with the same output",

@@ -14,7 +14,7 @@ from facehall.inference import Predictor
 from facehall.inference.upscalers import labels, open_upscalers
 from facehall.metrics.judges import JUDGES
 from facehall.models.generators import Generator
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 from facehall.models.weights import save_generator
 from facehall.systems import CATALOGUE, Bicubic, Upscaler, as_rgb
 
@@ -97,7 +97,7 @@ def test_an_unknown_declaration_is_named():
     class Odd(Luma):
         colour = "cmyk"
 
-    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; a generator declares rgb or y"):
+    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; it must be rgb or y"):
         as_rgb(Odd())
 
 
@@ -148,7 +148,7 @@ def test_labels_are_the_shortest_that_tell_apart():
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_catalogue_names_what_exists(name):
     system = CATALOGUE[name]
-    assert (name in names()) == (system.weights is True)
+    assert (name in bundled_names()) == (system.weights is True)
     assert system.recipe is None or (conf_dir() / "experiment" / f"{system.recipe}.yaml").is_file()
     assert {*system.trained_on} <= {*JUDGES}
     assert all(figure.scale in system.scales for figure in system.published)
@@ -158,4 +158,4 @@ def test_the_catalogue_names_what_exists(name):
 
 
 def test_all_weights_of_the_package_are_in_the_catalogue():
-    assert {*names()} <= {*CATALOGUE}
+    assert {*bundled_names()} <= {*CATALOGUE}

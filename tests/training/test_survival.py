@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from small import LIGHT, TINY, tiny_generator
 
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import write_picture
 from facehall.io.atomic import disk_full_error, remove_partials
 from facehall.metrics.judges import JUDGES
@@ -109,11 +109,11 @@ def send(name):
 
 INTERRUPTIONS = [  # where, and the step at which the training goes on
     (Checkpoints, "on_train_batch_start", 2, cut, PowerCut, 2),
-    (SuperResolution, "training_step", 3, send("SIGTERM"), Stopped, 3),
-    (SuperResolution, "validation_step", 4, send("SIGUSR1"), Stopped, 4),
+    (SuperResolution, "training_step", 3, send("SIGTERM"), StoppedBySignal, 3),
+    (SuperResolution, "validation_step", 4, send("SIGUSR1"), StoppedBySignal, 4),
     (SuperResolution, "validation_step", 4, cut, PowerCut, 4),
     (History, "on_train_epoch_end", 4, cut, PowerCut, 4),
-    (History, "on_train_epoch_end", 4, send("SIGINT"), Stopped, 4),
+    (History, "on_train_epoch_end", 4, send("SIGINT"), StoppedBySignal, 4),
     (Checkpoints, "on_train_epoch_start", 4, cut, PowerCut, 4),
     (Checkpoints, "on_train_batch_start", 6, cut, PowerCut, 6),
     (Checkpoints, "on_validation_start", 8, cut, PowerCut, 8),
@@ -162,7 +162,7 @@ def test_epochs_without_validation_do_not_repeat_old_measures(start):
 
 
 def test_half_an_accumulated_step_is_not_saved(start, tmp_path):
-    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(Stopped) as stopped:
+    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(StoppedBySignal) as stopped:
         start("run", "training.accumulate=2", "curriculum.psnr.steps=4", "curriculum.gan.steps=0",
               "curriculum.gan.ramp=0")  # fmt: skip
     assert "after step 1" in str(stopped.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
-from facehall.models.pretrained import FOLDER, names
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names
 from facehall.models.weights import load_generator
 
 
@@ -49,8 +49,8 @@ def _gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
         name = weights.stem.removesuffix("_ema").removesuffix("_best")
         own = weights.with_stem(f"{weights.stem}_psnr")  # if the name itself ends in _best
         psnr, gan = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
-    if weights.parent == FOLDER and not psnr.is_file():
-        supported = [name for name in names() if f"{name}_psnr" in names()]
+    if weights.parent == WEIGHTS_FOLDER and not psnr.is_file():
+        supported = [name for name in bundled_names() if f"{name}_psnr" in bundled_names()]
         raise FacehallError(
             f"fidelity interpolates between two weights files, but the package has only one for {weights.stem}. Use "
             f"{' or '.join(supported)}, or do not set fidelity."

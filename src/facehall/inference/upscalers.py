@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from facehall.errors import FacehallError
 from facehall.inference.predictor import Predictor
-from facehall.models.pretrained import names, weights_file
+from facehall.models.pretrained import bundled_names, weights_file
 from facehall.models.weights import SUFFIX, read_metadata
 from facehall.systems import CATALOGUE, Bicubic, Upscaler
 
@@ -74,7 +74,7 @@ def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:
     if system is not None and not system.weights and not Path(what).is_file():
         raise FacehallError(f"systems: {what} requires a weights file: {system.obtain}. Then give that file.")
     file = weights_file(what)
-    known = CATALOGUE.get(what) if what in names() else None
+    known = CATALOGUE.get(what) if what in bundled_names() else None
     trained_on = known.trained_on if known else _losses(file)
     return NetworkUpscaler(Predictor(file, **options), label, what, trained_on)
 

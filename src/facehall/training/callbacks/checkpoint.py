@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributed import all_gather_object
 from torch.utils.data import DataLoader
 
-from facehall.errors import Stopped
+from facehall.errors import StoppedBySignal
 from facehall.training.checkpointing.files import AtomicCheckpointIO
 from facehall.training.checkpointing.state import LoggedSums, State, random_state, set_random_state
 from facehall.training.module import SuperResolution
@@ -33,8 +33,8 @@ class Checkpoints(Checkpoint):
     from any of them, a run ends with the numbers of an undisturbed one: beside what Lightning saves there are the
     random states, the sums of the epoch's means, and each process's own share of all that.
 
-    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C let the step end, save, and raise `Stopped`; during a validation, which is
-    then begun anew, they need not wait for its end (with several processes they do).
+    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C let the step end, save, and raise `StoppedBySignal`; during a validation, which
+    then starts over, they need not wait for its end (with several processes they do).
 
     Args:
         folder: the run folder.
@@ -167,7 +167,7 @@ class Checkpoints(Checkpoint):
     def _leave(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SuperResolution)
         text = f"stopped after step {module.generator_step}, all of it saved. {how_to_resume(self.path.parents[1])}"
-        raise Stopped(text if trainer.is_global_zero else "", self.signals.received)
+        raise StoppedBySignal(text if trainer.is_global_zero else "", self.signals.received)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.signals.restore()
