@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Subset
 from facehall.cli.errors import original_text
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
-from facehall.data.annotations.beside import beside
+from facehall.data.annotations.sidecar import sidecar_paths
 from facehall.data.patches.picture_miner import PictureMiner
 from facehall.data.patches.sheet import contact_sheet
-from facehall.data.resume_settings import begin
+from facehall.data.resume_settings import check_settings
 from facehall.data.sources.base import SPLITS
 from facehall.data.storage.manifest import MANIFEST, StoredPatch, read_manifest, write_manifest
 from facehall.data.storage.shard_files import check_litdata, write_shards
@@ -32,10 +32,10 @@ from facehall.training.runs import shown
 _log = logging.getLogger(__name__)
 
 SHEET = "contact_sheet.png"
-UNDECISIVE = ("output", "workers", "checks", "patches")
+EXECUTION_KEYS = ("output", "workers", "checks", "patches")
 """Keys that do not change what is mined, or only repeat others."""
-_GO_ON = " What is stored is whole: the same command goes on with the rest."
-LISTED = 20
+_RESUME_HINT = " What is stored is whole: the same command goes on with the rest."
+MAX_LISTED = 20
 """How many unusable pictures are told one by one."""
 
 
@@ -74,16 +74,16 @@ def mine(cfg: DictConfig) -> list[StoredPatch]:
     miner = None if complete else _miner(cfg, layout)  # mistakes come before anything is written
     try:
         layout.output.mkdir(parents=True, exist_ok=True)
-        with file_lock(layout.output / ".lock", on_wait=lambda: _taken(layout.output)):
-            begin(layout.output, _settings(cfg))
+        with file_lock(layout.output / ".lock", on_wait=lambda: _raise_locked(layout.output)):
+            check_settings(layout.output, _settings(cfg))
             if miner is not None:
                 return _mine(cfg, layout, miner)
-            _clear(layout)
+            _remove_work_folders(layout)
             patches = read_manifest(layout.output)
-            say(f"{shown(layout.output)} is complete already: {_counted(patches)}.")
+            say(f"{shown(layout.output)} is complete already: {_count_text(patches)}.")
             return patches
     except OSError as error:
-        raise FacehallError(f"{layout.output} cannot be written: {error.strerror or error}.{_GO_ON}") from error
+        raise FacehallError(f"{layout.output} cannot be written: {error.strerror or error}.{_RESUME_HINT}") from error
 
 
 def _miner(cfg: DictConfig, layout: Layout) -> PictureMiner:
@@ -109,19 +109,19 @@ def _mine(cfg: DictConfig, layout: Layout, miner: PictureMiner) -> list[StoredPa
     pictures = miner.pictures
     failures = _run(miner, cores() if cfg.workers is None else cfg.workers)
     if failures:
-        _tell(failures, len(pictures), strict=cfg.checks == "strict")
+        _report_failures(failures, len(pictures), strict=cfg.checks == "strict")
     patches = [patch for picture in pictures for patch in miner.patches(*picture)]
     if not patches:
         raise FacehallError(f"None of the {len(pictures)} pictures gave a patch, so {layout.output} holds none.")
-    _sweep(layout, patches)
+    _remove_strays(layout, patches)
     write_picture(layout.output / SHEET, contact_sheet(layout.store, patches))
     if layout.shards:
         for which in cfg.splits:
             rows = [patch for patch in patches if patch.split == which]
             write_shards(layout.output / which, layout.store, rows, cfg.chunk_mb, cfg.seed)
     write_manifest(layout.output, patches)
-    _clear(layout)
-    say(f"{_counted(patches)} out of {len(pictures) - len(failures)} pictures are in {shown(layout.output)}.")
+    _remove_work_folders(layout)
+    say(f"{_count_text(patches)} out of {len(pictures) - len(failures)} pictures are in {shown(layout.output)}.")
     return patches
 
 
@@ -137,49 +137,51 @@ def _run(miner: PictureMiner, workers: int) -> list[str]:
                 failures += [failure] if failure else []
                 advance()
     except FacehallError as error:
-        raise FacehallError(original_text(error) + _GO_ON) from error
+        raise FacehallError(original_text(error) + _RESUME_HINT) from error
     except RuntimeError as error:
         if "DataLoader worker (pid" not in str(error):  # how one that is gone is told
             raise
         raise FacehallError(
-            f"a worker process was killed, for want of memory perhaps ({str(error).splitlines()[0]}).{_GO_ON} "
+            f"a worker process was killed, for want of memory perhaps ({str(error).splitlines()[0]}).{_RESUME_HINT} "
             "workers=1 needs the least memory."
         ) from error
     return failures
 
 
-def _tell(failures: list[str], count: int, strict: bool) -> None:
-    listed = " ".join(failures[:LISTED]) + (f" And {len(failures) - LISTED} more." if len(failures) > LISTED else "")
+def _report_failures(failures: list[str], count: int, strict: bool) -> None:
+    listed = " ".join(failures[:MAX_LISTED]) + (
+        f" And {len(failures) - MAX_LISTED} more." if len(failures) > MAX_LISTED else ""
+    )
     told = f"{len(failures)} of {count} pictures cannot be used: {listed}"
     if strict:
         raise FacehallError(f"{told} Mend or remove them and give the same command again, or set checks=skip.")
     _log.warning("%s", told)
 
 
-def _sweep(layout: Layout, patches: list[StoredPatch]) -> None:
+def _remove_strays(layout: Layout, patches: list[StoredPatch]) -> None:
     """Remove what an interruption or pictures that are gone since left among the pairs."""
     keep = {patch.file(layout.store, kind) for patch in patches for kind in ("HR", "LR")}
-    keep |= {path for patch in patches for path in beside(patch.file(layout.store, "HR"))}
+    keep |= {path for patch in patches for path in sidecar_paths(patch.file(layout.store, "HR"))}
     folders = [layout.store / which / kind for which in SPLITS for kind in ("HR", "LR")]
     for path in [path for folder in folders for path in folder.rglob("*")]:
         if path.suffix in (".png", ".json", ".part") and path not in keep:
             path.unlink()
-    _drop_partial(layout.output)
+    _remove_partial(layout.output)
 
 
-def _drop_partial(folder: Path) -> None:
+def _remove_partial(folder: Path) -> None:
     for path in folder.glob(".*.part"):
         if path.is_file():
             path.unlink()
 
 
-def _clear(layout: Layout) -> None:
+def _remove_work_folders(layout: Layout) -> None:
     for folder in (layout.results, *([layout.store] if layout.shards else [])):
         shutil.rmtree(folder, ignore_errors=True)
-    _drop_partial(layout.output)
+    _remove_partial(layout.output)
 
 
-def _counted(patches: list[StoredPatch]) -> str:
+def _count_text(patches: list[StoredPatch]) -> str:
     parts = {which: sum(patch.split == which for patch in patches) for which in SPLITS}
     return f"{len(patches):,} patches ({', '.join(f'{count:,} {which}' for which, count in parts.items() if count)})"
 
@@ -188,10 +190,10 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
     """What decides the patches."""
     everything = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(everything, dict)
-    return {str(key): value for key, value in everything.items() if key not in UNDECISIVE}
+    return {str(key): value for key, value in everything.items() if key not in EXECUTION_KEYS}
 
 
-def _taken(output: Path) -> NoReturn:
+def _raise_locked(output: Path) -> NoReturn:
     raise FacehallError(f"{output}: another facehall.mine is at work there. Let it finish, or give another output.")
 
 

@@ -19,8 +19,8 @@ from facehall.io.cache import cache_dir
 from facehall.io.eviction import file_stats, remove_oldest
 from facehall.io.locking import file_lock
 
-FETCHING = "facehall fetches ahead"
-STALE = 24 * 3600
+PREFETCH_THREAD = "facehall fetches ahead"
+STALE_SECONDS = 24 * 3600
 """A fetch that is not over after so many seconds is not under way any more."""
 
 
@@ -32,7 +32,7 @@ class ChunkStore:
 
     Args:
         url: a folder with index.json, or one in object storage (s3://, gs://, azure://, r2://).
-        cache_gb: room for fetched chunks, of all stores together; those that come at the same moment may exceed it.
+        cache_gb: capacity for fetched chunks, of all stores together; those that come at the same moment may exceed it.
 
     Raises:
         FacehallError: there is no index, it is not one of ours, or it cannot be fetched.
@@ -40,19 +40,19 @@ class ChunkStore:
 
     def __init__(self, url: str, cache_gb: float = 20) -> None:
         self.url = url.rstrip("/")
-        self.room = int(cache_gb * 2**30)
+        self.capacity = int(cache_gb * 2**30)
         self.remote = "://" in url or url.startswith("local:")  # the latter is LitData's name for a far away folder
         where = f"{self.url}/{INDEX}"
-        text = self._far_index(where) if self.remote else self._near_index(where)
+        text = self._remote_index(where) if self.remote else self._local_index(where)
         self.chunks = read_index(text, where)
         # Another index is another store: what was fetched for an earlier one of the same name is not mistaken for it.
         digest = hashlib.sha256(f"{self.url}\n{text}".encode()).hexdigest()[:24]
         self.folder = cache_dir() / "shards" / digest if self.remote else Path(self.url)
         largest = max(chunk.size for chunk in self.chunks)
         # The chunk that is read, the next one, and that of a slower process:
-        if self.remote and self.room < 3 * largest:
+        if self.remote and self.capacity < 3 * largest:
             raise FacehallError(
-                f"patches.cache_gb={cache_gb:g} must have room for three chunks of {self.url}, which have up to "
+                f"patches.cache_gb={cache_gb:g} must have capacity for three chunks of {self.url}, which have up to "
                 f"{largest / 2**30:.2f} GB: give at least {3 * largest / 2**30:.2f}."
             )
         self._open: tuple[int, memoryview] | None = None
@@ -70,10 +70,10 @@ class ChunkStore:
             self._open = chunk, self._map(self.chunks[chunk])
         return read_item(self._open[1], place, f"{self.url}/{self.chunks[chunk].file}")
 
-    def fetch_ahead(self, chunk: int) -> None:
+    def prefetch(self, chunk: int) -> None:
         """Begin to fetch a chunk that will be wanted next; failures are told when it is."""
         if self.remote:
-            Thread(target=self._fetch_quietly, args=(self.chunks[chunk],), name=FETCHING, daemon=True).start()
+            Thread(target=self._fetch_quietly, args=(self.chunks[chunk],), name=PREFETCH_THREAD, daemon=True).start()
 
     def _fetch_quietly(self, chunk: Chunk) -> None:
         with contextlib.suppress(FacehallError):
@@ -94,7 +94,7 @@ class ChunkStore:
             except FileNotFoundError:
                 if not self.remote:
                     raise FacehallError(f"{path} is missing, but {INDEX} lists it: copy the shards again.") from None
-                # Another process made room for its own in between: fetch it once more.
+                # Another process made capacity for its own in between: fetch it once more.
 
     def _fetch(self, chunk: Chunk) -> None:
         path = self.folder / chunk.file
@@ -114,12 +114,12 @@ class ChunkStore:
     def _make_room(self, size: int) -> None:
         for path in self.folder.parent.glob("*/.fetch-*"):  # of processes that were killed
             with contextlib.suppress(FileNotFoundError):  # it ended just now
-                if path.stat().st_mtime < time.time() - STALE:
+                if path.stat().st_mtime < time.time() - STALE_SECONDS:
                     shutil.rmtree(path, ignore_errors=True)
         found = file_stats(self.folder.parent.glob("*/chunk-*.bin"))
-        remove_oldest(found, sum(stat.st_size for _, stat in found) + size - self.room)
+        remove_oldest(found, sum(stat.st_size for _, stat in found) + size - self.capacity)
 
-    def _near_index(self, where: str) -> str:
+    def _local_index(self, where: str) -> str:
         try:
             return Path(where).read_text(encoding="utf-8")
         except OSError as error:
@@ -128,7 +128,7 @@ class ChunkStore:
                 "`python -m facehall.mine format=shards …` wrote, patches.root=OUT."
             ) from error
 
-    def _far_index(self, where: str) -> str:
+    def _remote_index(self, where: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             self._download(where, Path(folder, INDEX))
             return Path(folder, INDEX).read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
 """Shards of patches on disk: LitData's chunks, written by LitData and read without trusting them.
 
-Of LitData's format (0.2) we use one kind of item, the tuple of ITEM. A chunk is the number of its items n, n + 1
+Of LitData's format (0.2) we use one kind of item, the tuple of ITEM_FORMAT. A chunk is the number of its items n, n + 1
 offsets and the items, an item the sizes of its parts and the parts; all numbers are little-endian uint32. index.json
 names the chunks and the deserializer of each part. LitData's own reader would call whichever index.json names,
-unpickling among them, and loses chunks under random access with a limited cache (0.2.76); this one reads ITEM and
+unpickling among them, and loses chunks under random access with a limited cache (0.2.76); this one reads ITEM_FORMAT and
 nothing else.
 """
 
@@ -27,7 +27,7 @@ from facehall.data.storage.manifest import StoredPatch
 from facehall.errors import FacehallError
 
 INDEX = "index.json"
-ITEM = ["bytes", "bytes", "bytes", "float", "int", "float"]
+ITEM_FORMAT = ["bytes", "bytes", "bytes", "float", "int", "float"]
 """LitData's names for the parts of an item: LR and HR as PNG, the name in UTF-8, flatness, rejections
 and threshold.
 
@@ -86,7 +86,7 @@ def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chun
     shutil.rmtree(partial, ignore_errors=True)
     train = patches[0].split == "train"
     order = np.random.default_rng(seed).permutation(len(patches)) if train else range(len(patches))
-    with _alone():
+    with _single_process():
         writer = BinaryWriter(str(partial), chunk_bytes=int(chunk_mb * 2**20))
         for place, i in enumerate(order):
             patch = patches[i]
@@ -98,7 +98,7 @@ def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chun
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _single_process() -> Iterator[None]:
     """Hide what a cluster's job says of its processes: LitData would wait for the shards of the others."""
     names = ("WORLD_SIZE", "GLOBAL_RANK", "NNODES", "DATA_OPTIMIZER_GLOBAL_RANK")
     hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
@@ -120,16 +120,18 @@ def read_index(text: str, where: str) -> list[Chunk]:
     try:
         index = json.loads(text)
         config: dict[str, Any] = index["config"]
-        if config["data_format"] != ITEM:
+        if config["data_format"] != ITEM_FORMAT:
             raise FacehallError(
                 f"{where} asks for {', '.join(map(str, config['data_format']))} to read an item, but facehall.mine "
-                f"writes {', '.join(ITEM)}, and nothing else is read: a deserializer such as pickle would run foreign "
+                f"writes {', '.join(ITEM_FORMAT)}, and nothing else is read: a deserializer such as pickle would run foreign "
                 "code. Write the shards with `python -m facehall.mine format=shards …`."
             )
         for key in ("compression", "encryption"):
             if config.get(key) is not None:
                 raise FacehallError(f"{where} asks for {key}, which facehall.mine does not write: write them anew.")
-        chunks = [Chunk(_safe(each["filename"]), each["chunk_bytes"], each["chunk_size"]) for each in index["chunks"]]
+        chunks = [
+            Chunk(_checked_name(each["filename"]), each["chunk_bytes"], each["chunk_size"]) for each in index["chunks"]
+        ]
         if not chunks or any(not (isinstance(n, int) and n > 0) for chunk in chunks for n in (chunk.size, chunk.items)):
             raise ValueError("it lists no chunks, or empty ones")
     except (ValueError, KeyError, TypeError) as error:
@@ -137,7 +139,7 @@ def read_index(text: str, where: str) -> list[Chunk]:
     return chunks
 
 
-def _safe(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not re.fullmatch(r"chunk-\d+-\d+\.bin", name):  # a path could lead anywhere
         raise ValueError(f"{name!r} is no name of a chunk")
     return name

@@ -24,15 +24,15 @@ _log = logging.getLogger(__name__)
 
 Make = Callable[[], np.ndarray]
 
-HEADER = 256
+HEADER_BYTES = 256
 """Bytes that .npy puts before an array, at most."""
-OPEN = 256
+MAX_OPEN = 256
 """Maps that a process keeps open; each holds a file descriptor, of which a process often has no more than 1024."""
-USED = ".used"
+USED_FILE = ".used"
 """The file that holds how many bytes all processes together have in the folder."""
-PATIENCE = 7 * 24 * 3600.0
+LOCK_TIMEOUT = 7 * 24 * 3600.0
 """Seconds to wait for another process that decodes."""
-SPARE = 2**30
+RESERVED_BYTES = 2**30
 """Bytes of a disk that are left to others."""
 
 
@@ -40,10 +40,10 @@ class Store(Protocol):
     """Remembers arrays by a text that says what they are made of.
 
     Attributes:
-        complaint: why something could not be kept; None while everything is.
+        warning: why something could not be kept; None while everything is.
     """
 
-    complaint: str | None
+    warning: str | None
 
     def get(self, key: str, make: Make) -> np.ndarray:
         """The array of `key`, made if it is not there. Read-only."""
@@ -61,12 +61,12 @@ class MemoryStore:
         megabytes: room; an array larger than that is made anew each time.
     """
 
-    complaint: str | None = None
+    warning: str | None = None
 
     def __init__(self, megabytes: float = 1024) -> None:
         if megabytes < 0:
             raise ValueError(f"megabytes is at least 0, not {megabytes}")
-        self._arrays: LRU[str, np.ndarray] = LRU(int(megabytes * 2**20), size=_bytes)
+        self._arrays: LRU[str, np.ndarray] = LRU(int(megabytes * 2**20), size=_nbytes)
 
     def get(self, key: str, make: Make) -> np.ndarray:
         array = self._arrays.get(key)
@@ -88,7 +88,7 @@ class DiskStore:
     So a killed build goes on where it was, workers and ranks share one copy in the system's page cache, and a source
     that changes gets a new key and is made anew. Where there is no room (`max_gb`, a full or read-only disk), files
     that this run has not asked for go first, the longest unused one before the others; then arrays stay in memory as
-    far as `megabytes` reach, and `complaint` says why.
+    far as `megabytes` reach, and `warning` says why.
 
     Args:
         root: the folder; None for FACEHALL_PICTURES, else pictures/ in facehall's cache.
@@ -101,16 +101,16 @@ class DiskStore:
             raise ValueError(f"max_gb is at least 0, not {max_gb}")
         self.root = Path(root or os.environ.get("FACEHALL_PICTURES") or cache_dir() / "pictures")
         self.limit = int(max_gb * 1e9)
-        self.complaint: str | None = None
+        self.warning: str | None = None
         self._memory = MemoryStore(megabytes)
-        self._open: LRU[str, np.ndarray] = LRU(OPEN)
-        self._began = time.time() - 1  # the clock of file times may lag behind this one
+        self._open: LRU[str, np.ndarray] = LRU(MAX_OPEN)
+        self._started = time.time() - 1  # the clock of file times may lag behind this one
         self._counted = False  # whether this process has counted what is in the folder
         if self.root.exists() and not self.root.is_dir():
             raise FacehallError(f"store.root={self.root} is a file: name a folder for decoded pictures.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": LRU(OPEN)}  # a memory map would be pickled as the pixels it shows
+        return self.__dict__ | {"_open": LRU(MAX_OPEN)}  # a memory map would be pickled as the pixels it shows
 
     def get(self, key: str, make: Make) -> np.ndarray:
         array = self._open.get(key)
@@ -125,7 +125,7 @@ class DiskStore:
                     return self._memory.get(key, lambda: made)
                 array = _map(path)
                 if array is None:
-                    self.complaint = f"{path} cannot be read back"
+                    self.warning = f"{path} cannot be read back"
                     return self._memory.get(key, lambda: made)
             with suppress(OSError):
                 os.utime(path)  # in use: not to be removed by this run, nor soon by another
@@ -137,10 +137,10 @@ class DiskStore:
         with ExitStack() as stack:
             with suppress(OSError):  # where nothing can be written, nothing is shared
                 self.root.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(file_lock(self.root / ".lock", PATIENCE, self._tell))
+                stack.enter_context(file_lock(self.root / ".lock", LOCK_TIMEOUT, self._log_wait))
             yield
 
-    def _tell(self) -> None:
+    def _log_wait(self) -> None:
         _log.info("another process decodes pictures into %s: waiting.", self.root)
 
     def _path(self, key: str) -> Path:
@@ -152,47 +152,47 @@ class DiskStore:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with file_lock(self.root / ".room", poll=0.01):  # one writes at a time, so that the count is exact
-                used = self._make_room(array.nbytes + HEADER)
+                used = self._make_room(array.nbytes + HEADER_BYTES)
                 if used is None:
                     return False
                 with replacing(path) as partial, partial.open("wb") as file:
                     np.save(file, array, allow_pickle=False)
-                self._note(used + path.stat().st_size)
+                self._record_use(used + path.stat().st_size)
         except (OSError, FacehallError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            self.complaint = f"{self.root} cannot be written: {reason or error}"
+            self.warning = f"{self.root} cannot be written: {reason or error}"
             return False
         return True
 
     def _make_room(self, size: int) -> int | None:
         """The bytes in the folder, in which there is now room for `size` more; None where there is none."""
-        used = self._noted() if self._counted else None
+        used = self._recorded_use() if self._counted else None
         if used is None or used + size > self.limit:  # people and other versions remove files, too
             files = file_stats(self.root.glob("??/*"))  # with what killed processes left half written
             used = sum(stat.st_size for _, stat in files)
-            used -= remove_oldest(files, used + size - self.limit, before=self._began)
-            self._note(used)
+            used -= remove_oldest(files, used + size - self.limit, before=self._started)
+            self._record_use(used)
         if used + size > self.limit:
-            self.complaint = f"store.max_gb={self.limit / 1e9:g} is reached by the pictures of this run"
+            self.warning = f"store.max_gb={self.limit / 1e9:g} is reached by the pictures of this run"
             return None
-        if shutil.disk_usage(self.root).free < size + SPARE:
-            self.complaint = f"the disk of {self.root} is full"
+        if shutil.disk_usage(self.root).free < size + RESERVED_BYTES:
+            self.warning = f"the disk of {self.root} is full"
             return None
         return used
 
-    def _noted(self) -> int | None:
+    def _recorded_use(self) -> int | None:
         """The bytes in the folder as the process that wrote last has counted them."""
         try:
-            return int((self.root / USED).read_text())
+            return int((self.root / USED_FILE).read_text())
         except (OSError, ValueError):
             return None
 
-    def _note(self, used: int) -> None:
-        (self.root / USED).write_text(str(used))
+    def _record_use(self, used: int) -> None:
+        (self.root / USED_FILE).write_text(str(used))
         self._counted = True
 
 
-def _bytes(array: np.ndarray) -> int:
+def _nbytes(array: np.ndarray) -> int:
     return array.nbytes
 
 
