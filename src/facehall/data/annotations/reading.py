@@ -68,8 +68,8 @@ def check_landmarks(points: np.ndarray, size: tuple[int, int], where: str) -> No
         worst = int(np.abs(points / side - 0.5).max(axis=1).argmax())
         x, y = points[worst]
         raise FacehallError(
-            f"{where}: landmark {worst} is at ({x:.1f}, {y:.1f}); {int(outside.sum())} of {len(points)} lie outside the "
-            f"picture of {size[1]}x{size[0]} pixels. Landmarks are in pixels of the whole file, before any crop or "
+            f"{where}: landmark {worst} is at ({x:.1f}, {y:.1f}); {int(outside.sum())} of {len(points)} lie outside "
+            f"its {size[1]}x{size[0]} pixels. Landmarks are in pixels of the whole file, before any crop or "
             "resize: check their unit, or remove the picture."
         )
 

@@ -29,9 +29,16 @@ class Degradation(Protocol):
         """Draw the random parameters for one picture; {} if nothing is random."""
 
     def __call__(self, hr: Tensor, scale: int, recipe: Recipe | None = None) -> Tensor:
-        """Map hr (3, H, W) float32 in [0, 1], sides multiples of the scale, to lr (3, H / scale, W / scale) on 8-bit levels.
+        """Make LR from HR.
 
-        Raises ValueError if a random degradation gets no recipe, or if the recipe is invalid.
+        Args:
+            hr: (3, H, W) float32 in [0, 1], sides multiples of the scale.
+
+        Returns:
+            (3, H / scale, W / scale) on 8-bit levels.
+
+        Raises:
+            ValueError: a random degradation gets no recipe, or the recipe is invalid.
         """
 
 

@@ -221,8 +221,8 @@ def _remove_incomplete(found: Survey, which: Split, kinds: dict[ImageFile, froze
     for file in files:
         if lacking := sorted(every - kinds[file]):
             found.problems.append(
-                f"{file.hr} has no {' and no '.join(lacking)}, unlike other pictures of {which}: add the annotation, or "
-                "remove the picture."
+                f"{file.hr} has no {' and no '.join(lacking)}, unlike other pictures of {which}: add the annotation, "
+                "or remove the picture."
             )
     found.files[which] = [file for file in files if kinds[file] == every]
     found.annotations[which] = every

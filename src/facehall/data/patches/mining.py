@@ -60,8 +60,8 @@ class Mining:
             )
         if self.increase_every < 1 or self.max_rejections < 0 or self.group < 1:
             raise ValueError(
-                f"increase_every ({self.increase_every}) and group ({self.group}) must be at least 1, and max_rejections "
-                f"({self.max_rejections}) must not be negative"
+                f"increase_every ({self.increase_every}) and group ({self.group}) must be at least 1, max_rejections "
+                f"({self.max_rejections}) at least 0"
             )
 
     def threshold_at(self, epoch: int) -> float:

@@ -121,7 +121,7 @@ def _download(archive: Archive, root: Path, origin: str, target: Path) -> None:
     except FacehallError as error:
         if isinstance(error.__cause__, UnreachableError):
             raise FacehallError(
-                f"{error} Run this on a machine with network access, or copy {archive.file} to {root}, where it will be "
+                f"{error} Run this on a machine with network access, or copy {archive.file} to {root} to have it "
                 "unpacked."
             ) from error
         raise

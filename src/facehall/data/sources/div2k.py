@@ -127,16 +127,16 @@ class Div2kSource:
         hr, lr = self.root / f"DIV2K_{part}_HR", self.root / self._lr_folder(part)
         if not hr.is_dir():
             raise FacehallError(
-                f"{hr} is missing: data=div2k needs a folder with DIV2K_train_HR and DIV2K_valid_HR. Download them with "
-                "data.download=true, on a machine with network access with `python -m facehall.download data=div2k "
+                f"{hr} is missing: data=div2k needs a folder with DIV2K_train_HR and DIV2K_valid_HR. Download them "
+                "with data.download=true, elsewhere with `python -m facehall.download data=div2k "
                 f"data.root={self.root}`, or manually from {ORIGIN}."
             )
         if not self.official:
             return files_below(hr)
         if not lr.is_dir():
             raise FacehallError(
-                f"{lr} does not exist: data.lr=official uses the LR images of DIV2K's bicubic track. Download them with "
-                "data.download=true, or make LR images with data.lr=make."
+                f"{lr} does not exist: data.lr=official uses the LR images of DIV2K's bicubic track. Download them "
+                "with data.download=true, or make LR images with data.lr=make."
             )
         return pair_up(hr, lr)
 
