@@ -1,4 +1,4 @@
-"""Data: sources of pictures, patch mining, degradation, and the DataModule that feeds a training."""
+"""Data: picture sources, patch mining, degradations, and the Lightning DataModules for training."""
 
 from facehall.data.annotations import Annotations
 from facehall.data.degradations import (

@@ -232,7 +232,7 @@ def test_facts_are_those_of_the_picture_in_its_size(folder, tmp_path, monkeypatc
     assert shapes_fingerprinted(monkeypatch, reduced, store) == []
 
 
-@pytest.mark.parametrize("version", ["FACTS_MADE_BY", "MADE_BY"])
+@pytest.mark.parametrize("version", ["FACTS_VERSION", "ARRAYS_VERSION"])
 def test_facts_of_another_version_are_found_anew(folder, tmp_path, monkeypatch, version):
     store, source = DiskStore(tmp_path / "store"), FolderSource(folder)
     first = shapes_fingerprinted(monkeypatch, source, store)
