@@ -17,14 +17,15 @@ train: $(READY) ## train the paper's method on the sample photographs; ARGS="key
 test: $(READY) ## run the tests; ARGS="-k name" chooses some
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
-lint: $(READY) ## ruff: lint and format, changing nothing
+lint: $(READY) ## ruff and import-linter: lint, format and the direction of imports, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 typecheck: $(READY) ## mypy
 	$(BIN)/mypy
 
-format: $(READY) ## ruff: mend what can be mended
+format: $(READY) ## ruff: fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -12,6 +12,7 @@ if "FACEHALL_PICTURES" not in os.environ:  # for the commands that tests run as 
     os.environ["FACEHALL_PICTURES"] = tempfile.mkdtemp(prefix="facehall-pictures-")
     atexit.register(shutil.rmtree, os.environ["FACEHALL_PICTURES"], ignore_errors=True)
 
+import logging
 import signal
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def compose_config():
             return compose(name, overrides=list(overrides))
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Commands that run in this process set facehall's logging; the next test starts without it."""
+    logger = logging.getLogger("facehall")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture

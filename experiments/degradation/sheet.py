@@ -1,15 +1,15 @@
 """Draw sheet.png: a sample photograph degraded eight times by each option of conf/degradation.
 
-python experiments/degradation/sheet.py [SCALE]
+python experiments/degradation/sheet.py [--scale 4]
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from facehall.cli.experiments import experiment_parser
 from facehall.config.build import build, conf_dir
 from facehall.data import SampleSource, load_pair, recipe_of
 from facehall.data.degradations import BicubicDegradation
@@ -19,7 +19,9 @@ TIMES = 8
 
 
 def main() -> None:
-    scale = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    parser = experiment_parser(__doc__)
+    parser.add_argument("--scale", type=int, default=4)
+    scale = parser.parse_args().scale
     _, picture = load_pair(SampleSource().split("val")[0], scale, BicubicDegradation())
     picture = picture[32:224, 32:224]
     hr = to_tensor(picture)

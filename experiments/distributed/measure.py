@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from facehall.cli.experiments import experiment_parser
+
 STEPS = 10
 COMMON = [
     *("experiment=esrgan_vgg16s", "metrics.lpips=none", "logger=none", "trainer.enable_progress_bar=false"),
@@ -59,9 +61,8 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
     parser.add_argument("--batch", type=int, default=2, help="patches for each of the two processes")
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
     return parser.parse_args()
 
 

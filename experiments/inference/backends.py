@@ -9,6 +9,7 @@ import argparse
 import csv
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -19,11 +20,13 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.errors import FacehallError
 from facehall.imaging import crop_to_multiple, downscale_bicubic, list_images, quantize, read_rgb, to_tensor
 from facehall.inference.backends import build
 from facehall.inference.backends.choice import parity
+from facehall.io.timing import interleaved, ratio
 from facehall.models.weights import load_generator
 
 BACKENDS = ("eager", "channels_last", "bf16", "compiled", "onnxruntime", "openvino", "openvino_bf16")
@@ -61,12 +64,11 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("backends.csv"))
     parser.add_argument("--weights", type=Path, required=True, help="of the default x4 generator")
     parser.add_argument("--pictures", type=Path, help="HR pictures to measure the PSNR loss on; the samples without")
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("backends.csv"))
     return parser.parse_args()
 
 
@@ -100,21 +102,15 @@ def agreement(backends: dict, folder: Path | None, scale: int, most: int = 8, si
 
 
 def speed(backends: dict, side: int, rounds: int, built: dict[str, float], truth: dict[str, dict]) -> list[dict]:
-    """By turns; the ratio is the median of each round's, so that what disturbs a round disturbs both."""
+    """Interleaved; the ratio is the median of the rounds' ratios."""
     lr = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    seconds: dict[str, list[float]] = {name: [] for name in backends}
-    for turn in range(rounds + 1):
-        for name, backend in backends.items():
-            started = time.perf_counter()
-            backend(lr)
-            if turn:  # the first allocates and plans
-                seconds[name].append(time.perf_counter() - started)
+    seconds = interleaved({name: partial(backend, lr) for name, backend in backends.items()}, rounds)
     return [
         {
             "input": side,
             "backend": name,
             "seconds": round(statistics.median(times), 3),
-            "ratio": round(statistics.median(e / t for e, t in zip(seconds["eager"], times, strict=True)), 2),
+            "ratio": round(ratio(seconds["eager"], times), 2),
             "build_s": round(built[name], 1),
             **truth[name],
         }

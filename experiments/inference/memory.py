@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.imaging import read_rgb, write_picture
 from facehall.inference import Outcome, Predictor
@@ -99,12 +100,11 @@ def untrained(path: Path) -> Path:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("memory.csv"))
     parser.add_argument("--weights", type=Path, help="of a x4 network; the default one untrained without")
     parser.add_argument("--side", type=int, default=2500, help="of the photograph, in pixels")
     parser.add_argument("--kinds", nargs="+", default=["png"], help="of files")
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("memory.csv"))
     parser.add_argument("--picture", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

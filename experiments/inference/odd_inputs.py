@@ -5,7 +5,6 @@ python experiments/inference/odd_inputs.py [--results experiments/inference/odd_
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import subprocess
@@ -21,7 +20,8 @@ from rich.progress import track  # noqa: E402
 
 import odd_inputs  # noqa: E402
 from facehall.cli import main as console  # noqa: E402
-from facehall.inference import work  # noqa: E402, F401 (what the forked processes need)
+from facehall.cli.experiments import experiment_parser  # noqa: E402
+from facehall.inference import batch  # noqa: E402, F401 (what the forked processes need)
 
 COLUMNS = ("input", "status", "files made", "what it said", "as it should be")
 
@@ -52,8 +52,7 @@ def command(arguments: list[str]) -> tuple[int, str]:
 
 def main() -> int:
     """Write the table; returns 1 if something is not as it should be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser = experiment_parser(__doc__, results=Path(__file__).with_suffix(".csv"))
     results = parser.parse_args().results.resolve()
     rows = []
     for case in track(odd_inputs.CASES, "odd inputs"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.imaging import read_rgb, to_tensor
 from facehall.inference import Predictor
@@ -77,10 +78,9 @@ def tiled_by(predictor: Predictor, lr: torch.Tensor, tile: int, overlap: int | N
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("tiling.csv"))
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--sizes", type=int, default=50)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("tiling.csv"))
     return parser.parse_args()
 
 

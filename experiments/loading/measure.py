@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import csv
 import statistics
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
 
+from facehall.cli.experiments import add_overrides, experiment_parser
 from facehall.config.assembly import assemble
 from facehall.config.build import conf_dir
 from facehall.config.resolvers import register_resolvers
+from facehall.io.timing import interleaved, ratio
 from facehall.losses import Outputs
 from facehall.training.quiet import quieten
 
@@ -25,6 +25,9 @@ ROUNDS = 7
 
 
 def main() -> None:
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
+    add_overrides(parser)
+    options = parser.parse_args()
     register_resolvers()
     quieten()
     rows = []
@@ -32,7 +35,7 @@ def main() -> None:
         overrides = ["experiment=esrgan_vgg16s", "logger=none", "metrics.lpips=none", f"run_dir={folder}"]
         overrides.append("patches.steps_per_epoch=100000")
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = compose("train", overrides=[*overrides, *sys.argv[1:]])
+            cfg = compose("train", overrides=[*overrides, *options.overrides])
         training = assemble(cfg)
         batches = iter(training.datamodule.train_dataloader())
         module = training.module
@@ -42,7 +45,7 @@ def main() -> None:
         for phase in ("psnr", "gan"):
             rows.append(row(phase, module, optimizers, batches, cfg.patches.batch_size))
             print(rows[-1], flush=True)
-    with Path(__file__).with_name("results.csv").open("w", newline="") as out:
+    with options.results.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -66,23 +69,21 @@ def step(module, optimizers, batch, phase) -> None:
 
 def row(phase: str, module, optimizers, batches, batch_size: int) -> dict:
     """A step and the loading of batches by turns, in one process with the training's own threads."""
-    loading, stepping = [], []
     batch = next(batches)
-    step(module, optimizers, batch, phase)
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        step(module, optimizers, batch, phase)
-        stepping.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        for _ in range(20):
-            batch = next(batches)
-        loading.append((time.perf_counter() - started) / 20)
+    found = interleaved(
+        {
+            "step": lambda: step(module, optimizers, batch, phase),
+            "load": lambda: [next(batches) for _ in range(20)],
+        },
+        ROUNDS,
+    )
+    stepping, loading = found["step"], [took / 20 for took in found["load"]]
     return {
         "phase": phase,
         "threads": torch.get_num_threads(),
         "step_patches_per_s": round(batch_size / statistics.median(stepping), 1),
         "loader_patches_per_s": round(batch_size / statistics.median(loading), 1),
-        "ratio": round(statistics.median(s / load for s, load in zip(stepping, loading, strict=True)), 1),
+        "ratio": round(ratio(stepping, loading), 1),
         "share_of_a_step_spent_loading": round(
             statistics.median(load / (s + load) for s, load in zip(stepping, loading, strict=True)), 4
         ),

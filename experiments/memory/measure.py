@@ -9,14 +9,12 @@ its own events, in one more process. Writes results.csv beside this file.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import multiprocessing
 import resource
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +23,8 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from facehall.cli.experiments import experiment_parser
+from facehall.io import timing
 from facehall.io.progress import progress_bar
 from facehall.models.generators import RRDBNet
 
@@ -66,9 +66,7 @@ def serve(way: tuple[str, str], threads: int, pipe: Connection) -> None:
     step()
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB)
     while pipe.recv():
-        started = time.perf_counter()
-        step()
-        pipe.send(time.perf_counter() - started)
+        pipe.send(timing.seconds(step))
 
 
 def allocator_peak(way: tuple[str, str], threads: int, pipe: Connection) -> None:
@@ -92,7 +90,7 @@ def open_process(target: Callable[..., None], way: tuple[str, str], threads: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -116,7 +114,6 @@ def main() -> None:
     table = []
     for memory, precision in WAYS:
         way, naive = (memory, precision), ("naive", precision)
-        time_ratio = statistics.median(a / b for a, b in zip(seconds[way], seconds[naive], strict=True))
         row = {
             "memory": memory,
             "precision": precision,
@@ -125,7 +122,7 @@ def main() -> None:
             "resident_mib": round(resident[way]),
             "resident_ratio": round(resident[way] / resident[naive], 3),
             "seconds": round(statistics.median(seconds[way]), 2),
-            "time_ratio": round(time_ratio, 3),
+            "time_ratio": round(timing.ratio(seconds[way], seconds[naive]), 3),
         }
         table.append(row)
         print(*row.values(), sep="\t")

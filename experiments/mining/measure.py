@@ -9,7 +9,6 @@ import argparse
 import csv
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import (
     BicubicDegradation,
     DiskStore,
@@ -30,6 +30,7 @@ from facehall.data import (
 from facehall.data.patches.datasets import PatchLoader, PatchSampler
 from facehall.data.patches.flatness import MEASURES, Measure, flatness
 from facehall.imaging import read_rgb, to_tensor, write_picture
+from facehall.io.timing import interleaved, ratio
 
 SCALE, SIZE, BATCH, SEED = 4, 24, 8, 1
 REJECTED = (0.5, 0.9, 0.99)
@@ -86,10 +87,9 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
     parser.add_argument("--root", type=Path, help="a folder of pictures; the sample photographs without")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
     return parser.parse_args()
 
 
@@ -100,25 +100,18 @@ def loader(files: list, pairs: Pairs, mining: Mining) -> PatchLoader:
 
 def row(measure: str, share: float, threshold: float, naive: Naive, ours: PatchLoader, rounds: int) -> dict:
     """Both by turns, a batch of the loop, then 30 of ours; medians of patches a second."""
-    batches, speeds = iter(ours), {"naive": [], "ours": []}
+    batches = iter(ours)
     for _ in range(len(ours.dataset.files)):  # every picture once: indices are made and maps opened
         next(batches)
-    for _ in range(rounds):
-        started = time.perf_counter()
-        for _ in range(3):
-            naive.batch()
-        speeds["naive"].append(3 * BATCH / (time.perf_counter() - started))
-        started = time.perf_counter()
-        for _ in range(30):
-            next(batches)
-        speeds["ours"].append(30 * BATCH / (time.perf_counter() - started))
+    tasks = {"naive": lambda: [naive.batch() for _ in range(3)], "ours": lambda: [next(batches) for _ in range(30)]}
+    seconds = interleaved(tasks, rounds, warmup=0)
     return {
         "measure": measure,
         "rejected": share,
         "threshold": round(threshold, 4),
-        "naive_patches_per_s": round(statistics.median(speeds["naive"]), 1),
-        "ours_patches_per_s": round(statistics.median(speeds["ours"]), 1),
-        "ratio": round(statistics.median(a / b for a, b in zip(speeds["ours"], speeds["naive"], strict=True)), 1),
+        "naive_patches_per_s": round(3 * BATCH / statistics.median(seconds["naive"]), 1),
+        "ours_patches_per_s": round(30 * BATCH / statistics.median(seconds["ours"]), 1),
+        "ratio": round(10 * ratio(seconds["naive"], seconds["ours"]), 1),
     }
 
 

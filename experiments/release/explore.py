@@ -16,6 +16,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from facehall.cli.experiments import add_overrides, experiment_parser
+
 MINUTES = {"psnr": 4.0, "gan": 3.0}
 PROBE = (20, 60)  # steps of the two short runs whose difference in time is that of their steps
 
@@ -106,13 +108,20 @@ def trial(folder: Path, which: str, name: str, overrides: list[str]) -> dict[str
     return row
 
 
-def main(which: str, faces: str, at_once: str = "2", *more: str) -> None:
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("which", choices=tuple(TRIALS), help="the phase that is explored")
+    parser.add_argument("faces", metavar="FACES", help="a folder that holds train and val")
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="trials at a time (2)")
+    add_overrides(parser)
+    options = parser.parse_args()
+    which = options.which
     folder = Path("runs/sweeps/release") / which
     folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(int(at_once)) as pool:
+    common = [*COMMON[which], f"data.root={options.faces}", *options.overrides]
+    with ThreadPoolExecutor(options.at_once) as pool:
         jobs = [
-            pool.submit(trial, folder, which, name, [*COMMON[which], f"data.root={faces}", *more, *overrides])
-            for name, overrides in TRIALS[which].items()
+            pool.submit(trial, folder, which, name, [*common, *overrides]) for name, overrides in TRIALS[which].items()
         ]
         rows = [job.result() for job in jobs]
     with Path(__file__).with_name(f"{which}.csv").open("w", newline="") as file:
@@ -122,4 +131,4 @@ def main(which: str, faces: str, at_once: str = "2", *more: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,18 +1,20 @@
-"""A sheet of faces, the package's weights beside bicubic: faces.py SCALE FOLDER SIZE OUTPUT.jpg [jpeg=QUALITY] IMAGE…
+"""A sheet of faces, the package's weights beside bicubic: faces.py SCALE FOLDER SIZE OUTPUT.jpg IMAGE… [--jpeg QUALITY]
 
 python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_worst.jpg 062_03 070_03
-python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_jpeg.jpg jpeg=75 003_03 007_03
+python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_jpeg.jpg 003_03 007_03 --jpeg 75
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
-from facehall.data.degradations.jpeg import compress
+from facehall.cli.experiments import experiment_parser
+from facehall.data.degradations.jpeg import Jpeg
+from facehall.data.degradations.steps import Sizes
 from facehall.imaging import (
     comparison_sheet,
     downscale_bicubic,
@@ -35,21 +37,30 @@ def panels(path: Path, size: int, predictors: list[Predictor], quality: int | No
     scale = predictors[0].scale
     lr = quantize(downscale_bicubic(hr, scale))
     if quality is not None:
-        lr = compress(lr[None], [quality])[0]
+        side = (lr.shape[1], lr.shape[2])
+        stored = Jpeg(quality).apply(lr.permute(1, 2, 0).numpy(), Sizes(side, side))
+        lr = torch.from_numpy(stored).permute(2, 0, 1)
     images = [lr, upscale_bicubic(lr, scale), *(predictor.super_resolve(lr) for predictor in predictors), hr]
     return [to_uint8(image) for image in images]
 
 
-def main(scale: str, folder: str, size: str, output: str, *images: str) -> None:
-    weights = [name for name in reversed(names()) if name.startswith(f"facehall-x{scale}")]
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("scale", type=int)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of square photographs")
+    parser.add_argument("size", type=int, metavar="SIZE", help="to which they are reduced, in pixels")
+    parser.add_argument("output", metavar="OUTPUT.jpg")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="names of photographs, without their endings")
+    parser.add_argument("--jpeg", type=int, metavar="QUALITY", help="store the LR picture as a JPEG in between")
+    options = parser.parse_args()
+    weights = [name for name in reversed(names()) if name.startswith(f"facehall-x{options.scale}")]
     predictors = [Predictor(name) for name in weights]
-    quality = int(images[0].removeprefix("jpeg=")) if images[0].startswith("jpeg=") else None
-    images = images if quality is None else images[1:]
-    rows = [panels(next(Path(folder).glob(f"{name}.*")), int(size), predictors, quality) for name in images]
-    captions = [[name, *[""] * (len(rows[0]) - 1)] for name in images]
+    paths = [next(options.folder.glob(f"{name}.*")) for name in options.images]
+    rows = [panels(path, options.size, predictors, options.jpeg) for path in paths]
+    captions = [[name, *[""] * (len(rows[0]) - 1)] for name in options.images]
     sheet = comparison_sheet(rows, ["LR", "bicubic", *weights, "HR"], captions)
-    Image.fromarray(sheet).save(output, quality=QUALITY)
+    Image.fromarray(sheet).save(options.output, quality=QUALITY)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -19,6 +19,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from facehall.cli.experiments import experiment_parser
+
 SETTINGS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]
 MEASURES = ("psnr", "ssim", "lpips")
 
@@ -49,7 +51,14 @@ def draw(rows: list[dict], path: Path, mark: list[float]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main(name: str, folder: str, size: str, *mark: str) -> None:
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("name", metavar="NAME", help="of weights in the package that have a sibling NAME_psnr")
+    parser.add_argument("folder", metavar="FOLDER", help="of HR pictures")
+    parser.add_argument("size", metavar="SIZE", help="to which they are reduced, in pixels")
+    parser.add_argument("mark", nargs="*", type=float, metavar="PSNR LPIPS", help="a mark to draw")
+    options = parser.parse_args()
+    name, folder, size = options.name, options.folder, options.size
     rows = []
     for fidelity in SETTINGS:
         bicubic, model = measure(name, folder, size, fidelity)
@@ -60,8 +69,8 @@ def main(name: str, folder: str, size: str, *mark: str) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    draw(rows, here.with_suffix(".png"), [float(value) for value in mark])
+    draw(rows, here.with_suffix(".png"), options.mark)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

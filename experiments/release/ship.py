@@ -5,24 +5,29 @@ python experiments/release/ship.py runs/…/weights/generator_ema.safetensors fa
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
 
+from facehall.cli.experiments import experiment_parser
 from facehall.models.pretrained import FOLDER
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 BUILDS = {"target", "arguments"}
 
 
-def main(source: str, name: str, about: str) -> None:
-    path = Path(source)
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("source", type=Path, metavar="WEIGHTS", help="a file that a training wrote")
+    parser.add_argument("name", metavar="NAME", help="in the package")
+    parser.add_argument("about", metavar="ABOUT", help="a line for `facehall weights`")
+    options = parser.parse_args()
+    path, name = options.source, options.name
     origin = {key: value for key, value in read_metadata(path).items() if key not in BUILDS}
     shipped = FOLDER / f"{name}.safetensors"
-    save_generator(shipped, load_generator(path), {**origin, "about": about}, dtype=torch.float16)
+    save_generator(shipped, load_generator(path), {**origin, "about": options.about}, dtype=torch.float16)
     print(f"{shipped.name}: {shipped.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -27,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from facehall import train
+from facehall.cli.experiments import experiment_parser
 from facehall.training.callbacks import Checkpoints
 
 PLACES = ("start", "step", "checkpoint", "validation", "end of epoch")
@@ -93,11 +94,10 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.csv"))
     return parser.parse_args()
 
 

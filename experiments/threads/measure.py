@@ -10,20 +10,21 @@ cuda.csv too.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import multiprocessing
 import os
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
+from facehall.cli.experiments import experiment_parser
+from facehall.io import timing
 from facehall.io.progress import progress_bar
 from facehall.models.generators import MultiScaleRRDB
 
@@ -95,9 +96,7 @@ def serve(way: Way, batch: int, side: int, pipe: Connection) -> None:
     torch.set_num_threads(way.threads)
     tasks = work(way, batch, side)
     while task := pipe.recv():
-        started = time.perf_counter()
-        tasks[task]()
-        pipe.send(time.perf_counter() - started)
+        pipe.send(timing.seconds(tasks[task]))
 
 
 def open_process(way: Way, batch: int, side: int) -> Connection:
@@ -130,30 +129,34 @@ def measure(batch: int, side: int, rounds: int) -> list[dict]:
 def rows(seconds: dict[tuple[Way, str], list[float]], first: Way) -> list[dict]:
     table = []
     for (way, task), times in seconds.items():
-        ratio = statistics.median(t / base for t, base in zip(times, seconds[first, task], strict=True))
         milliseconds = round(1000 * statistics.median(times), 1)
-        table.append({**asdict(way), "task": task, "milliseconds": milliseconds, "ratio": round(ratio, 3)})
+        table.append(
+            {
+                **asdict(way),
+                "task": task,
+                "milliseconds": milliseconds,
+                "ratio": round(timing.ratio(times, seconds[first, task]), 3),
+            }
+        )
     return table
 
 
 def measure_cuda(batch: int, side: int, rounds: int) -> list[dict]:
-    """In turn and on streams, launched one by one and as a CUDA graph; all in one process, by turns."""
-    ways = [Way("parallel", execution, 1, "bf16", "channels_last") for execution in ("in_turn", "grouped", "streams")]
+    """In turn and grouped, launched one by one and as a CUDA graph; all in one process, by turns."""
+    ways = [Way("parallel", execution, 1, "bf16", "channels_last") for execution in ("in_turn", "grouped")]
     tasks: dict[tuple[Way, str], Callable[[], object]] = {}
     for way in ways:
         for name, task in work(way, batch, side, "cuda").items():
             tasks[way, name] = task
             tasks[way, f"{name} as a graph"] = captured(task)
-    seconds: dict[tuple[Way, str], list[float]] = {key: [] for key in tasks}
-    for _ in range(rounds):
-        for key, task in tasks.items():
-            torch.cuda.synchronize()
-            started = time.perf_counter()
-            for _ in range(10):
-                task()
-            torch.cuda.synchronize()
-            seconds[key].append((time.perf_counter() - started) / 10)
-    return rows(seconds, ways[0])
+    tens = {key: partial(repeat, task, 10) for key, task in tasks.items()}
+    seconds = timing.interleaved(tens, rounds, warmup=0, synchronize=torch.cuda.synchronize)
+    return rows({key: [took / 10 for took in times] for key, times in seconds.items()}, ways[0])
+
+
+def repeat(task: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        task()
 
 
 def captured(task: Callable[[], object]) -> Callable[[], object]:
@@ -200,7 +203,7 @@ def write(table: list[dict], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--side", type=int, default=24, help="of the LR patches, in pixels")

@@ -1,6 +1,6 @@
 """The default GAN step as facehall makes it beside the same step made the plain way, on the same batches by turns.
 
-python experiments/throughput/measure.py [steps=300] [key=value …]
+python experiments/throughput/measure.py [--steps 300] [key=value …]
 
 The plain way: eager, float32 (bfloat16 under autocast on a GPU), NCHW, dense blocks that concatenate, the generator run
 once for the turn of each network, features of HR like those of SR, torch.optim.Adam as it comes. A second plain
@@ -14,7 +14,6 @@ import copy
 import csv
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
+from facehall.cli.experiments import add_overrides, experiment_parser
 from facehall.config.assembly import assemble
 from facehall.config.build import conf_dir
 from facehall.config.resolvers import register_resolvers
@@ -123,11 +123,13 @@ def now(module: nn.Module) -> float:
 
 
 def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("--steps", type=int, default=300)
+    add_overrides(parser)
+    options = parser.parse_args()
+    steps, overrides = options.steps, options.overrides
     register_resolvers()
     quieten()
-    arguments = sys.argv[1:]
-    steps = next((int(text[6:]) for text in arguments if text.startswith("steps=")), 300)
-    overrides = [text for text in arguments if not text.startswith("steps=")]
     with tempfile.TemporaryDirectory() as folder:
         lengths = [f"curriculum.gan.steps={steps}", f"patches.steps_per_epoch={steps}", f"run_dir={folder}"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -5,7 +5,6 @@ DIR is a folder as described in README.md. Stopped at any time, the same command
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import time
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
+from facehall.cli.experiments import experiment_parser
 from facehall.io.atomic import replacing
 from facehall.models.perceptual import VGG16S_LAYERS, VGG16Features, VGG16sFeatures
 from facehall.models.perceptual.vgg16s import WIDTHS
@@ -228,7 +228,7 @@ WEIGHT = {"feature": 1.0, "difference": 1.0, "distance": 1.0, "direction": 1.0, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=45)

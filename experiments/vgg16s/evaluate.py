@@ -6,7 +6,6 @@ the pairs. Writes agreement.csv, families.csv, pairs.csv and scatter.png beside 
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from candidates import candidates
+from facehall.cli.experiments import experiment_parser
 from facehall.io.progress import progress_bar
 from facehall.metrics.lpips import LPIPS
 from heldout import Pairs, heldout_pairs
@@ -102,7 +102,7 @@ def scatter(found: dict[str, np.ndarray], pairs: Pairs, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--psnr", type=Path, required=True)
     parser.add_argument("--gan", type=Path, required=True)

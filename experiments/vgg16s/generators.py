@@ -9,7 +9,6 @@ after a stop. Writes generators.csv beside this file as far as it has come, and 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from facehall.cli.experiments import experiment_parser
 from facehall.data import SampleSource
 from facehall.imaging import (
     comparison_sheet,
@@ -93,7 +93,7 @@ def draw(folders: dict[str, Path], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])

@@ -7,7 +7,6 @@ tells nothing of how well threads share the work but is less troubled by other w
 
 from __future__ import annotations
 
-import argparse
 import csv
 import statistics
 import time
@@ -18,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from candidates import candidates
+from facehall.cli.experiments import experiment_parser
 from facehall.config.build import build, conf_dir
 from facehall.config.resolvers import register_resolvers
 from facehall.io.progress import progress_bar
@@ -33,7 +33,7 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = experiment_parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--weights", help="of VGG16s (default: the package's)")

@@ -8,6 +8,7 @@ from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
 from facehall.data.sources.base import Fetchable
 from facehall.errors import FacehallError
+from facehall.io.logs import say
 
 
 def download(cfg: DictConfig) -> None:
@@ -19,7 +20,7 @@ def download(cfg: DictConfig) -> None:
     source = build(cfg.data, "data")
     if not isinstance(source, Fetchable):
         raise FacehallError(f"{type(source).__name__} is of files that are there already: download data=div2k.")
-    print(source.fetch())
+    say(source.fetch())
 
 
 main = entry_point("download")(download)

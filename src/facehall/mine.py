@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader, Subset
 
-from facehall.cli.hydra_app import entry_point, original_text
+from facehall.cli.errors import original_text
+from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
 from facehall.data.annotations.beside import beside
 from facehall.data.patches.picture_miner import PictureMiner
@@ -22,9 +24,12 @@ from facehall.data.storage.shard_files import check_litdata, write_shards
 from facehall.errors import FacehallError
 from facehall.imaging import write_picture
 from facehall.io.locking import file_lock
+from facehall.io.logs import say
 from facehall.io.machine import cores
 from facehall.io.progress import progress_bar
 from facehall.training.runs import shown
+
+_log = logging.getLogger(__name__)
 
 SHEET = "contact_sheet.png"
 UNDECISIVE = ("output", "workers", "checks", "patches")
@@ -75,7 +80,7 @@ def mine(cfg: DictConfig) -> list[StoredPatch]:
                 return _mine(cfg, layout, miner)
             _clear(layout)
             patches = read_manifest(layout.output)
-            print(f"{shown(layout.output)} is complete already: {_counted(patches)}.")
+            say(f"{shown(layout.output)} is complete already: {_counted(patches)}.")
             return patches
     except OSError as error:
         raise FacehallError(f"{layout.output} cannot be written: {error.strerror or error}.{_GO_ON}") from error
@@ -116,7 +121,7 @@ def _mine(cfg: DictConfig, layout: Layout, miner: PictureMiner) -> list[StoredPa
             write_shards(layout.output / which, layout.store, rows, cfg.chunk_mb, cfg.seed)
     write_manifest(layout.output, patches)
     _clear(layout)
-    print(f"{_counted(patches)} out of {len(pictures) - len(failures)} pictures are in {shown(layout.output)}.")
+    say(f"{_counted(patches)} out of {len(pictures) - len(failures)} pictures are in {shown(layout.output)}.")
     return patches
 
 
@@ -148,7 +153,7 @@ def _tell(failures: list[str], count: int, strict: bool) -> None:
     told = f"{len(failures)} of {count} pictures cannot be used: {listed}"
     if strict:
         raise FacehallError(f"{told} Mend or remove them and give the same command again, or set checks=skip.")
-    print(told)
+    _log.warning("%s", told)
 
 
 def _sweep(layout: Layout, patches: list[StoredPatch]) -> None:

@@ -16,6 +16,7 @@ from facehall.cli.hydra_app import entry_point
 from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
 from facehall.io.atomic import no_room, remove_partials, write_text
+from facehall.io.logs import say
 from facehall.training.checkpointing.files import check_checkpoint, sound_checkpoint
 from facehall.training.loggers import finish_wandb
 from facehall.training.quiet import quieten
@@ -46,10 +47,14 @@ def train(cfg: DictConfig) -> Result:
         FacehallError: a mistake in the config, the data or a file, in one paragraph.
     """
     quieten()
+    tests = bool(cfg.test)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)
     run_dir = Path(cfg.run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     training = assemble(cfg)
+    training.module.protocol.require(getattr(training.datamodule, "batch_keys", ("lr", "hr", "name")))
+    if tests:
+        training.datamodule.test_dataloader()  # a test split that is missing is better known now than at the end
     if checkpoint is not None:
         checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
@@ -58,16 +63,19 @@ def train(cfg: DictConfig) -> Result:
             remove_partials(run_dir)  # of a run that was killed
             (run_dir / SUMMARY).unlink(missing_ok=True)
             write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            print(opening_lines(training, checkpoint), flush=True)
-        started = time.monotonic()
+            say(opening_lines(training, checkpoint))
+        started, tested = time.monotonic(), None
         try:
             training.trainer.fit(training.module, training.datamodule, ckpt_path=checkpoint, weights_only=True)
+            seconds = time.monotonic() - started
+            if tests:
+                (tested,) = training.trainer.test(training.module, training.datamodule, verbose=False)
         finally:
             finish_wandb()
-        metrics = summarise(training, seconds=time.monotonic() - started)
+        metrics = summarise(training, seconds, tested)
         if training.trainer.is_global_zero:
             write_text(run_dir / SUMMARY, json.dumps(metrics, indent=2) + "\n")
-            print(closing_lines(run_dir, metrics), flush=True)
+            say(closing_lines(run_dir, metrics))
     return Result(metrics, training, run_dir)
 
 

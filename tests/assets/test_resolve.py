@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from facehall.assets import WeightsNotFoundError, cache_dir, locate, read_weights, resolve
+from facehall.assets import WeightsNotFoundError, locate, read_weights, resolve
 from facehall.assets import resolve as resolve_function
 from facehall.errors import FacehallError
 
@@ -134,16 +134,6 @@ def test_nothing_works(machine, tiny, publisher, no_mirror):
     for way in [*ways, "metrics.lpips=none"]:
         assert way in text
     assert "\n" not in text
-
-
-def test_cache_folder(monkeypatch, machine):
-    assert cache_dir() == machine / "cache"
-    monkeypatch.delenv("FACEHALL_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(machine / "xdg"))
-    assert cache_dir() == machine / "xdg" / "facehall"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(machine))
-    assert cache_dir() == machine / ".cache" / "facehall"
 
 
 # --- unfit files

@@ -8,7 +8,8 @@ import pytest
 import torch
 from small import mistake, run_command
 
-from facehall.cli.hydra_app import entry_point, original_text
+from facehall.cli.errors import original_text
+from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
 from facehall.imaging import list_images
@@ -51,7 +52,7 @@ def threads():
         ("sede=3", "Did you mean 'seed'?"),
         ("generator.grwth=3", "there is no key 'generator.grwth' in the config. Did you mean 'growth'?"),
         ("mining.treshold=0", "Did you mean 'threshold'?"),
-        ("data.root=x", "there is no key 'data.root' in the config. Nothing can be set there."),
+        ("data.root=x", "there is no key 'data.root' in the config. This node has no keys."),
         ("seed", "'seed' does not read as KEY=VALUE"),
         ("name=a(b", "'name=a(b' does not read as KEY=VALUE"),
         ("seed=1,2", "--multirun"),

@@ -1,14 +1,12 @@
 """The configuration: everything in conf/ composes and is built from allowed targets, and it travels in the wheel."""
 
-from pathlib import Path
-
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from facehall.cli.hydra_app import PATH_KEYS, quote_paths
+from facehall.cli.overrides import PATH_KEYS, quote_paths
 from facehall.config import build as config
 from facehall.config.build import build, conf_dir
 from facehall.data import FolderSource
@@ -145,12 +143,6 @@ def test_what_is_no_path_stays_as_it_is(arguments):
 @pytest.mark.parametrize("prefix", ["", "+", "++"])
 def test_added_keys_are_paths_as_well(prefix):
     assert quote_paths([f"{prefix}data.root=a b"]) == [f"{prefix}data.root='a b'"]
-
-
-def test_the_wheel_carries_the_configuration():
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    section = project.partition("[tool.hatch.build.targets.wheel.force-include]\n")[2]
-    assert section.startswith('conf = "facehall/conf"\n')
 
 
 def test_an_installed_package_finds_its_own_configuration(tmp_path, monkeypatch):

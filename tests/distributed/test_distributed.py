@@ -15,7 +15,8 @@ from torch import nn
 
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
 from facehall.distributed.ddp import exit_status, is_loss
-from facehall.distributed.ranks import agree, gather, rank
+from facehall.distributed.gathering import gather
+from facehall.distributed.ranks import agree, rank
 from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
 from facehall.train import train
 

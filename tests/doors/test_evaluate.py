@@ -2,19 +2,23 @@
 
 import csv
 import json
-from pathlib import Path
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small import run_command, tiny_generator, write_weights
+from small import make_photographs, run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation.report import WIDTH, Evaluation, Measured, worst, write_report
+from facehall.evaluation.measured import Measured, MeasuredSet, worst
+from facehall.evaluation.report import WIDTH, Compared, Evaluation, write_report
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
-from facehall.metrics import Protocol, make_lr
+from facehall.inference.backends.choice import BUILDERS
+from facehall.metrics import Judge, Measure, Protocol, make_lr
+from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
 from facehall.models.weights import save_generator
 
 CHEAP = ["metrics.lpips=none", "repeats=1"]
@@ -105,7 +109,13 @@ def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
 
 def test_the_worst_are_those_of_the_highest_lpips():
     images = [Measured(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
-    assert worst(images) == [1, 0]
+    assert worst(images, Protocol(4, [PSNR(), Distance()]), "model") == [1, 0]
+
+
+class Distance(Judge):
+    """In the place of LPIPS, which would need its weights."""
+
+    measure = Measure("lpips", "LPIPS", "lower", perceptual=True)
 
 
 def test_single_channel_files_are_measured_as_such(run, tmp_path):
@@ -164,7 +174,7 @@ def test_the_fidelity_knob_is_measured(run, photographs, tmp_path):
 def test_costs_are_of_a_picture_of_bounded_size(run, photographs, monkeypatch):
     assert run("data=images", f"data.root={photographs}").costs["input"] == "32x32"
     whole = run("data=images", f"data.root={photographs}").rows()[1]["gmacs"]
-    monkeypatch.setattr("facehall.evaluation.report.LARGEST_TIMED", 16)
+    monkeypatch.setattr("facehall.evaluation.costs.LARGEST_TIMED", 16)
     tiled = run("data=images", f"data.root={photographs}")
     assert tiled.costs["input"] == "16x16"
     assert tiled.rows()[1]["gmacs"] == pytest.approx(whole / 4)
@@ -181,9 +191,9 @@ def big_evaluation(psnr=31.4159) -> Evaluation:
     measures = {"psnr": psnr, "ssim": 0.91234, "psnr_y": 32.1, "ssim_y": 0.9, "lpips": 0.1234}
     costs = {"parameters": 16_697_987, "gmacs": 1176.6123, "ms_per_image": 12345.678, "peak_mib": 12345.6}
     return Evaluation(
-        Path("runs/a/weights/generator_ema.safetensors"),
-        Protocol(4).description,
-        [Measured("a", {"bicubic": measures, "model": measures})],
+        [Compared("bicubic"), Compared("model", "runs/a/weights/generator_ema.safetensors")],
+        Protocol(4, [PSNR(), SSIM(), LumaPSNR(), LumaSSIM(), Distance()]),
+        [MeasuredSet("a", [Measured("a", {"bicubic": measures, "model": measures})])],
         {"bicubic": costs, "model": costs, "input": "256x256", "device": "NVIDIA H100 80GB HBM3"},
     )
 
@@ -265,3 +275,170 @@ def test_mistakes_are_one_paragraph_and_leave_nothing(photographs, tmp_path, cap
     assert says in shown
     assert len(shown.strip().splitlines()) == 1
     assert not [path for path in (tmp_path / "runs").rglob("*") if path.name != "evaluations"]
+
+
+# ---------------------------------------------------------------- several systems, several sets
+
+
+def test_the_backend_that_was_asked_for_is_timed_and_named(run, photographs, tmp_path, monkeypatch):
+    """It used to report eager's milliseconds, whatever computed the pictures."""
+
+    def slow(generator, device):
+        def compute(lr):
+            time.sleep(0.2)
+            return generator(lr)
+
+        return compute
+
+    monkeypatch.setitem(BUILDERS, "channels_last", slow)
+    data = ["data=images", f"data.root={photographs}", "sheet=0"]
+    run(*data)
+    assert json.loads((tmp_path / "report" / "table.json").read_text())["backend"] == "eager"
+    assert ", backend " not in (tmp_path / "report" / "table.txt").read_text()
+    assert run(*data, "backend=channels_last").rows()[1]["ms_per_image"] >= 200
+    assert json.loads((tmp_path / "report" / "table.json").read_text())["backend"] == "channels_last"
+    assert "backend channels_last;" in " ".join((tmp_path / "report" / "table.txt").read_text().split())
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two weights files of other numbers."""
+    first = write_weights(tmp_path / "first.safetensors")
+    other = tiny_generator()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.3)
+    save_generator(tmp_path / "second.safetensors", other)
+    return first, tmp_path / "second.safetensors"
+
+
+def test_several_weights_stand_in_one_table(run, photographs, two, tmp_path):
+    data = ["data=images", f"data.root={photographs}", "sheet=2"]
+    alone = [run(*data, given=path).rows() for path in two]
+    assert run(*data, given=f"[{two[0]},{two[1]}]").names == ["bicubic", "first", "second"]
+    rows = run(*data, given=f"'{two[0]},{two[1]}'").rows()
+    assert [row["method"] for row in rows] == ["bicubic", "first", "second"]
+    for row, expected in zip(rows, (alone[0][0], alone[0][1], alone[1][1]), strict=True):
+        for key in ("psnr", "ssim", "psnr_y", "ssim_y", "parameters", "gmacs"):
+            assert row[key] == expected[key]
+    text = (tmp_path / "report" / "table.txt").read_text()
+    assert text.startswith(f"first: {two[0]}\nsecond: {two[1]}\n")
+    assert "all timed in turn" in " ".join(text.split())
+    document = json.loads((tmp_path / "report" / "table.json").read_text())
+    assert document["weights"] == [str(path) for path in two]
+    assert [system["method"] for system in document["systems"]] == ["bicubic", "first", "second"]
+    assert read_rgb(tmp_path / "report" / "comparison.png").shape[1] > 5 * 256
+    with (tmp_path / "report" / "images.csv").open() as file:
+        assert [row["method"] for row in csv.DictReader(file)][:4] == ["bicubic", "first", "second", "bicubic"]
+
+
+def test_several_weights_on_the_command_line(photographs, two, tmp_path, capsys):
+    common = ["data=images", f"data.root={photographs}", "sheet=0", f"output={tmp_path / 'report'}", *CHEAP]
+    for given in ("first.safetensors,second.safetensors", "[first.safetensors, second.safetensors]"):
+        assert run_command(main, f"weights={given}", *common) == 0
+        assert "\nsecond " in capsys.readouterr().out
+    (tmp_path / "a,b.safetensors").write_bytes(two[0].read_bytes())
+    assert run_command(main, "weights=a,b.safetensors", *common) == 0
+    assert "\nmodel " in capsys.readouterr().out
+
+
+def test_systems_by_label_and_bicubic_where_it_is_asked_for(run, photographs, two):
+    data = ["data=images", f"data.root={photographs}", "sheet=0"]
+    listed = run(*data, f"systems=[{two[1]},bicubic]", given="null")
+    assert listed.names == ["bicubic", "second"]
+    labelled = run(*data, f"systems={{ours:{two[0]},theirs:{two[1]},floor:bicubic}}", given="null")
+    assert labelled.names == ["floor", "ours", "theirs"]
+    with pytest.raises(FacehallError, match="weights and systems are both given"):
+        run(*data, "systems=[bicubic]")
+    assert run(*data, "systems=[bicubic]", "scale=2", given="null").names == ["bicubic"]
+
+
+def test_several_sets_and_their_mean(run, photographs, two, tmp_path):
+    other = make_photographs(tmp_path / "other", 3, seed=1)
+    alone = [run("data=images", f"data.root={root}", "sheet=1").rows() for root in (photographs, other)]
+    evaluation = run(f"sets={{first:{photographs},second:{{root:{other},test_limit:null}}}}", "sheet=1")
+    rows = evaluation.rows()
+    assert [(row["set"], row["method"]) for row in rows] == [
+        (name, method) for name in ("first", "second", "mean") for method in ("bicubic", "model")
+    ]
+    for measure in ("psnr", "ssim_y"):
+        assert [row[measure] for row in rows[:4]] == [row[measure] for table in alone for row in table]
+        assert rows[5][measure] == pytest.approx((rows[1][measure] + rows[3][measure]) / 2)
+    report = tmp_path / "report"
+    for name in ("first", "second"):
+        assert (report / name / "comparison.png").is_file()
+        assert (report / name / "worst.png").is_file()
+    text = " ".join((report / "table.txt").read_text().split())
+    assert "first: 6 images, second: 3 images; mean of the sets; PSNR/SSIM on" in text
+    with (report / "images.csv").open() as file:
+        assert [row["set"] for row in csv.DictReader(file)] == ["first"] * 12 + ["second"] * 6
+    assert json.loads((report / "table.json").read_text())["sets"] == {"first": 6, "second": 3}
+
+
+def test_a_set_is_the_option_of_its_name_or_the_one_it_names(run, photographs):
+    for sets in (f"set5:{{root:{photographs},count:6}}", f"mine:{{data:set5,root:{photographs},count:null}}"):
+        assert len(run(f"sets={{{sets}}}", "sheet=0").images) == 6
+    whole = ["+data@sets.mine=images", f"sets.mine.root={photographs}", "sheet=0"]
+    assert len(run(*whole).images) == 6
+    with pytest.raises(FacehallError, match=r"sets\.set5: data=set5 has no key 'size', but root, name"):
+        run(f"sets={{set5:{{root:{photographs},size:9}}}}")
+    with pytest.raises(FacehallError, match=r"sets\.mine\.data=set6: there is no such option\. Options: bsd100"):
+        run(f"sets={{mine:{{data:set6,root:{photographs}}}}}")
+    with pytest.raises(FacehallError, match=r"sets\.set5\.root has no value yet"):
+        run("sets={set5:{count:5}}")
+
+
+def test_any_judge_may_be_asked_for_and_one_from_outside_stands_in_table_and_csv(
+    run, photographs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("facehall.config.build.ALLOWED_TARGETS", ("facehall.", f"{Sharpness.__module__}."))
+    own = f"{{_target_:{Sharpness.__module__}.Sharpness,power:2}}"
+    evaluation = run(
+        *("data=images", f"data.root={photographs}", "sheet=1"),
+        f"metrics.measures=[psnr,lr_consistency,color_drift,checkerboard,{own}]",
+    )
+    model = evaluation.rows()[1]
+    assert list(model)[1:6] == ["psnr", "lr_consistency", "color_drift", "checkerboard", "sharpness"]
+    assert model["sharpness"] == pytest.approx(np.mean([i.measures["model"]["sharpness"] for i in evaluation.images]))
+    drifts = [image.measures["model"]["color_drift"] for image in evaluation.images]
+    assert model["color_drift"] <= np.mean(drifts) + 1e-6
+    text = (tmp_path / "report" / "table.txt").read_text()
+    assert "LR diff" in text
+    assert "Sharpness" in text
+    with (tmp_path / "report" / "images.csv").open() as file:
+        assert float(next(csv.DictReader(file))["sharpness"]) > 0
+
+
+class Sharpness(Judge):
+    """A measure that somebody's own package has."""
+
+    measure = Measure("sharpness", "Sharpness", "higher", ".5f", needs=("sr",))
+
+    def __init__(self, power):
+        super().__init__()
+        self.power = power
+
+    def forward(self, sr):
+        return sr.diff(dim=-1).abs().pow(self.power).mean((1, 2, 3))
+
+
+class NME(Sharpness):
+    """Wants landmarks."""
+
+    measure = Measure("nme", "NME", "lower", needs=("sr", "landmarks"))
+
+
+def test_a_measure_that_needs_what_the_data_lacks_is_refused_before_anything(run, photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr("facehall.config.build.ALLOWED_TARGETS", ("facehall.", f"{NME.__module__}."))
+    own = f"{{_target_:{NME.__module__}.NME,power:1}}"
+    with pytest.raises(FacehallError, match="nme needs 'landmarks'"):
+        run("data=images", f"data.root={photographs}", f"metrics.measures=[psnr,{own}]")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_judge_that_was_a_loss_is_marked():
+    systems = [Compared("bicubic"), Compared("model", "facehall-x4", trained_on=("lpips",))]
+    text = replace(big_evaluation(), systems=systems).text()
+    assert "0.1234*" in text
+    assert text.count("*") == 2
+    assert "* LPIPS was a loss of that system's training and does not judge it." in text

@@ -95,7 +95,7 @@ def test_a_training_starts_from_a_weights_file(run, capsys):
 
 def test_an_epoch_is_trained_to_its_end_and_said_before(run, capsys, tmp_path):
     run(*LIGHT, "patches.steps_per_epoch=3")
-    assert "4 for PSNR, then 4 with the whole objective; 9 in all, to the end of epoch 3" in capsys.readouterr().out
+    assert "4 psnr, then 4 gan; 9 in all, to the end of epoch 3" in capsys.readouterr().out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["steps"] == 9
 
@@ -129,7 +129,8 @@ def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_p
     if experiment.startswith("release"):  # its faces are the user's
         small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
-    assert result.training.module.generator_step == 4
+    module = result.training.module
+    assert module.generator_step == 2 * len(module.curriculum.trained)
     assert result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # as it begins
 
 
@@ -151,3 +152,28 @@ def test_what_assembly_refuses_is_one_paragraph(run):
         run(*LIGHT, "training.accumulate=-1")
     with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
         run(*LIGHT, "curriculum.psnr.weights.pixel=0")
+
+
+def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
+    """By the averaged generator, as `evaluate` measures the exported file."""
+    data = make_photographs(tmp_path / "photographs", 12)
+    source = ["data=folder", f"data.root={data}", "data.test_fraction=0.25"]
+    result = run(*LIGHT, *source, "test=true")
+    found = result.metrics["test"]
+    shown = capsys.readouterr().out
+    assert f"  generator ema     {found['generator_ema']['psnr']:9.4f}" in shown
+    assert found["generator_ema"].keys() == found["bicubic"].keys() == {"psnr", "ssim", "psnr_y", "ssim_y"}
+    module, images = result.training.module, result.training.datamodule.test_dataloader().dataset
+    with torch.no_grad():
+        pairs = [(module(item["lr"][None]), item["hr"][None]) for item in images]
+    values = [module.protocol.measure(sr, hr)["psnr"].item() for sr, hr in pairs]
+    assert len(values) == len(images) > 1
+    assert found["generator_ema"]["psnr"] == pytest.approx(sum(values) / len(values), abs=1e-3)
+    assert json.loads((result.run_dir / "summary.json").read_text())["test"] == found
+
+
+def test_a_missing_test_split_is_known_before_the_training(run, tmp_path):
+    data = make_photographs(tmp_path / "photographs", 6)
+    with pytest.raises(FacehallError, match="gives no test images"):
+        run(*LIGHT, "data=folder", f"data.root={data}", "data.test_fraction=0.0", "test=true")
+    assert not (tmp_path / "run" / "metrics.csv").exists()

@@ -15,6 +15,7 @@ from facehall.imaging import (
     conversions,
     list_images,
     peculiarities,
+    png,
     read_picture,
     read_rgb,
     read_size,
@@ -141,20 +142,22 @@ def test_jpeg_is_close_and_takes_no_transparency(tmp_path):
     assert not (tmp_path / "b.jpg").exists()
 
 
-def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["old.png", "old.jpg"])
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch, name):
     with pytest.raises(FacehallError, match=r"a\.gif cannot be written"):
         write_picture(tmp_path / "a.gif", RGB)
-    write_picture(tmp_path / "old.png", RGB)
-    before = (tmp_path / "old.png").read_bytes()
+    write_picture(tmp_path / name, RGB)
+    before = (tmp_path / name).read_bytes()
 
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(FacehallError, match="No space left"):
-        write_picture(tmp_path / "old.png", RGB[::-1])
-    assert (tmp_path / "old.png").read_bytes() == before  # the old file is whole
-    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+    monkeypatch.setattr(png, "_chunk", full)
+    with pytest.raises(FacehallError, match=f"{name} cannot be written: No space left"):
+        write_picture(tmp_path / name, RGB[::-1])
+    assert (tmp_path / name).read_bytes() == before  # the old file is whole
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 DEEP = np.random.default_rng(1).integers(0, 65536, (6, 8, 3), dtype=np.uint16)
@@ -163,10 +166,15 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 def deep_pictures():
     grey = np.repeat(DEEP[..., :1], 3, axis=2)
-    return [Picture(DEEP), Picture(DEEP, DEEP[..., 1]), Picture(grey, grey=True)]
+    return [
+        Picture(DEEP),
+        Picture(DEEP, DEEP[..., 1]),
+        Picture(grey, grey=True),
+        Picture(grey, DEEP[..., 1], grey=True),
+    ]
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_sixteen_bits_stay_in_png(tmp_path, number):
     picture = dataclasses.replace(deep_pictures()[number], dpi=(300, 300))
     write_picture(tmp_path / "a.png", picture)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from facehall.imaging.png import write_png_rows
+from facehall.imaging.png import write_png
 
 RNG = np.random.default_rng(0)
 
@@ -31,7 +31,7 @@ def picture(height, width, channels, dtype):
 def test_round_trip(tmp_path_factory, height, width, channels, dtype, cut):
     path = tmp_path_factory.getbasetemp() / "x.png"
     levels = picture(height, width, channels, dtype)
-    write_png_rows(path, (width, height), [part for part in (levels[:cut], levels[cut:]) if len(part)])
+    write_png(path, (width, height), [part for part in (levels[:cut], levels[cut:]) if len(part)])
     read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     expected = levels[..., :1].repeat(3, 2) if channels < 3 else levels[..., 2::-1]
     if channels == 1:
@@ -47,7 +47,7 @@ def test_profile_and_exif_are_carried(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "a face"
     path = tmp_path / "x.png"
-    write_png_rows(path, (5, 4), [picture(4, 5, 3, np.uint8)], icc, exif.tobytes(), (300, 150))
+    write_png(path, (5, 4), [picture(4, 5, 3, np.uint8)], icc, exif.tobytes(), (300, 150))
     with Image.open(path) as image:
         image.verify()
         assert image.info["icc_profile"] == icc
@@ -56,7 +56,7 @@ def test_profile_and_exif_are_carried(tmp_path):
 
 
 def test_it_is_about_as_small_as_pillows(tmp_path, photograph):
-    write_png_rows(tmp_path / "ours.png", photograph.shape[1::-1], [photograph])
+    write_png(tmp_path / "ours.png", photograph.shape[1::-1], [photograph])
     Image.fromarray(photograph).save(tmp_path / "pillow.png")
     assert (tmp_path / "ours.png").stat().st_size < 1.05 * (tmp_path / "pillow.png").stat().st_size
 
@@ -73,6 +73,12 @@ def photograph():
 def test_what_does_not_fill_the_picture_is_not_written(tmp_path, strips):
     (tmp_path / "x.png").write_bytes(b"old")
     with pytest.raises(ValueError):
-        write_png_rows(tmp_path / "x.png", (5, 4), strips)
+        write_png(tmp_path / "x.png", (5, 4), strips)
     assert (tmp_path / "x.png").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_picture_without_pixels_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="at least one pixel, not 5x0"):
+        write_png(tmp_path / "x.png", (5, 0), [])
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from facehall.inference import Predictor
 from facehall.models.generators import MultiScaleRRDB, SRResNet3
 from facehall.models.weights import load_generator, save_generator
 
-NAMES = ("generator_psnr", "generator_ema", "generator")
+NAMES = ("generator_psnr", "generator_ema", "generator", "generator_best")
 
 
 def run_folder(folder):
@@ -29,7 +29,12 @@ def state(path):
 
 @pytest.mark.parametrize(
     ("given", "vivid"),
-    [("generator_ema", "generator_ema"), ("generator", "generator"), ("generator_psnr", "generator_ema")],
+    [
+        ("generator_ema", "generator_ema"),
+        ("generator", "generator"),
+        ("generator_best",) * 2,
+        ("generator_psnr", "generator_ema"),
+    ],
 )
 @pytest.mark.parametrize("fidelity", [0, 0.25, 1])
 def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
@@ -38,6 +43,14 @@ def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
     gan, psnr = state(folder / f"{vivid}.safetensors"), state(folder / "generator_psnr.safetensors")
     for name, value in mixed.items():
         torch.testing.assert_close(value, (1 - fidelity) * gan[name] + fidelity * psnr[name])
+
+
+def test_weights_that_somebody_calls_best_have_their_own_sibling(tmp_path):
+    folder = run_folder(tmp_path)
+    (folder / "generator.safetensors").rename(folder / "generator_best_psnr.safetensors")
+    mixed = Predictor(folder / "generator_best.safetensors", "cpu", backend="eager", fidelity=1).generator
+    for name, value in mixed.state_dict().items():
+        torch.testing.assert_close(value, state(folder / "generator_best_psnr.safetensors")[name])
 
 
 def test_batch_norms_counters_are_left_alone(tmp_path):

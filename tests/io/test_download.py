@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from local_server import Server
 
-from facehall.assets import download
 from facehall.errors import FacehallError
+from facehall.io.download import download
 
 DATA = bytes(range(256)) * 4000  # 1 MB
 SHA256 = hashlib.sha256(DATA).hexdigest()

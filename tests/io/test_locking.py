@@ -1,5 +1,7 @@
 """The lock file: exclusive, given up with its holder, and gone at the end."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -58,3 +60,40 @@ def test_released_after_an_error(tmp_path):
         raise ValueError("inside")
     with file_lock(tmp_path / ".lock", timeout=0):
         assert True
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with file_lock(tmp_path / ".lock", timeout=0), file_lock(tmp_path / ".lock", timeout=0):
+        assert True
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError), file_lock(tmp_path / "file" / ".lock", timeout=0):
+        pytest.fail("there is no lock")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_the_end_of_a_forked_child_leaves_the_lock(tmp_path):
+    """As of a data loader's workers while a store is built."""
+    path = tmp_path / ".lock"
+    code = (
+        "import multiprocessing, pathlib, sys\n"
+        "from facehall.io.locking import file_lock\n"
+        "with file_lock(pathlib.Path(sys.argv[1])):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=int)\n"
+        "    child.start(); child.join(); print('held', flush=True); sys.stdin.read()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(FacehallError, match="Another process"), file_lock(path, timeout=0):
+            pytest.fail("two holders")
+        holder.stdin.close()
+        assert holder.wait(30) == 0

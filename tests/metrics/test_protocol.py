@@ -14,8 +14,20 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from facehall.errors import FacehallError
 from facehall.imaging import crop_to_multiple, list_images, read_picture, to_tensor
-from facehall.metrics import Protocol, bicubic_sr, count_gmacs, count_parameters, make_lr, milliseconds, psnr, ssim
+from facehall.metrics import (
+    Judge,
+    Measure,
+    Protocol,
+    bicubic_sr,
+    count_gmacs,
+    count_parameters,
+    make_lr,
+    milliseconds,
+    psnr,
+    ssim,
+)
 from facehall.metrics.build import build_protocol
+from facehall.metrics.judges.signal import PSNR
 
 SHARED = os.environ.get("FACEHALL_SHARED")
 
@@ -99,11 +111,13 @@ def test_sr_is_rounded_to_8_bits_and_the_border_is_cut():
 
 
 def test_names_are_what_is_measured():
-    for protocol in (Protocol(4), Protocol(4, lpips=Distance())):
+    for protocol in (Protocol(4), Protocol(4, [PSNR(), Distance()])):
         assert tuple(protocol.measure(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))) == protocol.names
 
 
-class Distance(nn.Module):
+class Distance(Judge):
+    measure = Measure("distance", "Distance", "lower")
+
     def forward(self, sr, hr):
         return (sr - hr).abs().flatten(1).mean(1)
 
@@ -123,11 +137,11 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(FacehallError, match="nothing is left"):
         Protocol(4).measure(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
     with pytest.raises(FacehallError, match=r"metrics\.lpips=squeeze"):
-        build_protocol(4, "squeeze")
+        build_protocol(4, lpips="squeeze")
 
 
 def test_lpips_is_left_out_only_on_request(pretrained):
-    assert "lpips" not in build_protocol(4, "none").names
+    assert "lpips" not in build_protocol(4, lpips="none").names
     protocol = build_protocol(4)
     assert protocol.names[-1] == "lpips"
     assert "LPIPS v0.1 alex" in protocol.description

@@ -17,16 +17,18 @@ from hypothesis import strategies as st
 from small import LIGHT, TINY, make_photographs, run_command
 
 from facehall import sweep, train
-from facehall.cli.hydra_app import JOB_OF_SWEEP
 from facehall.errors import PEER_LOST, USER_MISTAKE
 from facehall.imaging import read_rgb
 from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
+from facehall.metrics.judges import JUDGES
+from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
-from facehall.sweeps.job import why
+from facehall.sweeps.job import JOB_OF_SWEEP, why
 from facehall.sweeps.launch import closing_lines
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
+from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front
-from facehall.sweeps.table import baselines, read_jobs, table, varied, write_report
+from facehall.sweeps.table import baselines, read_jobs, table, varied
 
 TWO_STEPS = [
     "curriculum.psnr.steps=2",
@@ -49,6 +51,7 @@ def make_job(sweep_folder, name, *overrides, status="finished", scale=4, bicubic
     if gan:
         ends = {"psnr": (gan[0] + 1, gan[1] + 0.1), "gan": gan}
         summary = {"scale": scale, "protocol": "RGB", "parameters": 1000, "steps": 8}
+        summary["measures"] = to_json(JUDGES[name].measure for name in ("psnr", "ssim", "lpips"))
         summary["bicubic"] = {"psnr": bicubic, "ssim": 0.7, "lpips": 0.4}
         summary |= {f"end_of_{k}_phase": {"step": 8, "psnr": p, "ssim": 0.8, "lpips": q} for k, (p, q) in ends.items()}
         (folder / "summary.json").write_text(json.dumps(summary))
@@ -91,6 +94,31 @@ def test_a_baseline_for_every_scale(tmp_path):
     labels = [(b.label, [job.name for job in b.jobs]) for b in baselines(read_jobs(tmp_path))]
     assert labels == [("bicubic x4", ["0"]), ("bicubic x8", ["1", "2"])]
     assert [row["job"] for row in table(read_jobs(tmp_path))[1]] == ["bicubic x4", "bicubic x8", "0", "1", "2"]
+
+
+def test_summaries_of_older_versions_declare_no_measures(mixed):
+    for path in mixed.glob("*/summary.json"):
+        summary = json.loads(path.read_text())
+        del summary["measures"]
+        path.write_text(json.dumps(summary))
+    write_report(mixed)
+    assert "LPIPS, gan phase" in (mixed / "sweep.md").read_text()
+    assert (mixed / "sweep.png").is_file()
+
+
+def test_a_measure_from_outside_has_its_column_without_its_package(mixed):
+    for path in mixed.glob("*/summary.json"):
+        summary = json.loads(path.read_text())
+        summary["measures"] |= to_json([Measure("nme", "NME", "lower", ".1f", "%")])
+        for end in ("end_of_psnr_phase", "end_of_gan_phase", "bicubic"):
+            summary[end]["nme"] = 3.14
+        path.write_text(json.dumps(summary))
+    write_report(mixed)
+    text = (mixed / "sweep.md").read_text()
+    assert "NME, gan phase" in text
+    assert "| 3.1 |" in text
+    with (mixed / "sweep.csv").open() as file:
+        assert next(csv.DictReader(file))["end_of_gan_phase.nme"] == "3.14"
 
 
 def test_nothing_finished_leaves_a_table_without_a_picture(tmp_path):

@@ -69,7 +69,7 @@ class Compare(L.Callback):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("key", ["lr", "hr"])
-def test_a_bad_batch_leaves_nothing_behind(make_module, fit, capsys, key, value):
+def test_a_bad_batch_leaves_nothing_behind(make_module, fit, caplog, key, value):
     """Also not in the generator's batch norm, whose statistics the forward pass had changed already."""
     generator = SRResNet3(scale=2, blocks=1, features=4)
     spoil = Spoil({2}, value, key)
@@ -82,7 +82,7 @@ def test_a_bad_batch_leaves_nothing_behind(make_module, fit, capsys, key, value)
     assert parameters  # and none of them moved:
     assert module.guard.skipped == 2  # the discriminator's step and the generator's
     assert module.generator_step == 5
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "Step 2: the gradient of the generator is not finite" in said
     assert "pictures: 4, 5)" in said
     assert "pixel = nan" in said or "pixel = inf" in said
@@ -102,11 +102,11 @@ def test_the_parameters_of_a_skipped_step_are_those_of_the_step_before(make_modu
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_a_bad_gradient_stops_its_own_network_only(make_module, fit, capsys, network):
+def test_a_bad_gradient_stops_its_own_network_only(make_module, fit, caplog, network):
     module = make_module(psnr_steps=0, gan_steps=3)
     fit(module, 3, callbacks=[SpoilGradient(network, 1)])
     assert module.guard.skipped == 1
-    assert f"the gradient of the {network} is not finite (though every term" in capsys.readouterr().out
+    assert f"the gradient of the {network} is not finite (though every term" in caplog.text
     assert all(p.isfinite().all() for p in module.parameters())
 
 
@@ -144,7 +144,7 @@ def test_a_checkpoint_after_a_skip_is_whole_and_remembers(make_module, fit):
     assert other.guard.skipped == 0
 
 
-def test_the_verdict_may_come_late(capsys):
+def test_the_verdict_may_come_late(caplog):
     """As on a GPU, where nobody looks before it is time."""
     guard = FiniteGuard(limit=2)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
@@ -154,7 +154,7 @@ def test_the_verdict_may_come_late(capsys):
         assert guard.admits("generator", number, torch.tensor(norm), optimizer) == math.isfinite(norm)
     assert guard.skipped == 0
     assert guard.settle() == 2
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "Step 1:" in said
     assert "picture1" in said
     assert "Step 3:" in said

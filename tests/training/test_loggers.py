@@ -1,8 +1,11 @@
 """W&B: offline without a key, online with one, and no question asked."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from facehall.training.loggers import has_key, wandb_logger
+from facehall.metrics.judges import JUDGES
+from facehall.training.loggers import define_measures, has_key, wandb_logger
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,18 @@ def test_online_after_wandb_login(monkeypatch, tmp_path):
 def test_the_environment_decides_over_the_config(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert mode_of(monkeypatch, tmp_path, mode="online") == "disabled"
+
+
+def test_measures_are_declared_with_their_direction():
+    defined = {}
+    run = SimpleNamespace(define_metric=lambda name, **options: defined.update({name: options}))
+    define_measures(SimpleNamespace(experiment=run), [JUDGES["psnr"].measure, JUDGES["lpips"].measure])
+    assert {name: options["summary"] for name, options in defined.items()} == {
+        "val/psnr": "max",
+        "test/psnr": "max",
+        "val/lpips": "min",
+        "test/lpips": "min",
+    }
 
 
 def test_the_runs_id_is_its_folder(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from small import LIGHT, TINY, tiny_generator
 from facehall.errors import FacehallError, Stopped
 from facehall.imaging import write_picture
 from facehall.io.atomic import no_room, remove_partials
+from facehall.metrics.judges import JUDGES
 from facehall.models.weights import save_generator
 from facehall.train import train
 from facehall.training import SuperResolution
@@ -223,7 +224,7 @@ WRITERS = {
     "last.ckpt": lambda path: write_checkpoint(path, {"state_dict": torch.rand(50)}),
     "generator.safetensors": lambda path: save_generator(path, tiny_generator()),
     "metrics.csv": lambda path: write_history(path, ROWS),
-    "curves.png": lambda path: draw_curves(ROWS, path),
+    "curves.png": lambda path: draw_curves(ROWS, path, [JUDGES["psnr"].measure, JUDGES["ssim"].measure]),
     "samples.png": lambda path: write_picture(path, np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)),
 }
 
@@ -274,15 +275,15 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_serves(checkpoints, capsys):
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_serves(checkpoints, caplog):
     last, previous = checkpoints / "last.ckpt", checkpoints / "previous.ckpt"
     assert sound_checkpoint(last, fall_back=True) == last
-    assert not capsys.readouterr().err
+    assert not caplog.text
     damage(last)
     with pytest.raises(FacehallError, match="the checksum of"):
         sound_checkpoint(last, fall_back=False)
     assert sound_checkpoint(last, fall_back=True) == previous
-    assert "last.ckpt is damaged (the checksum of" in capsys.readouterr().err
+    assert "last.ckpt is damaged (the checksum of" in caplog.text
     write_checkpoint(last, {"state_dict": {}})  # the damaged one does not take the sound one's place
     assert sound_checkpoint(previous, fall_back=True) == previous
     assert (checkpoints / "damaged.ckpt").is_file()

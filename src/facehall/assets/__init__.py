@@ -1,18 +1,14 @@
 """Pretrained weights that always resolve: found on this machine, or fetched and checked."""
 
 from facehall.assets.registry import ASSETS, Asset, get_asset
-from facehall.assets.resolve import Located, WeightsNotFoundError, cache_dir, is_offline, locate, resolve
+from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline, locate, resolve
 from facehall.assets.weights_file import read_weights
-from facehall.io.download import download, file_sha256
 
 __all__ = [
     "ASSETS",
     "Asset",
     "Located",
     "WeightsNotFoundError",
-    "cache_dir",
-    "download",
-    "file_sha256",
     "get_asset",
     "is_offline",
     "locate",

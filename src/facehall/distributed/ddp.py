@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import inspect
+import logging
 import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +25,8 @@ from torch.nn.parallel import DistributedDataParallel
 from facehall.distributed.batch_norm import SyncBatchNorm
 from facehall.distributed.ranks import PATIENCE, agree, rank
 from facehall.errors import INTERRUPTED, PEER_LOST, PeerLostError
+
+_log = logging.getLogger(__name__)
 
 GRACE = 10.0
 """Seconds between the end of one process and that of the others; in them the main thread may notice by itself."""
@@ -134,7 +136,7 @@ class Launcher(_SubprocessScriptLauncher):
         while any(process.poll() is None for process in self.procs) or self._fallen():
             if (fallen := self._fallen()) is not None:
                 if not self._settled.wait(GRACE):  # the main thread waits for the dead one, and cannot be woken
-                    print(f"\nfacehall: {self._sentence(*fallen)}", file=sys.stderr, flush=True)
+                    _log.error("%s", self._sentence(*fallen))
                     self._kill()
                     os._exit(exit_status(fallen[1]))
                 return

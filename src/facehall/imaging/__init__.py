@@ -1,7 +1,6 @@
 """What is known about pictures: resampling, quantisation, colour, files, contact sheets. Nothing of learning."""
 
-from facehall.imaging.arrays import crop_to_multiple, quantize, to_tensor, to_uint8
-from facehall.imaging.bicubic import downscale_bicubic, resize_bicubic, upscale_bicubic
+from facehall.imaging.bicubic import crop_to_multiple, downscale_bicubic, resize_bicubic, upscale_bicubic
 from facehall.imaging.colour import rgb_to_y
 from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import (
@@ -13,6 +12,8 @@ from facehall.imaging.files import (
     read_rgb,
     read_size,
 )
+from facehall.imaging.inputs import as_picture
+from facehall.imaging.levels import eight_bits, quantize, to_levels, to_tensor, to_uint8
 from facehall.imaging.listing import IMAGE_SUFFIXES, list_images
 from facehall.imaging.sheets import comparison_sheet
 from facehall.imaging.writing import WRITABLE, check_quality, write_picture
@@ -21,11 +22,13 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "WRITABLE",
     "Picture",
+    "as_picture",
     "check_quality",
     "comparison_sheet",
     "conversions",
     "crop_to_multiple",
     "downscale_bicubic",
+    "eight_bits",
     "from_pillow",
     "list_images",
     "peculiarities",
@@ -36,6 +39,7 @@ __all__ = [
     "resize_bicubic",
     "rgb_to_y",
     "sized_exif",
+    "to_levels",
     "to_tensor",
     "to_uint8",
     "upscale_bicubic",

@@ -18,6 +18,22 @@ from torch import Tensor
 from facehall.errors import FacehallError
 
 
+def crop_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Crop the last two dimensions to multiples of `multiple`; the upper left corner stays (MATLAB `modcrop`).
+
+    Raises FacehallError when a side is shorter than `multiple`, because nothing would be left.
+    """
+    if multiple < 1:
+        raise ValueError(f"multiple must be at least 1, not {multiple}")
+    height, width = image.shape[-2:]
+    if min(height, width) < multiple:
+        raise FacehallError(
+            f"An image of {height}x{width} pixels cannot be cropped to a multiple of {multiple}: "
+            "it is smaller than that. Leave it out or use a smaller scale."
+        )
+    return image[..., : height - height % multiple, : width - width % multiple]
+
+
 def upscale_bicubic(images: Tensor, scale: int) -> Tensor:
     """Enlarge (..., H, W) to (..., scale H, scale W); see `resize_bicubic`."""
     _check_scale(scale)

@@ -1,7 +1,8 @@
-"""The luma that super-resolution papers measure on."""
+"""BT.601: the luma that super-resolution papers measure on, and the chroma beside it."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -16,3 +17,31 @@ def rgb_to_y(images: Tensor) -> Tensor:
     red, green, blue = images.unbind(dim=-3)
     luma = (16.0 + 65.481 * red + 128.553 * green + 24.966 * blue) / 255.0
     return luma.unsqueeze(-3)
+
+
+_TO_YCBCR = (
+    (65.481, 128.553, 24.966),
+    (-37.797, -74.203, 112.0),
+    (112.0, -93.786, -18.214),
+)
+_OFFSETS = (16.0, 128.0, 128.0)
+
+
+def rgb_to_ycbcr(images: Tensor) -> Tensor:
+    """BT.601 with studio swing, as MATLAB's `rgb2ycbcr`: (..., 3, H, W) in [0, 1] -> the same shape, not rounded.
+
+    Y is in [16, 235] / 255, exactly `rgb_to_y`; Cb and Cr are in [16, 240] / 255.
+    """
+    red, green, blue = images.unbind(dim=-3)
+    chroma = [
+        (offset + r * red + g * green + b * blue) / 255.0
+        for (r, g, b), offset in zip(_TO_YCBCR[1:], _OFFSETS[1:], strict=True)
+    ]
+    return torch.cat((rgb_to_y(images), torch.stack(chroma, dim=-3)), dim=-3)
+
+
+def ycbcr_to_rgb(images: Tensor) -> Tensor:
+    """The inverse of `rgb_to_ycbcr`; neither rounded nor clamped."""
+    inverse = torch.tensor(_TO_YCBCR, dtype=torch.float64).inverse().mul(255.0).to(images)
+    offsets = images.new_tensor(_OFFSETS).div(255.0)[:, None, None]
+    return torch.einsum("ij,...jhw->...ihw", inverse, images - offsets)

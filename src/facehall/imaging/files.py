@@ -18,6 +18,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from facehall.errors import FacehallError
 from facehall.imaging.exif import orientation, read_exif
+from facehall.imaging.levels import eight_bits
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
     16-bit channels are scaled to 8 bits (257 levels to one). Raises FacehallError as `read_picture` does.
     """
-    rgb = read_picture(path).rgb
-    return rgb if rgb.dtype == np.uint8 else eight_bits(rgb)
-
-
-def eight_bits(levels: np.ndarray) -> np.ndarray:
-    """The nearest uint8 levels of uint16 ones; 65535 becomes 255."""
-    return np.rint(levels / np.float32(257)).astype(np.uint8)
+    return eight_bits(read_picture(path).rgb)
 
 
 def read_picture(path: str | Path) -> Picture:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from facehall.errors import FacehallError
 from facehall.imaging.exif import sized_exif
-from facehall.imaging.files import Picture, eight_bits
+from facehall.imaging.files import Picture
+from facehall.imaging.levels import eight_bits
+from facehall.imaging.png import write_png
 from facehall.io.atomic import replacing
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 WRITABLE = tuple(_KINDS)
 """File name endings, in lower case, of what can be written."""
 _LONGEST_JPEG_EXIF = 65533  # bytes: a segment of a JPEG file holds no more
-_INCH = 0.0254  # metres
+_ROWS = 256  # of a PNG file, interleaved with transparency at a time
 
 
 def check_quality(quality: int | None, compression: int) -> None:
@@ -36,7 +36,7 @@ def write_picture(
 ) -> None:
     """Write a Picture or an array (H, W, 3) uint8 or uint16 with the metadata that it has; the suffix decides the kind.
 
-    Grey pictures become single-channel files (not in WebP, which has none, nor in PNG of 16 bits with transparency).
+    Grey pictures become single-channel files (not in WebP, which has none).
     16 bits a channel stay in PNG files, for others the nearest 8 bits are taken. The file appears whole or not at
     all; missing folders are made.
 
@@ -66,34 +66,36 @@ def write_picture(
             "Write a .png or .webp instead."
         )
     try:
+        if kind == "PNG":
+            height, width = picture.rgb.shape[:2]
+            write_png(path, (width, height), _strips(picture), picture.icc, _exif(picture), picture.dpi, compression)
+            return
         with replacing(path) as partial:
-            if kind == "PNG" and picture.rgb.dtype == np.uint16:
-                partial.write_bytes(_deep_png(picture, compression))
-            else:
-                _image(picture, alpha=kind != "JPEG").save(
-                    partial, kind, **_options(kind, picture, quality, compression)
-                )
+            _image(picture, alpha=kind != "JPEG").save(partial, kind, **_options(kind, picture, quality))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
 
 
+def _strips(picture: Picture) -> Iterator[np.ndarray]:
+    """The channels of a PNG file, (rows, W, 1 to 4)."""
+    rgb = picture.rgb[..., :1] if picture.grey else picture.rgb
+    for top in range(0, len(rgb), _ROWS):
+        rows = slice(top, top + _ROWS)
+        yield rgb[rows] if picture.alpha is None else np.dstack([rgb[rows], picture.alpha[rows]])
+
+
 def _image(picture: Picture, alpha: bool) -> Image.Image:
     levels = picture.rgb[..., 0] if picture.grey else picture.rgb
-    image = Image.fromarray(_eight(levels))
+    image = Image.fromarray(np.ascontiguousarray(eight_bits(levels)))
     if alpha and picture.alpha is not None:
-        image.putalpha(Image.fromarray(_eight(picture.alpha)))
+        image.putalpha(Image.fromarray(np.ascontiguousarray(eight_bits(picture.alpha))))
     return image
 
 
-def _eight(levels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(levels if levels.dtype == np.uint8 else eight_bits(levels))
-
-
-def _options(kind: str, picture: Picture, quality: int | None, compression: int) -> dict[str, Any]:
+def _options(kind: str, picture: Picture, quality: int | None) -> dict[str, Any]:
     """Pillow's, for one kind of file."""
     options: dict[str, Any] = {
-        "PNG": {"compress_level": compression},
         "JPEG": {"quality": 95 if quality is None else quality, "subsampling": 0},
         "WEBP": {"lossless": True, "exact": True} if quality is None else {"quality": quality, "method": 6},
     }[kind]
@@ -110,31 +112,3 @@ def _options(kind: str, picture: Picture, quality: int | None, compression: int)
 def _exif(picture: Picture) -> bytes | None:
     height, width = picture.rgb.shape[:2]
     return sized_exif(picture.exif, width, height) if picture.exif else None
-
-
-def _deep_png(picture: Picture, compression: int) -> bytes:
-    """A PNG file of 16 bits a channel: OpenCV's, because Pillow writes none, with the metadata put in."""
-    if picture.alpha is not None:
-        levels = np.dstack([picture.rgb[..., ::-1], picture.alpha])
-    else:
-        levels = picture.rgb[..., 0] if picture.grey else picture.rgb[..., ::-1]
-    written, data = cv2.imencode(".png", np.ascontiguousarray(levels), [cv2.IMWRITE_PNG_COMPRESSION, compression])
-    if not written:
-        raise ValueError("OpenCV refuses it")
-    header, rest = (
-        data[:33].tobytes(),
-        data[33:].tobytes(),
-    )  # the signature and IHDR: the profile comes before the pixels
-    grey_profile = picture.grey and picture.alpha is not None  # stored as RGBA, as OpenCV has no grey with transparency
-    chunks = []
-    if picture.icc and not grey_profile:
-        chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc)))
-    if picture.dpi:
-        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *(round(dpi / _INCH) for dpi in picture.dpi), 1)))
-    if exif := _exif(picture):
-        chunks.append(_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
-    return b"".join([header, *chunks, rest])
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

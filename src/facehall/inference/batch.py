@@ -16,6 +16,7 @@ from facehall.imaging import WRITABLE, conversions, read_picture, read_size, wri
 from facehall.inference.before_after import compare as compared
 from facehall.inference.plan import Job, sheet
 from facehall.inference.predictor import Failure, Outcome, Predictor
+from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 
 LISTED = 20
@@ -52,14 +53,14 @@ class Report:
             FacehallError: pictures failed; it names them.
         """
         total = len(self.outcomes) + len(self.failures)
-        print(f"{self.written} of {_pictures(total)} written{printable(destination if self.written else '')}")
+        say(f"{self.written} of {_pictures(total)} written{printable(destination if self.written else '')}")
         if there := len(self.outcomes) - self.written:
-            print(f"{there} already there and left alone; {kept} replaces them")
+            say(f"{there} already there and left alone; {kept} replaces them")
         renamed = sorted({o.source.suffix or "no suffix" for o in self.outcomes if _became_png(o)})
         if renamed:
-            print(f"Files that are read but not written ({printable(', '.join(renamed))}) became .png")
+            say(f"Files that are read but not written ({printable(', '.join(renamed))}) became .png")
         for what, files in sorted(self.converted.items()):
-            print(f"{_pictures(len(files))} had {what}: {_listed([printable(str(file)) for file in files], ', ')}")
+            say(f"{_pictures(len(files))} had {what}: {_listed([printable(str(file)) for file in files], ', ')}")
         if self.failures:
             reasons = _listed([f"  {printable(failure.reason)}" for failure in self.failures], "\n")
             raise FacehallError(f"{len(self.failures)} of {_pictures(total)} failed:\n{reasons}")

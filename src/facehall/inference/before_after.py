@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facehall.imaging import Picture, comparison_sheet, upscale_bicubic
-from facehall.imaging.levels import from_levels, to_levels
+from facehall.imaging import Picture, comparison_sheet, eight_bits, to_levels, to_tensor, upscale_bicubic
 from facehall.inference.predictor import Predictor
 
 WHOLE = 192
@@ -34,9 +33,9 @@ def compare(predictor: Predictor, picture: Picture) -> np.ndarray:
             slice((top - outer_top) * scale, (bottom - outer_top) * scale),
             slice((left - outer_left) * scale, (right - outer_left) * scale),
         )
-        bicubic = to_levels(upscale_bicubic(from_levels(outer.rgb)[0], scale), outer.rgb.dtype)[inner]
+        bicubic = to_levels(upscale_bicubic(to_tensor(outer.rgb), scale), outer.rgb.dtype)[inner]
         sr = predictor.upscale(outer).rgb[inner]
-        rows.append([_eight_bits(panel) for panel in (picture.rgb[top:bottom, left:right], bicubic, sr)])
+        rows.append([eight_bits(panel) for panel in (picture.rgb[top:bottom, left:right], bicubic, sr)])
     titles = [f"input {width}×{height}", "bicubic", f"facehall ×{scale}, {width * scale}×{height * scale}"]
     return comparison_sheet(rows, titles, cell=max(CELL, max(len(row[-1]) for row in rows)))
 
@@ -62,7 +61,3 @@ def _detail(rgb: np.ndarray, top: int, left: int, bottom: int, right: int) -> fl
     """The mean difference of neighbouring pixels."""
     green = rgb[top:bottom, left:right, 1].astype(np.int32)
     return sum(float(np.abs(np.diff(green, axis=axis)).mean()) for axis in (0, 1) if green.shape[axis] > 1)
-
-
-def _eight_bits(levels: np.ndarray) -> np.ndarray:
-    return levels if levels.dtype == np.uint8 else np.rint(levels / 257.0).astype(np.uint8)

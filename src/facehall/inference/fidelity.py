@@ -14,8 +14,8 @@ def load_mixed(weights: Path, fidelity: float) -> Generator:
     """Network interpolation (Wang et al. 2018, ESRGAN, sec. 3.4): (1 - f) theta_GAN + f theta_PSNR.
 
     Args:
-        weights: the file of either end. The other is looked for beside it: to generator_ema.safetensors (or
-            generator.safetensors) belongs generator_psnr.safetensors of the same run, to any NAME its NAME_psnr.
+        weights: the file of either end. The other is looked for beside it: to generator_ema.safetensors, generator_best
+            and generator belongs generator_psnr.safetensors of the same run, to any NAME its NAME_psnr.
         fidelity: f from 0, the GAN's weights, to 1, those of the PSNR phase.
 
     Raises:
@@ -42,12 +42,13 @@ def load_mixed(weights: Path, fidelity: float) -> Generator:
 
 def _ends(weights: Path) -> tuple[Path, Path]:
     """The GAN's and the PSNR phase's file."""
-    name = weights.stem.removesuffix("_ema").removesuffix("_psnr")
-    faithful = weights.with_stem(f"{name}_psnr")
-    vivid = weights
-    if weights == faithful:
-        candidates = [weights.with_stem(stem) for stem in (f"{name}_ema", name)]
-        vivid = next((path for path in candidates if path.is_file()), candidates[0])
+    if weights.stem.endswith("_psnr"):
+        name = weights.stem.removesuffix("_psnr")
+        faithful, vivid = weights, _first_file(weights, f"{name}_ema", name)
+    else:
+        name = weights.stem.removesuffix("_ema").removesuffix("_best")
+        own = weights.with_stem(f"{weights.stem}_psnr")  # of weights that somebody called NAME_best
+        faithful, vivid = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
     if weights.parent == FOLDER and not faithful.is_file():
         both = [each for each in names() if f"{each}_psnr" in names()]
         raise FacehallError(
@@ -61,6 +62,12 @@ def _ends(weights: Path) -> tuple[Path, Path]:
                 "phase and a GAN phase leaves both in its weights/ folder. Put it there, or leave fidelity out."
             )
     return vivid, faithful
+
+
+def _first_file(weights: Path, *stems: str) -> Path:
+    """The first of these siblings that exists; where none does, the first."""
+    siblings = [weights.with_stem(stem) for stem in stems]
+    return next((path for path in siblings if path.is_file()), siblings[0])
 
 
 def _described(generator: Generator) -> str:

@@ -14,10 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, read_picture, upscale_bicubic, write_picture
+from facehall.imaging import Picture, as_picture, read_picture, to_levels, to_tensor, upscale_bicubic, write_picture
 from facehall.imaging.exif import sized_exif
-from facehall.imaging.levels import as_picture, from_levels, to_levels
-from facehall.imaging.png import write_png_rows
+from facehall.imaging.png import write_png
 from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_mixed
@@ -25,6 +24,7 @@ from facehall.inference.plan import Job, plan
 from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
 from facehall.models.pretrained import default_weights, weights_file
 from facehall.models.weights import load_generator
+from facehall.systems.rgb import as_rgb
 
 STREAMED = 2**24
 """Pixels of a result from which on it is not held in memory, but written as it is computed."""
@@ -64,6 +64,7 @@ class Predictor:
 
     Attributes:
         generator: the network, in eval mode on `device`.
+        rgb_generator: the same, or around a network that takes enlarged pictures or luma one that enlarges RGB.
         scale: its upscaling factor s.
         device: where it is computed.
         tile: as given.
@@ -84,12 +85,13 @@ class Predictor:
     ) -> None:
         file = weights_file(default_weights() if weights is None else weights)
         self.generator = load_generator(file) if fidelity is None else load_mixed(file, fidelity)
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.generator.to(self.device)
+        self.rgb_generator = as_rgb(self.generator)
         self.scale = self.generator.scale
         self.tile = tile
         self._wanted, self._ensemble = backend, ensemble
-        self._tiler = Tiler(self.generator, self.generator, self.device, tile)
+        self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, tile)
         self.prepare()
 
     def prepare(self, pixels: int = 0) -> None:
@@ -98,7 +100,7 @@ class Predictor:
         Raises:
             FacehallError: the backend does not run here.
         """
-        network, self.backend = choose(self.generator, self.device, self._wanted, pixels)
+        network, self.backend = choose(self.rgb_generator, self.device, self._wanted, pixels)
         self._tiler.network = self_ensemble(network) if self._ensemble else network
 
     def upscale(self, picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
@@ -156,6 +158,11 @@ class Predictor:
             sr[:, self._large(tile.top, tile.bottom), self._large(tile.left, tile.right)] = tile.sr
         return sr
 
+    def compute(self, lr: Tensor) -> Tensor:
+        """(1, 3, h, w) on the predictor's device -> (1, 3, s h, s w), not clamped: one pass of the chosen backend."""
+        with torch.inference_mode():
+            return self._tiler.network(lr)
+
     def strips(self, picture: Picture, advance: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
         """The enlarged picture from the top, in strips of rows, of which one at a time is in memory.
 
@@ -165,7 +172,7 @@ class Predictor:
         height, width = picture.rgb.shape[:2]
         colours = 1 if picture.grey else 3
         strip = np.empty(0)
-        for tile in self._tiler.tiles(height, width, lambda rows, columns: from_levels(picture.rgb[rows, columns])):
+        for tile in self._tiler.tiles(height, width, lambda rows, columns: to_tensor(picture.rgb[rows, columns])[None]):
             if tile.left == 0:
                 shape = (
                     (tile.bottom - tile.top) * self.scale,
@@ -213,7 +220,7 @@ class Predictor:
             exif = sized_exif(picture.exif, width, height) if picture.exif else None
             compression = options.get("compression", 6)
             strips = self.strips(picture, advance)
-            write_png_rows(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
+            write_png(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
@@ -244,7 +251,7 @@ class Predictor:
 
     def _enlarge_alpha(self, alpha: np.ndarray, top: int, bottom: int) -> np.ndarray:
         first = max(0, top - CONTEXT)
-        levels = from_levels(alpha[first : bottom + CONTEXT, :, None])[0]
+        levels = to_tensor(alpha[first : bottom + CONTEXT, :, None])
         enlarged = upscale_bicubic(levels, self.scale)[:, self._large(top - first, bottom - first)]
         return to_levels(enlarged, alpha.dtype)[..., 0]
 
@@ -252,7 +259,12 @@ class Predictor:
         return slice(start * self.scale, stop * self.scale)
 
 
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where there is one.
+
+    Raises:
+        FacehallError: it cannot be used here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +21,11 @@ from rich.progress import (
 
 from facehall.errors import FacehallError
 from facehall.io.locking import file_lock
+from facehall.io.logs import is_quiet
 from facehall.io.partial import Partial
 from facehall.io.transfer import BrokenTransferError, StaleError, UnreachableError, transfer
+
+_log = logging.getLogger(__name__)
 
 
 def download(
@@ -148,9 +152,11 @@ def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """A rich progress bar on stderr; a single line where stderr is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.print(f"downloading {name}", highlight=False, markup=False, soft_wrap=True)
+        _log.info("downloading %s", name)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     speed = (TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, *speed, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, *speed, console=console, transient=True, disable=not console.is_terminal or is_quiet()
+    ) as progress:
         task = progress.add_task(name, total=None)
         yield lambda have, total: progress.update(task, completed=have, total=total)

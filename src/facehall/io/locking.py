@@ -2,75 +2,67 @@
 
 from __future__ import annotations
 
-import os
-import time
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from facehall.errors import FacehallError
 
-try:
-    import fcntl
-except ImportError:  # Windows: the files are still written atomically, but several processes may do the same work
-    fcntl = None  # type: ignore[assignment]
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What file systems without locks answer, some network file systems among them."""
 
 
 @contextmanager
-def file_lock(path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def file_lock(
+    path: Path, timeout: float = 3600.0, on_wait: Callable[[], None] | None = None, poll: float = 0.2
+) -> Iterator[None]:
     """Hold an exclusive lock on `path` (created, and removed at the end) while the block runs.
 
-    The kernel drops the lock when its holder dies, so nothing stale is left. Where the file system knows no
-    locks the block runs without one.
+    The operating system drops the lock when its holder dies, so no stale lock is left; the file itself stays then. On a
+    file system without locks the block runs without one.
 
     Args:
         path: the lock file; its folder must exist and be writable.
         timeout: seconds to wait for another holder before giving up.
         on_wait: called once if there is another holder.
+        poll: seconds between two attempts.
 
     Raises:
-        FacehallError: when the other holder did not finish in time.
+        FacehallError: the other holder did not finish in time.
+        OSError: the file cannot be written.
 
     """
-    deadline = time.monotonic() + timeout
-    waited = False
-    while (handle := _try_lock(path)) is None:
-        if not waited and on_wait is not None:
-            on_wait()
-        waited = True
-        if time.monotonic() > deadline:
-            raise FacehallError(
-                f"Another process has held {path} for {timeout:.0f} s. If it hangs, end it and start again; "
-                "the lock goes with it."
-            )
-        time.sleep(0.2)
+    lock = FileLock(path, poll_interval=poll, fallback_to_soft=False)
+    held = True
+    try:
+        _acquire(lock, timeout, on_wait)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        held = False
     try:
         yield
     finally:
-        with suppress(OSError):
-            path.unlink()  # before the lock is dropped: see the inode check below
-        handle.close()
+        if held:
+            with suppress(OSError):  # Windows refuses, and removes it on release
+                path.unlink()  # while it is locked: who has opened it and gets the lock later sees that it is gone
+            lock.release()
 
 
-def _try_lock(path: Path) -> IO[bytes] | None:
-    """The locked file, or None while somebody else holds it."""
-    handle = path.open("ab")
-    if fcntl is None:
-        return handle
+def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None] | None) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        return None
-    except OSError:  # ENOLCK, ENOTSUP: a network file system without locks
-        return handle
-    # The previous holder may have unlinked the file between our open and our lock: then ours guards nothing.
+        lock.acquire(timeout=0)
+        return
+    except Timeout:
+        if on_wait is not None:
+            on_wait()
     try:
-        same = os.path.samestat(os.fstat(handle.fileno()), path.stat())
-    except FileNotFoundError:
-        same = False
-    if not same:
-        handle.close()
-        return None
-    return handle
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        raise FacehallError(
+            f"Another process has held {lock.lock_file} for {timeout:.0f} s. If it hangs, end it and start again; "
+            "its lock goes with it."
+        ) from None

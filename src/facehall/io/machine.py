@@ -19,17 +19,8 @@ def cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """The CUDA devices that `show_gpus`, a scheduler or the user named in the environment."""
+    """The CUDA devices that the process of the sweep, a scheduler or the user named in the environment."""
     return [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-
-
-def show_gpus() -> None:
-    """Name this machine's GPUs in the environment, where every process of the sweep can read them without torch."""
-    if "CUDA_VISIBLE_DEVICES" not in os.environ:
-        import torch
-
-        if count := torch.cuda.device_count():
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(count)))
 
 
 def jobs_at_once() -> int:

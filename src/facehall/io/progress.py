@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from facehall.io.logs import is_quiet
+
 
 class _MegapixelsColumn(ProgressColumn):
     """Of steps that are pixels: how many are done and how many a second."""
@@ -33,7 +35,7 @@ def _speed(task: Task) -> float:
 
 @contextmanager
 def progress_bar(title: str, total: int, pixels: bool = False) -> Iterator[Callable[..., None]]:
-    """A bar on stderr that is gone at the end; nothing where stderr is no terminal.
+    """A bar on stderr that is gone at the end; nothing where stderr is no terminal, or with --quiet.
 
     The console is its own: Lightning replaces rich's global one in a running process, and a bar of that which an error
     left open would end another's.
@@ -50,6 +52,6 @@ def progress_bar(title: str, total: int, pixels: bool = False) -> Iterator[Calla
     first = (TextColumn("{task.description}", markup=False), BarColumn())
     counts = (_MegapixelsColumn(),) if pixels else (MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
     columns = (*first, *counts, TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or is_quiet()) as progress:
         task = progress.add_task(title, total=total)
         yield lambda steps=1: progress.advance(task, steps)

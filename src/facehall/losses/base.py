@@ -40,9 +40,11 @@ class LossTerm(nn.Module):
 
     Attributes:
         needs: names such as ``outputs.pyramid`` or ``batch.landmarks``.
+        measure: name of the measure that this term minimises, which cannot judge what was trained on it; None for none.
     """
 
     needs: tuple[str, ...] = ("outputs.sr", "batch.hr")
+    measure: str | None = None
 
     @property
     def description(self) -> str:

@@ -28,6 +28,7 @@ class LPIPSLoss(LossTerm):
     def __init__(self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None) -> None:
         super().__init__()
         self.net = net
+        self.measure = {"alex": "lpips", "vgg": "lpips_vgg"}[net]
         self.network = Frozen(LPIPS(net, weights))
 
     @property

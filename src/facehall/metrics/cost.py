@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from facehall.io.timing import interleaved, medians
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -34,22 +35,14 @@ def milliseconds(
 ) -> dict[str, float]:
     """The median wall-clock time of a forward pass of each network over `example`, in milliseconds.
 
-    The networks take turns, so that what else the machine does falls on all of them and their ratio means
-    something. Networks and example must be on one device; it is waited for.
+    The networks take turns, so that background load affects all alike. Networks and example must be on one device.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1, not {repeats}")
-    times: dict[str, list[float]] = {name: [] for name in nets}
-    for turn in range(warmup + repeats):
-        for name, net in nets.items():
-            with _evaluating(net):
-                _synchronize(example)
-                start = time.perf_counter()
-                net(example)
-                _synchronize(example)
-            if turn >= warmup:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
+    with ExitStack() as stack:
+        for net in nets.values():
+            stack.enter_context(_evaluating(net))
+        tasks = {name: partial(net, example) for name, net in nets.items()}
+        found = interleaved(tasks, repeats, warmup, partial(_synchronize, example))
+    return {name: 1000 * median for name, median in medians(found).items()}
 
 
 def peak_memory_mib(net: nn.Module, example: Tensor) -> float | None:

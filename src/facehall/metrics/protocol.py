@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from facehall.errors import FacehallError
-from facehall.imaging.arrays import crop_to_multiple, quantize
-from facehall.imaging.bicubic import downscale_bicubic, upscale_bicubic
-from facehall.imaging.colour import rgb_to_y
-from facehall.metrics.psnr import psnr
-from facehall.metrics.ssim import ssim
+from facehall.imaging.bicubic import crop_to_multiple, downscale_bicubic, upscale_bicubic
+from facehall.imaging.levels import quantize
+from facehall.metrics.judges.base import Judge
+from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
+from facehall.metrics.measures import Measure, ranking
+from facehall.metrics.views import PROVIDED, Views
 
 
 def make_lr(hr: Tensor, scale: int) -> Tensor:
@@ -37,74 +42,128 @@ class Protocol(nn.Module):
       Set5 x2.
     - Single-channel images are their own Y, which is how published figures treat the greyscale image of
       Set14.
-    - LPIPS, when its network is given, on the same rounded and cropped RGB images.
+    - Every other judge gets the same rounded and cropped images, unless its declaration asks for others
+      (`Measure.needs`).
 
-    Every image counts alike: the figure of a set is the mean of its images' figures.
+    Every image counts alike: the figure of a set is the mean of its images' figures, or, where a judge returns several
+    statistics per image, what it makes of their mean.
+
+    Attributes:
+        measures: the declarations, in the order of the table.
     """
 
-    def __init__(self, scale: int, lpips: nn.Module | None = None, border: int | None = None) -> None:
-        """`lpips` maps (SR, HR) in [0, 1], (B, 3, H, W) each, to (B,): facehall.metrics.lpips.LPIPS."""
+    def __init__(self, scale: int, judges: Sequence[Judge] | None = None, border: int | None = None) -> None:
+        """`judges`: by default PSNR and SSIM over RGB and Y.
+
+        Raises:
+            FacehallError: an impossible scale or border, or two measures of one name.
+        """
         super().__init__()
         if scale < 1 or (border is not None and border < 0):
             raise FacehallError(f"The protocol needs scale >= 1 and border >= 0, not {scale} and {border}.")
         self.scale = scale
         self.border = scale if border is None else border
-        self.lpips = lpips
+        chosen = [PSNR(), SSIM(), LumaPSNR(), LumaSSIM()] if judges is None else list(judges)
+        self.measures = [judge.measure for judge in chosen]
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise FacehallError(f"metrics.measures: {twice[0]} stands there twice; name each measure once.")
+        self._judges = nn.ModuleList(chosen)
 
-    def forward(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """The same as `measure`."""
-        return self.measure(sr, hr)
+    def forward(self, sr: Tensor, hr: Tensor, **given: Any) -> dict[str, Tensor]:
+        """The same as `statistics`."""
+        return self.statistics(sr, hr, **given)
+
+    def measure(self, sr: Tensor, hr: Tensor, grey: bool = False, **given: Any) -> dict[str, Tensor]:
+        """The value of each measure per image, (B,) each; see `statistics` for the arguments.
+
+        Values are decibels for PSNR (+inf where both are identical), float64 on the images' device.
+        """
+        return self.figures(self.statistics(sr, hr, grey, **given))
+
+    def figures(self, statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Turn statistics, of an image or averaged over a set, into values: (...) and (..., K) -> (...)."""
+        judges = {judge.measure.name: judge for judge in self._all}
+        return {name: judges[name].figure(value) for name, value in statistics.items()}
+
+    @property
+    def _all(self) -> list[Judge]:
+        return list(self._judges)  # type: ignore[arg-type]
 
     @torch.no_grad()
-    def measure(self, sr: Tensor, hr: Tensor, grey: bool = False) -> dict[str, Tensor]:
-        """Images (B, 3, H, W) or (B, 1, H, W) -> `psnr`, `ssim`, `psnr_y`, `ssim_y` and maybe `lpips`, each (B,).
+    def statistics(
+        self, sr: Tensor, hr: Tensor, grey: bool = False, only: Collection[str] | None = None, **given: Any
+    ) -> dict[str, Tensor]:
+        """What each judge says of each image: (B,), or (B, K) for those whose value is not a mean over images.
 
-        `grey` says that a three-channel HR was read from a single-channel file (`Picture.grey`): both are
-        then measured as single-channel images, SR by the mean of its channels. Values are decibels for PSNR
-        (+inf where both are identical), float64 on the images' device. Raises FacehallError when the shapes
-        differ or too little is left after the crop.
+        Args:
+            sr, hr: (B, 3, H, W) or (B, 1, H, W).
+            grey: a three-channel HR was read from a single-channel file (`Picture.grey`): both are then measured as
+                single-channel images, SR by the mean of its channels.
+            only: the names of the measures that are wanted; None: all.
+            given: what else judges may need: ``lr`` (B, C, h, w), and annotations by name.
+
+        Raises:
+            FacehallError: the shapes differ, too little is left after the crop, or a judge needs what was not given.
         """
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] not in (1, 3):
             raise FacehallError(
                 f"SR and HR images must be of one shape (B, 3, H, W), but they are {tuple(sr.shape)} and "
                 f"{tuple(hr.shape)}. HR must be cropped to a multiple of the scale {self.scale} before LR is made."
             )
-        if grey:
-            sr, hr = sr.float().mean(dim=1, keepdim=True), hr.float().mean(dim=1, keepdim=True)
-        sr, hr = self._prepare(sr), self._prepare(hr)
-        values = {"psnr": psnr(sr, hr), "ssim": ssim(sr, hr)}
-        if sr.shape[1] == 3:
-            sr_y, hr_y = quantize(rgb_to_y(sr)), quantize(rgb_to_y(hr))
-            values |= {"psnr_y": psnr(sr_y, hr_y), "ssim_y": ssim(sr_y, hr_y)}
-        else:
-            values |= {"psnr_y": values["psnr"], "ssim_y": values["ssim"]}
-        if self.lpips is not None:
-            values["lpips"] = self.lpips(sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1)).double()
-        return values
+        views = Views(sr, hr, self.scale, self.border, grey, given)
+        found = {}
+        for judge in self._all:
+            if only is None or judge.measure.name in only:
+                _require(judge.measure, views)
+                found[judge.measure.name] = judge(*(views[name] for name in judge.measure.needs))
+        return found
 
-    def _prepare(self, images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        if min(height, width) <= 2 * self.border:
-            raise FacehallError(
-                f"Images of {height}x{width} pixels cannot be measured: nothing is left after a border of "
-                f"{self.border} pixels is cut off. Leave such images out, or set a smaller border."
-            )
-        # float32 first: in 16-bit floats the 256 levels are not all distinct.
-        images = quantize(images.float())
-        return images[..., self.border : height - self.border, self.border : width - self.border]
+    def require(self, available: Iterable[str]) -> None:
+        """Check before anything is computed that the batches hold what the judges need.
+
+        Args:
+            available: the keys of a batch.
+
+        Raises:
+            FacehallError: one is missing; the paragraph names the measure.
+        """
+        known = {*PROVIDED, *available}
+        for measure in self.measures:
+            _require(measure, known)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The measures that `measure` returns, in its order."""
-        return ("psnr", "ssim", "psnr_y", "ssim_y", *(("lpips",) if self.lpips is not None else ()))
+        """The names of the measures, in the order of the table."""
+        return tuple(measure.name for measure in self.measures)
+
+    @property
+    def ranking(self) -> Measure:
+        """The measure that ranks weights and pictures; see `facehall.metrics.measures.ranking`."""
+        return ranking(self.measures)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many statistics each judge gives per image."""
+        return {judge.measure.name: judge.statistics for judge in self._all}
 
     @property
     def description(self) -> str:
         """One line for the caption of every table."""
-        line = (
-            f"PSNR/SSIM on 8-bit RGB and 8-bit Y (BT.601, 16-235), x{self.scale}, border {self.border} px, "
-            "mean of the images"
+        plain = [judge.measure.label.removesuffix(" Y") for judge in self._all if not judge.definition]
+        parts = [
+            f"{'/'.join(dict.fromkeys(plain))} on 8-bit RGB and 8-bit Y (BT.601, 16-235)" if plain else "8-bit RGB",
+            f"x{self.scale}",
+            f"border {self.border} px",
+            "mean of the images",
+        ]
+        return "; ".join([", ".join(parts), *(judge.definition for judge in self._all if judge.definition)])
+
+
+def _require(measure: Measure, available: Container[str]) -> None:
+    missing = [name for name in measure.needs if name not in available]
+    if missing:
+        raise FacehallError(
+            f"metrics.measures: {measure.name} needs {missing[0]!r} of every picture, which this data does not give. "
+            f"Choose data that does, or leave {measure.name} out."
         )
-        if self.lpips is None:
-            return line
-        return f"{line}; LPIPS v0.1 {getattr(self.lpips, 'net', None) or type(self.lpips).__name__}"

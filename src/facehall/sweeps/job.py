@@ -21,9 +21,12 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import PEER_LOST, USER_MISTAKE, FacehallError
 from facehall.io.atomic import write_text
+from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
-from facehall.sweeps.record import SUMMARY, claim_folder, read_summary, write_record
-from facehall.sweeps.table import last_phase, write_report
+from facehall.metrics.measures import headlines
+from facehall.sweeps.record import SUMMARY, claim_folder, declared_measures, read_summary, write_record
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import last_phase
 from facehall.training.runs import LAST_CHECKPOINT
 
 MODULE = "facehall.train"
@@ -68,7 +71,7 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
             record = replace(record, seconds=round(record.seconds + time.monotonic() - started, 1))
             write_record(folder, record)
             write_report(folder.parent)
-        print(f"job {folder.name}: {_outcome(folder, record.error, record.seconds)}", flush=True)
+        say(f"job {folder.name}: {_outcome(folder, record.error, record.seconds)}")
     names = OmegaConf.select(cfg, "search.objective")
     return None if names is None else _objective(folder, names, finished=record.status == "finished")
 
@@ -163,8 +166,9 @@ def why(status: int, said: str) -> str:
 def _outcome(folder: Path, error: str, seconds: float) -> str:
     if error:
         return f"failed: {error} ({folder / ERROR})"
-    measures = last_phase(read_summary(folder))
-    values = "  ".join(f"{name.upper()} {measures[name]:.4f}" for name in ("psnr", "ssim", "lpips") if name in measures)
+    summary = read_summary(folder)
+    found, declared = last_phase(summary), headlines(declared_measures(summary))
+    values = "  ".join(f"{each.label} {found[each.name]:.4f}" for each in declared if each.name in found)
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 
 

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from facehall.io.machine import show_gpus
-from facehall.sweeps.table import Job, read_jobs, write_report
+from facehall.io.logs import say
+from facehall.sweeps.report import write_report
+from facehall.sweeps.table import Job, read_jobs
 from facehall.training.runs import shown
 
 MOST_FAILED = 101  # as an exit status; GNU parallel's convention
@@ -42,7 +43,7 @@ def run_sweep(multirun: Callable[[], object]) -> None:
         KeyboardInterrupt: the sweep was interrupted, by SIGTERM too; the table is written.
     """
     SweepFolder.current = None
-    show_gpus()
+    _name_gpus()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs: list[Job] = []
@@ -54,12 +55,21 @@ def run_sweep(multirun: Callable[[], object]) -> None:
     finally:
         if SweepFolder.current is not None and (jobs := read_jobs(SweepFolder.current)):
             write_report(SweepFolder.current)
-            print(closing_lines(SweepFolder.current, jobs), flush=True)
+            say(closing_lines(SweepFolder.current, jobs))
     if failed := [job for job in jobs if job.record.status == "failed"]:
         errors = dict.fromkeys(job.record.error for job in failed)
         reasons = "".join(f"\n  {error}" for error in errors)
         print(f"\nfacehall: {len(failed)} of {len(jobs)} jobs failed:{reasons}", file=sys.stderr)
         raise SystemExit(min(len(failed), MOST_FAILED))
+
+
+def _name_gpus() -> None:
+    """Name this machine's GPUs in the environment, where every process of the sweep can read them without torch."""
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        import torch
+
+        if count := torch.cuda.device_count():
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(count)))
 
 
 def closing_lines(sweep: Path, jobs: list[Job]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from facehall.io.atomic import write_text
+from facehall.metrics.measures import Measure, from_json
 
 RECORD = "job.json"
 SUMMARY = "summary.json"
@@ -74,6 +75,15 @@ def read_summary(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return summary if isinstance(summary, dict) else {}
+
+
+def declared_measures(summary: Mapping[str, Any]) -> list[Measure]:
+    """The measures as a summary declares them; those of the package where an older version declared none."""
+    if "measures" in summary:
+        return from_json(summary["measures"])
+    from facehall.metrics.judges import JUDGES  # brings torch
+
+    return [JUDGES[name].measure for name in summary.get("bicubic", ()) if name in JUDGES]
 
 
 def claim_folder(folder: Path, overrides: Sequence[str]) -> tuple[Path, Record]:

@@ -1,4 +1,4 @@
-"""sweep.png: LPIPS over PSNR, a point a job, its overrides beside it."""
+"""sweep.png: a perceptual measure over one of fidelity, a point a job, its overrides beside it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facehall.io.atomic import replacing
+from facehall.metrics.measures import Measure
+from facehall.sweeps.table import Job, baselines, last_phase, measures, phases, varied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from facehall.sweeps.table import Job
 
 INK = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
 LONGEST = 44  # characters of a label
@@ -27,9 +28,13 @@ Point = tuple[float, float]
 
 
 def pareto_front(points: Sequence[Point]) -> list[int]:
-    """The indices of the points (PSNR, LPIPS) that no other beats: at least as good in both, better in one.
+    """The indices of the points that no other beats: at least as good in both, better in one.
 
-    In the order of rising PSNR.
+    Args:
+        points: (x, y), of which a higher x and a lower y is better.
+
+    Returns:
+        in the order of rising x.
     """
 
     def beaten(mine: Point) -> bool:
@@ -46,14 +51,17 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     small ring is where a job stood at the end of its first phase.
 
     Returns:
-        whether there was anything to draw: jobs that measured PSNR and LPIPS.
+        whether there was anything to draw: jobs with a measure of fidelity and a perceptual one, of which the first of
+        each kind are drawn.
     """
-    from facehall.sweeps.table import baselines, last_phase, phases
-
+    chosen = axes_of(jobs)
+    if chosen is None:
+        return False
+    x, y = chosen
     groups = []
     for baseline in baselines(jobs):
-        drawn = [job for job in baseline.jobs if {"psnr", "lpips"} <= last_phase(job.summary).keys()]
-        if drawn and "lpips" in baseline.measures:
+        drawn = [job for job in baseline.jobs if {x.name, y.name} <= last_phase(job.summary).keys()]
+        if drawn and y.name in baseline.measures:
             groups.append((baseline, drawn))
     if not groups:
         return False
@@ -64,19 +72,19 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     crowded = sum(len(drawn) for _, drawn in groups) > CROWD
     for number, (baseline, drawn) in enumerate(groups):
         ink = INK[number % len(INK)]
-        bicubic = (baseline.measures["psnr"], baseline.measures["lpips"])
+        bicubic = (baseline.measures[x.name], baseline.measures[y.name])
         axes.plot(*bicubic, marker="X", ms=9, color="#7a7a7a", ls="none", label="" if number else "bicubic")
         labels.append((bicubic, baseline.label, "#5c5c5c"))
         points = []
         for job in drawn:
-            ends = [(job.summary[end]["psnr"], job.summary[end]["lpips"]) for end in phases(job.summary)]
+            ends = [(job.summary[end][x.name], job.summary[end][y.name]) for end in phases(job.summary)]
             points.append(ends[-1])
             if len(ends) > 1:
                 xs, ys = zip(ends[0], ends[-1], strict=True)
                 axes.plot(xs, ys, color=ink, lw=0.6, alpha=0.35, zorder=1)
                 (ring,) = axes.plot(*ends[0], "o", ms=4, mfc="white", mec=ink, alpha=0.6, zorder=2)
                 ring.set_label("" if axes.get_legend_handles_labels()[1].count(RING) else RING)
-        front = pareto_front(points)
+        front = pareto_front([(-x.cost(a), y.cost(b)) for a, b in points])
         axes.plot(*zip(*points, strict=True), "o", color=ink, ms=6, zorder=3, label="" if number else "job, at its end")
         axes.plot(
             *zip(*(points[index] for index in front), strict=True),
@@ -89,7 +97,7 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
         for index, job in enumerate(drawn):
             whole = not crowded or index in front
             labels.append((points[index], _label(job, jobs) if whole else job.name, ink))
-    axes.set(xlabel="PSNR in dB (RGB), higher is better", ylabel="LPIPS, lower is better")
+    axes.set(xlabel=x.title, ylabel=y.title)
     axes.set_title("/".join(path.parent.parts[-2:]) + ": validation", fontsize=10)
     axes.margins(0.16, 0.12)
     axes.grid(alpha=0.25)
@@ -101,10 +109,16 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     return True
 
 
+def axes_of(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
+    """The first measure of fidelity and the first perceptual one; None where one of them is missing."""
+    found = measures(jobs)
+    fidelity = [measure for measure in found if not measure.perceptual]
+    perceptual = [measure for measure in found if measure.perceptual]
+    return (fidelity[0], perceptual[0]) if fidelity and perceptual else None
+
+
 def _label(job: Job, jobs: Sequence[Job]) -> str:
     """The overrides that tell the job apart, without the path to their keys; its number where there are none."""
-    from facehall.sweeps.table import varied
-
     parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied(jobs) if key in job.overrides]
     text = " ".join(parts) or f"job {job.name}"
     return text if len(text) <= LONGEST else f"{job.name}: {text[: LONGEST - len(job.name) - 3]}…"

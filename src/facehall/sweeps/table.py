@@ -1,17 +1,15 @@
-"""sweep.csv, sweep.md and sweep.png: every job of a sweep beside bicubic."""
+"""The table of a sweep: every job beside bicubic."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facehall.io.atomic import replacing, write_text
-from facehall.sweeps.record import RECORD, Record, read_record, read_summary
+from facehall.metrics.measures import Measure, headlines
+from facehall.sweeps.record import RECORD, Record, declared_measures, read_record, read_summary
 
-MEASURES = ("psnr", "ssim", "lpips")
 Row = dict[str, Any]
 
 
@@ -69,6 +67,12 @@ def last_phase(summary: Mapping[str, Any]) -> Mapping[str, float]:
     return summary[names[-1]] if names else {}
 
 
+def measures(jobs: Iterable[Job]) -> list[Measure]:
+    """The headline measures of all jobs, as their summaries declare them."""
+    found = {measure.name: measure for job in jobs for measure in declared_measures(job.summary)}
+    return headlines(found.values())
+
+
 def baselines(jobs: Iterable[Job]) -> list[Baseline]:
     """Jobs whose bicubic is the same (scale, protocol, measures to 0.001) share one."""
     groups: list[list[Job]] = []
@@ -98,8 +102,9 @@ def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
     """The columns, and a row a baseline, then a row a job, in which what is not known is absent."""
     ends = list(dict.fromkeys(key for job in jobs for key in phases(job.summary)))
     keys = varied(jobs)
+    names = [measure.name for measure in measures(jobs)]
     rows: list[Row] = [
-        {"job": baseline.label, "parameters": 0, **_measures(dict.fromkeys(ends, baseline.measures))}
+        {"job": baseline.label, "parameters": 0, **_values(dict.fromkeys(ends, baseline.measures), names)}
         for baseline in baselines(jobs)
     ]
     rows += [
@@ -108,47 +113,24 @@ def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
             **{key: job.overrides[key] for key in keys if key in job.overrides},
             **{name: job.summary[name] for name in ("parameters", "steps") if name in job.summary},
             "minutes": round(job.record.seconds / 60, 2),
-            **_measures({end: job.summary[end] for end in ends if end in job.summary}),
+            **_values({end: job.summary[end] for end in ends if end in job.summary}, names),
             "status": job.status,
         }
         for job in jobs
     ]
     columns = ["job", *keys, "parameters", "steps", "minutes"]
-    columns += [f"{end}.{name}" for end in ends for name in MEASURES]
+    columns += [f"{end}.{name}" for end in ends for name in names]
     return [column for column in [*columns, "status"] if any(column in row for row in rows)], rows
 
 
-def _measures(ends: Mapping[str, Mapping[str, float]]) -> Row:
-    return {f"{end}.{name}": values[name] for end, values in ends.items() for name in MEASURES if name in values}
-
-
-def write_report(sweep: Path) -> list[Job]:
-    """Write sweep.csv, sweep.md and, once there is something to draw, sweep.png, each whole or not at all.
-
-    Args:
-        sweep: the folder of a sweep, whose sub-folders are its jobs.
-
-    Returns:
-        the jobs.
-    """
-    from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
-
-    sweep = sweep.absolute()  # its last two parts are its name
-    jobs = read_jobs(sweep)
-    columns, rows = table(jobs)
-    with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    drawn = draw_scatter(jobs, sweep / "sweep.png")
-    write_text(sweep / "sweep.md", markdown(sweep, jobs, picture=drawn))
-    return jobs
+def _values(ends: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> Row:
+    return {f"{end}.{name}": values[name] for end, values in ends.items() for name in names if name in values}
 
 
 def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
     """The table for people: what all jobs have in common, a row a baseline and a job."""
     columns, rows = table(jobs)
-    keys = varied(jobs)
+    keys, declared = varied(jobs), {measure.name: measure for measure in measures(jobs)}
     common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
     protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
     finished = sum(job.record.status == "finished" for job in jobs)
@@ -158,25 +140,24 @@ def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
         f"{finished} of {len(jobs)} jobs finished; all of them: `{common}`",
         "",
     ]
-    lines += ["| " + " | ".join(map(_title, columns)) + " |"]
+    lines += ["| " + " | ".join(_title(column, declared) for column in columns) + " |"]
     lines += ["|" + "|".join("---" if column in ("job", "status", *keys) else "--:" for column in columns) + "|"]
-    lines += ["| " + " | ".join(_cell(column, row.get(column)) for column in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(_cell(column, row.get(column), declared) for column in columns) + " |" for row in rows]
     lines += ["", *(f"{protocol}." for protocol in protocols)]
-    lines += ["", "![LPIPS over PSNR](sweep.png)"] if picture else []
+    lines += ["", "![The jobs by two measures](sweep.png)"] if picture else []
     return "\n".join(lines) + "\n"
 
 
-def _title(column: str) -> str:
+def _title(column: str, declared: Mapping[str, Measure]) -> str:
     end, dot, measure = column.partition(".")
     if dot and end.startswith("end_of_"):
-        return f"{measure.upper()}, {end.removeprefix('end_of_').replace('_', ' ')}"
+        return f"{declared[measure].label}, {end.removeprefix('end_of_').replace('_', ' ')}"
     return column
 
 
-def _cell(column: str, value: object) -> str:
-    measure = column.rpartition(".")[2] if column.startswith("end_of_") else ""
-    if isinstance(value, (int, float)) and measure:
-        return f"{value:.2f}" if measure == "psnr" else f"{value:.4f}"
+def _cell(column: str, value: object, declared: Mapping[str, Measure]) -> str:
+    if isinstance(value, (int, float)) and column.startswith("end_of_"):
+        return declared[column.rpartition(".")[2]].text(value)
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):

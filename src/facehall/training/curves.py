@@ -1,4 +1,4 @@
-"""curves.png: PSNR, SSIM and LPIPS over the epochs, with bicubic as the line to beat."""
+"""curves.png: the headline measures over the epochs, with bicubic as the line to beat."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facehall.io.atomic import replacing
+from facehall.metrics.measures import Measure, headlines
 
-PANELS = (("psnr", "PSNR in dB (RGB)", "higher is better"), ("ssim", "SSIM (RGB)", "higher is better"))
-LPIPS_PANEL = ("lpips", "LPIPS", "lower is better")
+SHADES = ("#f3e3d3", "#dfe9f3", "#e3f0df", "#efe0f0")
+"""Of the phases behind the first."""
 
 
-def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the history of a run, one panel a measure, the GAN phase shaded; atomic.
+def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, measures: Sequence[Measure]) -> None:
+    """Draw the history of a run, one panel a headline measure, the phases behind the first one shaded; atomic.
 
     Args:
-        rows: as in metrics.csv, with val/psnr, val/ssim, and val/lpips where it was measured.
+        rows: as in metrics.csv, with val/NAME and val/bicubic_NAME of each measure.
         path: a .png.
+        measures: what was measured; those that no row has are left out.
     """
-    rows = [row for row in rows if "val/psnr" in row]
-    if not rows:
+    panels = [measure for measure in headlines(measures) if any(f"val/{measure.name}" in row for row in rows)]
+    if not panels:
         return
-    panels = [*PANELS, *([LPIPS_PANEL] if any("val/lpips" in row for row in rows) else [])]
     figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (name, label, better) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    for axes, measure in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        name = measure.name
         shown = [row for row in rows if f"val/{name}" in row]
         epochs = [row["epoch"] for row in shown]
-        gan = [row["epoch"] for row in shown if row["phase"] == "gan"]
-        if gan:
-            axes.axvspan(gan[0] - 0.5, epochs[-1] + 0.5, color="#f3e3d3", lw=0, label="GAN phase")
+        phases = list(dict.fromkeys(row["phase"] for row in shown))
+        for number, phase in enumerate(phases[1:]):
+            inside = [row["epoch"] for row in shown if row["phase"] == phase]
+            shade, label = SHADES[number % len(SHADES)], f"{phase.upper() if len(phase) < 5 else phase} phase"
+            axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=shade, lw=0, label=label)
         axes.plot(
             epochs,
             [row[f"val/{name}"] for row in shown],
@@ -44,7 +48,7 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
         bicubic = [row[f"val/bicubic_{name}"] for row in shown]
         axes.plot(epochs, bicubic, color="#8c8c8c", ls="--", lw=1.2, label="bicubic")
-        axes.set(xlabel="epoch", title=f"{label}, {better}")
+        axes.set(xlabel="epoch", title=measure.title)
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

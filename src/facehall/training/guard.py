@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from facehall.errors import FacehallError
+
+_log = logging.getLogger(__name__)
 
 ADVICE = (
     "Look at these pictures (python -m facehall.check), lower the rate (optimizer.{network}.lr), clip the gradient "
@@ -106,7 +109,7 @@ class FiniteGuard:
                 advice = ADVICE.format(network=step.network)
                 raise FacehallError(f"{what} That makes {row} steps in a row, none of which was taken. {advice}")
             if row == 1:
-                _say(f"{what} It is skipped; {self.limit} in a row end the training.")
+                _warn(f"{what} It is skipped; {self.limit} in a row end the training.")
         return self.skipped
 
 
@@ -154,5 +157,5 @@ def _describe(step: _Step) -> str:
 
 
 @rank_zero_only
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _warn(line: str) -> None:
+    _log.warning("%s", line)

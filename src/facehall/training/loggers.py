@@ -5,11 +5,14 @@ from __future__ import annotations
 import netrc
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
+
+from facehall.metrics import Measure
 
 WandbMode = Literal["auto", "online", "offline"]
 
@@ -53,6 +56,19 @@ def wandb_logger(
     # Lightning passes on a setting that W&B has withdrawn, and W&B complains of it on every start.
     getattr(logger, "_wandb_init", {}).pop("anonymous", None)
     return logger
+
+
+def define_measures(logger: WandbLogger, measures: Iterable[Measure]) -> None:
+    """Tell W&B which way each measure is better: its summary of a run then shows the best value, not the last.
+
+    Named are val/NAME and test/NAME, over Lightning's step axis as everything else.
+    """
+    for measure in measures:
+        best = "max" if measure.better == "higher" else "min"
+        for split in ("val", "test"):
+            logger.experiment.define_metric(
+                f"{split}/{measure.name}", step_metric="trainer/global_step", step_sync=True, summary=best
+            )
 
 
 def finish_wandb() -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric
 
-from facehall.imaging import upscale_bicubic
 from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
-from facehall.models.frozen import Frozen
 from facehall.models.generators import Generator
 from facehall.training.batches import at_scale, in_its_colour, network_input, seen_by_losses
 from facehall.training.curriculum import Curriculum, Phase
@@ -23,12 +19,13 @@ from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import Buffers, FiniteGuard
 from facehall.training.phases import check_phases, set_phase_options
 from facehall.training.spans import span
+from facehall.training.validation import MeasuredModule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
-class SuperResolution(L.LightningModule):
+class SuperResolution(MeasuredModule):
     """Trains a generator by named loss terms along a curriculum, with manual optimization (the paper's sec. 3.3).
 
     With a discriminator this is a GAN; without one, plain super-resolution training. All schedules count
@@ -74,19 +71,18 @@ class SuperResolution(L.LightningModule):
         max_skips: int = 10,
         batch_keys: Collection[str] = (),
     ) -> None:
-        super().__init__()
+        generator.to(memory_format=memory_format)  # first: the average is a copy of it
+        super().__init__(protocol, GeneratorEMA(generator, ema_decay))
         self.automatic_optimization = False
         self.memory_format = memory_format
         self.generator = generator
         self.discriminator = discriminator
         self.losses = WeightedTerms(losses)
         self.discriminator_losses = WeightedTerms(discriminator_losses or {}, "discriminator_losses")
-        for part in (generator, discriminator, self.losses, self.discriminator_losses):
+        for part in (discriminator, self.losses, self.discriminator_losses):
             if part is not None:
                 part.to(memory_format=memory_format)
         self.curriculum = curriculum
-        self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
-        self.ema = GeneratorEMA(generator, ema_decay)
         self.factories = (
             (generator_optimizer, generator_scheduler),
             (discriminator_optimizer, discriminator_scheduler),
@@ -95,8 +91,6 @@ class SuperResolution(L.LightningModule):
         self.accumulate = accumulate
         self.guard = FiniteGuard(max_skips)
         self.generator_step = 0
-        self.means = nn.ModuleDict()
-        self._floor: dict[str, dict[str, Tensor]] = {}
         self._phase: Phase | None = None  # whose options the optimizers have
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
@@ -253,58 +247,6 @@ class SuperResolution(L.LightningModule):
         with span("logging"):
             named = {f"train/{name}": value for name, value in values.items()}
             self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
-
-    # ---------------------------------------------------------------- validation
-
-    @property
-    def protocol(self) -> Protocol:
-        return cast(Protocol, self._protocol.network)
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """Super-resolve with the averaged generator: (B, 3, h, w) -> (B, 3, s h, s w), not clamped."""
-        return self.ema(lr)
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        return self._measure(batch)
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        return self._measure(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_means("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_means("test")
-
-    def _measure(self, batch: dict[str, Any]) -> Tensor:
-        """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
-        lr, hr, key = batch["lr"], batch["hr"], "|".join(batch["name"])
-        with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
-            if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-                self._floor[key] = self._protocol(upscale_bicubic(lr, self.generator.scale), hr)
-            sr = self(lr)
-            measured = self._protocol(sr, hr)
-        for name, values in measured.items():
-            self._mean(name).update(values)
-        for name, values in self._floor[key].items():
-            self._mean(f"bicubic_{name}").update(values)
-        return sr
-
-    def _mean(self, name: str) -> MeanMetric:
-        if name not in self.means:
-            self.means[name] = MeanMetric().to(self.device)
-        return self.means[name]  # type: ignore[return-value]
-
-    def _log_means(self, stage: str) -> None:
-        # A rank without an image has no means yet, but must take part in gathering them.
-        measures = self.protocol.names
-        names = [*measures, *(f"bicubic_{name}" for name in measures)]
-        values = {f"{stage}/{name}": self._mean(name).compute() for name in names}
-        for name in names:
-            self._mean(name).reset()
-        values[f"{stage}/psnr_gain"] = values[f"{stage}/psnr"] - values[f"{stage}/bicubic_psnr"]
-        self.log_dict(values)
-        self.log(f"{stage}/PSNR", values[f"{stage}/psnr"], prog_bar=True, logger=False)
 
     # ---------------------------------------------------------------- checkpoints
 

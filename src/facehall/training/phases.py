@@ -56,9 +56,9 @@ def check_phases(
             for weights in curriculum.extremes(phase):
                 losses.check(weights, batch | outputs | judged, phase.name)
         if "discriminator" in phase.trains:
-            weights = phase.discriminator_weights or dict.fromkeys(discriminator_losses.names, 1.0)
+            judged_by = phase.discriminator_weights or dict.fromkeys(discriminator_losses.names, 1.0)
             available = batch | logits | {"outputs.sr", "outputs.discriminator"}
-            discriminator_losses.check(weights, available, phase.name, "discriminator_weights")
+            discriminator_losses.check(judged_by, available, phase.name, "discriminator_weights")
     for name in losses.names:
         if not any(phase.weights.get(name) for phase in curriculum.phases):
             raise ValueError(

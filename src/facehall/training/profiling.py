@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from facehall.io.atomic import replacing, write_text
+from facehall.io.logs import say
 from facehall.training.spans import listening
 
 STEP, TRAINING, CALLBACKS = "whole batch", "training step", "callbacks"
@@ -155,7 +156,7 @@ class StepProfiler(Profiler):
         by = "self_device_time_total" if self._events else "self_cpu_time_total"
         operators = self._torch.key_averages().table(sort_by=by, row_limit=self.operators, max_name_column_width=60)
         write_text(self.folder / "operators.txt", operators + "\n")
-        print(table(rows, self.counted), flush=True)
+        say(table(rows, self.counted))
 
     def teardown(self, stage: str | None) -> None:
         self._running.close()  # also where a training failed and nothing is written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from facehall import __version__
 from facehall.data import PatchDataModule, SampleSource
 from facehall.io.machine import cores
-from facehall.metrics import count_parameters
+from facehall.metrics import Measure, count_parameters
+from facehall.metrics.measures import from_json, headlines, to_json
 from facehall.training.callbacks import BestWeights, History
-from facehall.training.callbacks.history import Row
 from facehall.training.run import Training
 from facehall.training.runs import shown
 
@@ -65,11 +66,18 @@ def _network(network: torch.nn.Module | None) -> str:
     return "none" if network is None else f"{type(network).__name__}, {count_parameters(network):,} parameters"
 
 
-def summarise(training: Training, seconds: float) -> dict[str, Any]:
-    """The numbers of a finished training: the last row of each phase beside bicubic, and how they came about."""
+def summarise(training: Training, seconds: float, test: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """The numbers of a finished training: the last row of each phase beside bicubic, and how they came about.
+
+    Args:
+        training: what was run.
+        seconds: how long the training took.
+        test: what the test split gave, as the Trainer logs it (test/…); None if it was not measured.
+    """
     module = training.module
+    measures = module.protocol.measures
     history = next((c for c in training.trainer.callbacks if isinstance(c, History)), None)  # type: ignore[attr-defined]
-    rows = [row for row in (history.rows if history else []) if "val/psnr" in row]
+    rows = [row for row in (history.rows if history else []) if f"val/{measures[0].name}" in row]
     summary: dict[str, Any] = {
         "name": training.name,
         "scale": module.generator.scale,
@@ -77,6 +85,7 @@ def summarise(training: Training, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "parameters": count_parameters(module.generator),
         "protocol": module.protocol.description,
+        "measures": to_json(measures),
         "facehall": __version__,
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {cores()} cores"
@@ -84,37 +93,38 @@ def summarise(training: Training, seconds: float) -> dict[str, Any]:
     }
     summary["runtime"] = {choice.name: choice.value for choice in training.performance}
     if rows:
-        summary["bicubic"] = _measures(rows[-1], "val/bicubic_")
-        for phase in dict.fromkeys(row["phase"] for row in rows):
-            of_phase = [row for row in rows if row["phase"] == phase]
-            if of_phase:
-                summary[f"end_of_{phase}_phase"] = {
-                    "step": of_phase[-1]["step"],
-                    **_measures(of_phase[-1], "val/"),
-                }
+        summary["bicubic"] = _values(rows[-1], "val/bicubic_", measures)
+        ends = {row["phase"]: row for row in rows}
+        summary |= {
+            f"end_of_{phase}_phase": {"step": row["step"], **_values(row, "val/", measures)}
+            for phase, row in ends.items()
+        }
     best = next((c.best for c in training.trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
     if best is not None:
         summary["best"] = {name: round(value, 5) for name, value in best.items()}
+    if test is not None:
+        summary["test"] = {
+            "bicubic": _values(test, "test/bicubic_", measures),
+            "generator_ema": _values(test, "test/", measures),
+        }
     return summary
 
 
-def _measures(row: Row, prefix: str) -> dict[str, float]:
-    names = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips")
-    return {name: round(float(row[prefix + name]), 5) for name in names if prefix + name in row}
+def _values(row: Mapping[str, Any], prefix: str, measures: Sequence[Measure]) -> dict[str, float]:
+    return {each.name: round(float(row[prefix + each.name]), 5) for each in measures if prefix + each.name in row}
 
 
 def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
     """Where things are, and what to run next."""
     lines = [f"\nDone in {summary['seconds'] / 60:.1f} minutes."]
-    bicubic = summary.get("bicubic", {})
-    columns = [name for name in ("psnr", "ssim", "lpips") if name in bicubic]
-    if bicubic:
-        lines.append(f"  {'validation':<18}" + "".join(f"{name.upper():>9}" for name in columns))
-        for key in ("bicubic", "end_of_psnr_phase", "end_of_gan_phase", "best"):
-            if key in summary:
-                values = "".join(f"{summary[key][name]:9.4f}" for name in columns)
-                title = f"best, epoch {summary[key]['epoch']}" if key == "best" else key.replace("_", " ")
-                lines.append(f"  {title:<18}{values}")
+    measures = headlines(from_json(summary.get("measures", {})))
+    ends = {key: key.replace("_", " ") for key in summary if key == "bicubic" or key.startswith("end_of_")}
+    if "best" in summary:
+        ends["best"] = f"best, epoch {summary['best']['epoch']}"
+    if "bicubic" in summary:
+        lines += _rows("validation", {title: summary[key] for key, title in ends.items()}, measures)
+    if "test" in summary:
+        lines += _rows("test", {key.replace("_", " "): values for key, values in summary["test"].items()}, measures)
     run_dir = shown(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [
@@ -124,3 +134,14 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
         f"  python -m facehall.predict weights={weights} input=PHOTO_OR_FOLDER output=FOLDER",
     ]
     return "\n".join(lines)
+
+
+def _rows(heading: str, rows: Mapping[str, Mapping[str, Any]], measures: Sequence[Measure]) -> list[str]:
+    """A small table: a row a title, a column a measure."""
+    widths = {measure.name: max(9, len(measure.label) + 2) for measure in measures}
+    first = max(18, *(len(title) + 1 for title in rows))
+    lines = [f"  {heading:<{first}}" + "".join(f"{measure.label:>{widths[measure.name]}}" for measure in measures)]
+    for title, row in rows.items():
+        cells = [f"{row[name]:{width}.4f}" if name in row else " " * width for name, width in widths.items()]
+        lines.append(f"  {title:<{first}}{''.join(cells)}".rstrip())
+    return lines

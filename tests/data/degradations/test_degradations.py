@@ -1,4 +1,4 @@
-"""What all degradations promise: recipes, sizes, levels, names, and one batched form that gives the same."""
+"""What all degradations promise: recipes, sizes, levels and names."""
 
 import json
 from functools import lru_cache
@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 
 from facehall.config.build import build, conf_dir
 from facehall.data import BicubicDegradation, recipe_of
-from facehall.data.degradations.steps import parse, run, run_batch
 from facehall.errors import FacehallError
 from facehall.imaging import downscale_bicubic, quantize
 
@@ -111,44 +110,6 @@ def test_random_ones_want_a_recipe_that_they_understand(option):
         degradation(hr[:, 1:], 4, recipe)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_batch_gives_what_single_calls_give(option):
-    """The last digits of floats may tip a rounding, and JPEG then changes a block; twice over in `real`."""
-    degradation = default(option)
-    hr = torch.stack([portrait(96), portrait(96).flip(-1), portrait(96).flip(0), portrait(96).mT] * 3)
-    recipes = [recipe_of(str(i), 1, degradation, 4) for i in range(len(hr))]
-    single = torch.stack([degradation(one, 4, recipe) for one, recipe in zip(hr, recipes, strict=True)])
-    difference = (degradation.batch(hr, 4, recipes) - single).abs().mean() * 255
-    assert difference <= {"bicubic": 0, "low_light": 0.01, "photo": 0.75, "blind_face": 0.75, "real": 2}[option]
-
-
-@pytest.mark.parametrize("option", RANDOM)
-def test_a_batch_without_rounding_on_the_way_is_equal_to_single_calls(option):
-    """All but JPEG, step for step."""
-    degradation = default(option)
-    hr = torch.stack([portrait(), portrait().flip(-1)] * 8)
-    recipes = [recipe_of(str(i), 2, degradation, 4) for i in range(len(hr))]
-    programs = [[step for step in parse(recipe, "x") if step.op != "jpeg"] for recipe in recipes]
-    single = torch.stack([run(program, one, 4) for program, one in zip(programs, hr, strict=True)])
-    levels = (run_batch(programs, hr, 4) - single).abs() * 255
-    assert levels.mean() < 0.01
-
-
-def test_a_batch_does_not_care_for_autocast():
-    degradation, hr = default("real"), torch.stack([portrait()] * 4)
-    recipes = [recipe_of(str(i), 0, degradation, 4) for i in range(4)]
-    with torch.autocast("cpu", torch.bfloat16):
-        lr = degradation.batch(hr, 4, recipes)
-    assert torch.equal(lr, degradation.batch(hr, 4, recipes))
-
-
-def test_a_batch_wants_a_recipe_each():
-    degradation = degradation_of("blind_face")
-    recipe = recipe_of("a", 0, degradation, 2)
-    with pytest.raises(ValueError, match="2 pictures, but 1 recipes"):
-        degradation.batch(torch.rand(2, 3, 8, 8), 2, [recipe])
-
-
 @pytest.mark.parametrize("option", RANDOM)
 def test_names_tell_settings_apart(option):
     key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
@@ -201,7 +162,7 @@ def test_any_draw_works_down_to_single_pixels(option, seed, side):
     hr = portrait(2 * side)
     lr = degradation(hr, 2, recipe)
     assert lr.isfinite().all()
-    assert (degradation.batch(hr[None], 2, [recipe])[0] - lr).abs().mean() < 0.1
+    assert lr.shape == (3, side, side)
 
 
 @pytest.mark.parametrize("option", ["blind_face", "real"])

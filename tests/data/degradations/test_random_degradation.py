@@ -51,16 +51,6 @@ def test_every_patch_is_reproducible(source, workers):
     assert all(torch.equal(a["lr"], b["lr"]) for a, b in zip(one, other, strict=True))
 
 
-def test_the_device_does_what_the_loader_would(source):
-    there = module(source, degrade_on="device")
-    batches = [there.on_after_batch_transfer(batch, 0) for batch in there.train_dataloader()]
-    for here, batch in zip(module(source).train_dataloader(), batches, strict=True):
-        assert set(here) == set(batch)
-        assert (here["lr"] - batch["lr"]).abs().mean() < 2 / 255  # JPEG's roundings
-    with pytest.raises(ValueError, match="degrade_on is loader or device"):
-        module(source, degrade_on="moon")
-
-
 def test_validation_is_fixed_by_seed_and_name(source):
     def images(seed):
         return [batch["lr"] for batch in module(source, seed=seed).val_dataloader()]

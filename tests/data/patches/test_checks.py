@@ -1,5 +1,6 @@
 """The look at every picture before a training: problems are told together, twins parted, notes taken."""
 
+import dataclasses
 import io
 import os
 import re
@@ -11,6 +12,7 @@ from PIL import Image
 from small import make_photographs
 
 from facehall.data import BicubicDegradation, DiskStore, FolderSource, MemoryStore, Mining, PairedSource, Pairs
+from facehall.data.patches import checks
 from facehall.data.patches.checks import fingerprint, survey
 from facehall.data.sources.base import SPLITS
 from facehall.errors import FacehallError
@@ -207,3 +209,42 @@ def test_fingerprints_survive_what_copies_go_through_and_tell_pictures_apart():
         assert distance(image, cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA)) <= 32
         assert distance(image, np.clip(image * 1.1 + 5, 0, 255).astype(np.uint8)) <= 32
     assert min(distance(a, b) for i, a in enumerate(pictures) for b in pictures[:i]) > 40
+
+
+def shapes_fingerprinted(monkeypatch, source, store):
+    seen = []
+
+    def spy(picture):
+        seen.append(picture.shape[:2])
+        return fingerprint(picture)
+
+    monkeypatch.setattr(checks, "fingerprint", spy)
+    look(source, store)
+    return seen
+
+
+def test_facts_are_those_of_the_picture_in_its_size(folder, tmp_path, monkeypatch):
+    """The fingerprint is of the reduced picture, so another `data.size` is another picture."""
+    store = DiskStore(tmp_path / "store")
+    whole, reduced = FolderSource(folder), SizedSource(FolderSource(folder), 24)
+    assert set(shapes_fingerprinted(monkeypatch, whole, store)) == {(48, 48)}
+    assert set(shapes_fingerprinted(monkeypatch, reduced, store)) == {(24, 24)}
+    assert shapes_fingerprinted(monkeypatch, reduced, store) == []
+
+
+@pytest.mark.parametrize("version", ["FACTS_MADE_BY", "MADE_BY"])
+def test_facts_of_another_version_are_found_anew(folder, tmp_path, monkeypatch, version):
+    store, source = DiskStore(tmp_path / "store"), FolderSource(folder)
+    first = shapes_fingerprinted(monkeypatch, source, store)
+    monkeypatch.setattr(checks, version, "a later one")
+    assert shapes_fingerprinted(monkeypatch, source, store) == first
+
+
+class SizedSource:
+    """The pictures of another source, reduced."""
+
+    def __init__(self, source, size):
+        self.source, self.size = source, size
+
+    def split(self, which):
+        return [dataclasses.replace(file, size=self.size) for file in self.source.split(which)]

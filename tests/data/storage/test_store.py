@@ -139,7 +139,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     build(whole)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from test_store import build; build(sys.argv[2])"
-    command = [sys.executable, "-c", code, str(Path(__file__).parents[2] / "support"), str(killed)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(killed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if int(line) == 7:
@@ -152,3 +152,39 @@ def test_a_killed_build_goes_on_and_ends_the_same(tmp_path):
     build(killed)
     left = {path.relative_to(killed): path.read_bytes() for path in killed.glob("??/*.npy")}
     assert left == {path.relative_to(whole): path.read_bytes() for path in whole.glob("??/*.npy")}
+
+
+WRITER = """
+import sys, numpy as np
+from facehall.data import DiskStore
+store = DiskStore(sys.argv[1], max_gb=0.01)
+for i in range(20):
+    store.get(f"{sys.argv[2]} {i}", lambda: np.full(1_000_000, i, np.uint8))
+    if i == 0:
+        print(flush=True)
+        sys.stdin.readline()  # until all have begun: each has counted what was there then
+print(store.complaint)
+"""
+
+
+def test_the_limit_holds_for_all_processes_together(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], **pipes) for i in range(4)]
+    for writer in writers:
+        writer.stdout.readline()
+    complaints = [writer.communicate("\n")[0] for writer in writers]
+    written = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
+    assert 9e6 < written <= 10e6
+    assert all("max_gb=0.01 is reached" in complaint for complaint in complaints)
+
+
+def test_what_others_remove_makes_room(tmp_path):
+    store = DiskStore(tmp_path, max_gb=2.5e-6)
+    store.get("a", lambda: ones(1))
+    store.get("b", lambda: ones(1))
+    for path in tmp_path.glob("??/*"):
+        path.unlink()
+    store.get("c", lambda: ones(1))
+    store.get("d", lambda: ones(1))
+    assert store.complaint is None
+    assert len(list(tmp_path.glob("??/*"))) == 2

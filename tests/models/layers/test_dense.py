@@ -16,16 +16,14 @@ from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet
 from facehall.models.layers.blocks import RRDB
 from facehall.models.layers.dense import dense, dense_branches, dense_grouped
-from facehall.models.layers.execution import on_threads
+from facehall.models.layers.execution import on_threads, runner
 
-NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 WAYS = [
     {"memory": "efficient"},
     {"memory": "recompute"},
     {"execution": "threads"},
     {"execution": "threads", "memory": "recompute"},
     {"execution": "grouped"},
-    pytest.param({"execution": "streams"}, marks=NEEDS_CUDA),
 ]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -39,14 +37,13 @@ def _threads_where_they_are_meant(request):
 
 
 def networks(way: dict) -> tuple[nn.Module, nn.Module]:
-    """A naive generator and one with the same weights that does it in another way, on the device that this needs."""
+    """A naive generator and one with the same weights that does it in another way."""
     naive = MultiScaleRRDB(4, topology="parallel", memory="naive", **TINY_NETWORK)
     other = MultiScaleRRDB(4, topology="parallel", **TINY_NETWORK | way)
     for stage in naive.stages:
         nn.init.normal_(stage.head.weight, std=0.1)
     other.load_state_dict(naive.state_dict())
-    device = "cuda" if way.get("execution") == "streams" else "cpu"
-    return naive.to(device), other.to(device)
+    return naive, other
 
 
 def outcome(network: nn.Module, lr: torch.Tensor, autocast: bool = False) -> list[torch.Tensor]:
@@ -192,7 +189,7 @@ def test_an_error_on_a_thread_comes_through():
 
 FORK = """
 import os
-from facehall.models.layers.execution import on_threads
+from facehall.models.layers.execution import on_threads, runner
 import torch
 torch.set_num_threads(2)
 on_threads([list, list])
@@ -209,17 +206,7 @@ def test_a_forked_process_has_threads_of_its_own():
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=60)
 
 
-@NEEDS_CUDA
-def test_streams_can_be_captured_into_a_graph():
-    block = RRDB(8, 4, 2, topology="parallel", execution="streams").cuda()
-    x = torch.rand(2, 8, 6, 6, device="cuda", requires_grad=True)
-    expected = torch.autograd.grad(block(x).square().sum(), [x, *block.parameters()])
-    graphed = torch.cuda.make_graphed_callables(copy.deepcopy(block), (x,))
-    found = torch.autograd.grad(graphed(x).square().sum(), [x, *graphed.parameters()])
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("execution", ["threads", "grouped", "streams"])
+@pytest.mark.parametrize("execution", ["threads", "grouped"])
 @pytest.mark.parametrize("way", [{"topology": "sequential"}, {"topology": "parallel", "memory": "naive"}], ids=str)
 def test_executions_that_have_nothing_to_run_side_by_side_are_refused(execution, way):
     with pytest.raises(ValueError, match=f"execution={execution} needs topology=parallel"):
@@ -233,7 +220,6 @@ def test_unknown_ways_are_refused():
         MultiScaleRRDB(execution="fast", **TINY_NETWORK)
 
 
-def test_streams_without_cuda_are_a_mistake_that_is_named():
-    block = RRDB(4, 2, 2, topology="parallel", execution="streams")
-    with pytest.raises(FacehallError, match=r"generator\.execution=streams is for CUDA and the network runs on CPU"):
-        block(torch.rand(1, 4, 5, 5))
+def test_an_execution_on_another_device_is_a_mistake_that_is_named():
+    with pytest.raises(FacehallError, match=r"generator\.execution=threads is for CPU and the network runs on CUDA"):
+        runner("threads", torch.device("cuda"))

@@ -7,8 +7,16 @@ import torch
 from torch.utils.data import DataLoader
 
 from facehall.errors import FacehallError
+from facehall.metrics import Judge, Measure, Protocol
+from facehall.metrics.judges.signal import PSNR, SSIM
 from facehall.models.weights import load_generator, read_metadata
 from facehall.training.callbacks import BestWeights
+
+
+class Distance(Judge):
+    """In the place of LPIPS, which would need its weights."""
+
+    measure = Measure("lpips", "LPIPS", "lower", perceptual=True)
 
 
 def best_of(callback, table, psnr_epochs=1, begin=1):
@@ -17,7 +25,8 @@ def best_of(callback, table, psnr_epochs=1, begin=1):
     for epoch, (psnr, lpips) in enumerate(table, start=begin):
         values = {"val/psnr": psnr, "val/ssim": 0.7, "val/bicubic_psnr": 26.0}
         values |= {} if lpips is None else {"val/lpips": lpips}
-        if callback.consider({"epoch": epoch, "step": 10 * epoch}, "psnr" if epoch <= psnr_epochs else "gan", values):
+        protocol = Protocol(2, [PSNR(), SSIM(), *([] if lpips is None else [Distance()])])
+        if callback.consider({"epoch": epoch, "step": 10 * epoch}, epoch <= psnr_epochs, values, protocol):
             taken.append(epoch)
     return taken
 
@@ -87,9 +96,34 @@ def test_a_training_leaves_the_file_of_its_best_epoch(make_module, fit, tmp_path
 
 def test_a_checkpoint_carried_elsewhere_begins_anew(make_module, fit, tmp_path):
     kept = callback(tmp_path / "elsewhere")
-    kept.load_state_dict({"best": {"epoch": 1, "step": 10, "psnr": 99.0, "lpips": 0.0}, "psnr_phase": 27.0})
+    kept.load_state_dict({"best": {"epoch": 1, "step": 10, "psnr": 99.0, "lpips": 0.0}, "first_phase": 27.0})
     fit(make_module(psnr_steps=9, gan_steps=0), 1, callbacks=[kept])
     assert kept.best is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "taken"),
+    [
+        ({"measure": "psnr"}, [1]),
+        ({"measure": "lpips", "floor": None}, [1, 2, 3]),
+        ({"measure": "psnr", "floor": 0.3, "floor_measure": "lpips"}, [2]),
+        ({"measure": "psnr", "floor": 0.3, "floor_measure": "lpips", "margin": 0.15}, [1]),
+    ],
+)
+def test_any_measure_may_decide_and_any_may_be_the_floor(tmp_path, settings, taken):
+    assert best_of(callback(tmp_path, **settings), TABLE) == taken
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"measure": "dists"}, r"callbacks\.best\.measure=dists.* not measure it, but psnr, ssim, psnr_y, ssim_y"),
+        ({"floor_measure": "lpips"}, r"callbacks\.best\.floor_measure=lpips.*or floor=null"),
+    ],
+)
+def test_what_is_not_measured_is_refused_at_the_start(make_module, fit, tmp_path, settings, says):
+    with pytest.raises(FacehallError, match=says):
+        fit(make_module(psnr_steps=9, gan_steps=0), 1, callbacks=[callback(tmp_path, **settings)])
 
 
 def test_impossible_floors_are_refused(make_module, fit, tmp_path):

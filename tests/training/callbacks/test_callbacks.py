@@ -6,10 +6,14 @@ from small import Malicious
 
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb
+from facehall.metrics import Protocol, psnr
+from facehall.metrics.judges import JUDGES
 from facehall.training.callbacks.history import read_history, write_history
 from facehall.training.callbacks.samples import draw_panel
 from facehall.training.checkpointing.files import sound_checkpoint
 from facehall.training.curves import draw_curves
+
+MEASURES = [JUDGES[name].measure for name in ("psnr", "ssim", "psnr_y", "lpips")]
 
 
 def rows(lpips=True):
@@ -32,22 +36,25 @@ def test_history_round_trip_with_columns_that_come_later(tmp_path):
 
 @pytest.mark.parametrize("lpips", [True, False])
 def test_curves_have_a_panel_per_measure(tmp_path, lpips):
-    draw_curves(rows(lpips), tmp_path / "curves.png")
+    draw_curves(rows(lpips), tmp_path / "curves.png", MEASURES)
     height, width, _ = read_rgb(tmp_path / "curves.png").shape
     assert width / height == pytest.approx((3 if lpips else 2) * 4.6 / 3.6, rel=0.01)
 
 
 def test_no_curves_without_validation(tmp_path):
-    draw_curves([{"epoch": 1, "step": 1, "phase": "psnr"}], tmp_path / "curves.png")
+    draw_curves([{"epoch": 1, "step": 1, "phase": "psnr"}], tmp_path / "curves.png", MEASURES)
     assert not (tmp_path / "curves.png").exists()
 
 
 def test_panels_show_lr_bicubic_sr_hr_with_their_decibels():
-    hr = torch.rand(3, 8, 8)
-    pictures, captions = draw_panel("face", torch.rand(3, 4, 4), hr, hr + 0.1, scale=2)
-    assert [picture.shape for picture in pictures] == [(4, 4, 3), (8, 8, 3), (8, 8, 3), (8, 8, 3)]
+    hr = torch.rand(3, 12, 12)
+    pictures, captions = draw_panel("face", torch.rand(3, 6, 6), hr, hr + 0.1, Protocol(2, border=0))
+    assert [picture.shape for picture in pictures] == [(6, 6, 3), *[(12, 12, 3)] * 3]
     assert captions[0] == "face"
     assert captions[2].endswith("dB")
+    assert float(captions[2].removesuffix(" dB")) == pytest.approx(
+        psnr((hr + 0.1).clamp(0, 1)[None], hr[None]), abs=0.1
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])

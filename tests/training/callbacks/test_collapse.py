@@ -79,29 +79,29 @@ def test_colour_drift_is_measured_and_said_once(watch):
     seen, said = watch(drift, epochs=(1, 2), max_epochs=3)
     assert seen[1]["val/color_drift"] == pytest.approx(8, abs=1)
     assert seen[1]["val/color_drift_blue"] == pytest.approx(-2, abs=1)
-    assert said.count("the colours drift") == 1
-    assert said.startswith("epoch 2: the colours drift from those of HR by red +")
+    assert said.count("colour drift: ") == 1
+    assert said.startswith("epoch 2: colour drift: SR differs from HR by red +")
 
 
 def test_it_is_said_again_after_a_recovery(watch):
     _, said = watch(drift, epochs=(0, 2), max_epochs=3)
-    assert said.count("the colours drift") == 2
+    assert said.count("colour drift: ") == 2
 
 
 def test_dots_are_measured_and_said(watch):
     seen, said = watch(dots, epochs=(1,))
     assert seen[1]["val/checkerboard"] == pytest.approx(4 * 3**0.5 / 4, abs=0.3)  # of a dot in four pixels
-    assert "a grid of dots of 1." in said
+    assert "checkerboarding: a grid of dots of 1." in said
 
 
 def test_a_winning_discriminator_is_said(watch):
     _, said = watch(gap=-100.0)
-    assert "the discriminator wins by a gap of" in said
+    assert "discriminator dominance: " in said
     assert "optimizer.discriminator.lr" in said
 
 
 def test_stop_is_an_error_with_advice(watch):
-    with pytest.raises(FacehallError, match=r"epoch 2: a grid of dots.*limit 0\.75.*stop=true.*loss\.gan"):
+    with pytest.raises(FacehallError, match=r"epoch 2: checkerboarding: .*limit 0\.75.*stop=true.*curriculum\.gan"):
         watch(dots, epochs=(1,), stop=True)
 
 

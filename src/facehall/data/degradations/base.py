@@ -34,9 +34,6 @@ class Degradation(Protocol):
         Raises ValueError where a random one gets no recipe, or any one a recipe that it does not understand.
         """
 
-    def batch(self, hr: Tensor, scale: int, recipes: list[Recipe]) -> Tensor:
-        """Hr (B, 3, H, W), a recipe each -> lr (B, 3, H / scale, W / scale), on hr's device."""
-
 
 def recipe_of(name: str, seed: int, degradation: Degradation, scale: int) -> Recipe:
     """The recipe of the picture `name` in a fixed set: the same on every machine, whatever stands beside it."""

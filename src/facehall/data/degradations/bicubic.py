@@ -22,9 +22,3 @@ class BicubicDegradation:
         if recipe:
             raise ValueError(f"bicubic has no parameters, but the recipe has {', '.join(map(str, recipe))}")
         return quantize(downscale_bicubic(hr, scale))
-
-    def batch(self, hr: Tensor, scale: int, recipes: list[Recipe]) -> Tensor:
-        """The same arithmetic as single calls."""
-        if any(recipes):
-            raise ValueError("bicubic has no parameters, but a recipe is not empty")
-        return quantize(downscale_bicubic(hr, scale))

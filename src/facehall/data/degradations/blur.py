@@ -14,7 +14,6 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 
 from facehall.data.degradations.steps import Sizes, Step, register
 
@@ -26,12 +25,8 @@ class _Filter(Step):
         """(k, k) float32, k odd, point-symmetric, of sum 1."""
         raise NotImplementedError
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         return cv2.filter2D(image, -1, self.kernel(), borderType=cv2.BORDER_REFLECT_101)
-
-    @staticmethod
-    def batched(steps: Sequence[_Filter], images: Tensor, sizes: Sizes) -> Tensor:
-        return convolve(images, [step.kernel() for step in steps])
 
 
 @register
@@ -62,11 +57,11 @@ class Blur(_Filter):
             return _normalised(1 / (1 + u**self.beta))
         return _normalised(np.exp(-0.5 * (u if self.shape == "gaussian" else u**self.beta)))
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         if self.shape == "gaussian" and self.sigma[0] == self.sigma[1]:  # the only one that separates; faster
             axis = self.kernel().sum(axis=0)
             return cv2.sepFilter2D(image, -1, axis, axis, borderType=cv2.BORDER_REFLECT_101)
-        return super().single(image, sizes)
+        return super().apply(image, sizes)
 
 
 @register
@@ -89,22 +84,6 @@ class Sinc(_Filter):
         r[self.size // 2, self.size // 2] = 1e-6  # the limit w^2 / (4 pi), to 12 digits
         bessel = torch.special.bessel_j1(torch.from_numpy(self.cutoff * r)).numpy()
         return _normalised(self.cutoff * bessel / (2 * np.pi * r))
-
-
-def convolve(images: Tensor, kernels: Sequence[np.ndarray]) -> Tensor:
-    """Each of the images (N, 3, h, w) with a kernel of its own, by FFT; the same mirroring as OpenCV's."""
-    side = max(kernel.shape[0] for kernel in kernels)
-    margin = side // 2
-    padded = images
-    for dim in (-2, -1):
-        old = images.shape[dim]
-        index = torch.arange(-margin, old + margin, device=images.device) % max(1, 2 * (old - 1))
-        padded = padded.index_select(dim, torch.where(index < old, index, 2 * (old - 1) - index))
-    size = padded.shape[-2:]
-    stacked = np.stack([np.pad(kernel, (side - kernel.shape[0]) // 2) for kernel in kernels])
-    spectrum = torch.fft.rfft2(torch.from_numpy(stacked).to(images)[:, None], s=size)
-    blurred = torch.fft.irfft2(torch.fft.rfft2(padded) * spectrum, s=size)
-    return blurred[..., 2 * margin :, 2 * margin :]
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:

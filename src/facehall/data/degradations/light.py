@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from facehall.data.degradations.steps import Sizes, Step, register
 
@@ -28,13 +27,8 @@ class Darken(Step):
     beta: float
     gamma: float
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         return cv2.pow(image, self.gamma) * np.float32(self.beta * self.alpha**self.gamma)
-
-    @staticmethod
-    def batched(steps: Sequence[Darken], images: Tensor, sizes: Sizes) -> Tensor:
-        alpha, beta, gamma = images.new_tensor([[s.alpha, s.beta, s.gamma] for s in steps]).T.reshape(3, -1, 1, 1, 1)
-        return beta * alpha**gamma * images**gamma
 
 
 @register
@@ -45,9 +39,5 @@ class WhiteBalance(Step):
     op = "white_balance"
     gains: Sequence[float]
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         return (image * np.array(self.gains, dtype=np.float32)).clip(0, 1)
-
-    @staticmethod
-    def batched(steps: Sequence[WhiteBalance], images: Tensor, sizes: Sizes) -> Tensor:
-        return (images * images.new_tensor([list(s.gains) for s in steps])[..., None, None]).clamp(0, 1)

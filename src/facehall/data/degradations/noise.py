@@ -31,12 +31,8 @@ class GaussianNoise(Step):
     grey: bool
     seed: int
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         return (image + self.sigma * _normals(self, image.shape[:2])).clip(0, 1)
-
-    @staticmethod
-    def batched(steps: Sequence[GaussianNoise], images: Tensor, sizes: Sizes) -> Tensor:
-        return (images + _each([step.sigma for step in steps], images) * _normals_of(steps, images)).clamp(0, 1)
 
 
 @register
@@ -57,22 +53,12 @@ class PoissonNoise(Step):
     grey: bool
     seed: int
 
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         light = (image @ _LUMA)[..., None] if self.grey else image
         expected = light.clip(0, 1) * self.photons
         normals = torch.from_numpy(_normals(self, image.shape[:2]))
         noise = poisson(torch.from_numpy(expected), normals).numpy() - expected
         return (image + self.strength / self.photons * noise).clip(0, 1)
-
-    @staticmethod
-    def batched(steps: Sequence[PoissonNoise], images: Tensor, sizes: Sizes) -> Tensor:
-        photons = _each([step.photons for step in steps], images)
-        strength = _each([step.strength for step in steps], images)
-        grey = _each([float(step.grey) for step in steps], images)
-        luma = (images * torch.from_numpy(_LUMA).to(images).view(3, 1, 1)).sum(1, keepdim=True)
-        expected = torch.where(grey > 0, luma, images).clamp(0, 1) * photons
-        noise = poisson(expected, _normals_of(steps, images)) - expected
-        return (images + strength / photons * noise).clamp(0, 1)
 
 
 def poisson(expected: Tensor, normals: Tensor) -> Tensor:
@@ -80,7 +66,7 @@ def poisson(expected: Tensor, normals: Tensor) -> Tensor:
 
     The asymptotic quantile of Giles (2016), "Algorithm 955: approximation of the inverse Poisson cumulative
     distribution function". Nearly continuous in the expectation, so that a last digit
-    of difference between OpenCV and torch does not change the picture, as it would in a rejection sampler. Mean and
+    of difference between machines does not change the picture, as it would in a rejection sampler. Mean and
     variance are right to a few per cent from one photon on; no light, no photons.
     """
     squares = normals.square()
@@ -91,14 +77,3 @@ def poisson(expected: Tensor, normals: Tensor) -> Tensor:
 def _normals(step: GaussianNoise | PoissonNoise, size: Sequence[int]) -> np.ndarray:
     shape = (*size, 1 if step.grey else 3)
     return np.random.default_rng(step.seed).standard_normal(shape, dtype=np.float32)
-
-
-def _normals_of(steps: Sequence[GaussianNoise] | Sequence[PoissonNoise], images: Tensor) -> Tensor:
-    # Drawn by numpy here too, because torch has no generator that gives the same numbers on every device.
-    height, width = images.shape[-2:]
-    arrays = [np.broadcast_to(_normals(step, (height, width)), (height, width, 3)) for step in steps]
-    return torch.from_numpy(np.stack(arrays)).to(images).permute(0, 3, 1, 2)
-
-
-def _each(numbers: Sequence[float], images: Tensor) -> Tensor:
-    return images.new_tensor(numbers).view(-1, 1, 1, 1)

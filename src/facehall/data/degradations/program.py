@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from facehall.data.degradations.base import Recipe, named
-from facehall.data.degradations.steps import Step, parse, recipe, run, run_batch
+from facehall.data.degradations.steps import Step, parse, recipe, run
 
 
 class ProgramDegradation:
@@ -34,14 +34,6 @@ class ProgramDegradation:
 
     def __call__(self, hr: Tensor, scale: int, recipe: Recipe | None = None) -> Tensor:
         return run(parse(recipe, self.kind), hr, scale)
-
-    def batch(self, hr: Tensor, scale: int, recipes: list[Recipe]) -> Tensor:
-        """All pictures at once, in torch and on hr's device; noise is drawn on the CPU.
-
-        Equal to single calls but for the last digit of floats, which can tip a rounding: by one level, or by a few
-        in a block where it is JPEG's.
-        """
-        return run_batch([parse(one, self.kind) for one in recipes], hr, scale)
 
 
 def set_fields(settings: object, **values: object) -> None:

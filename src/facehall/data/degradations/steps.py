@@ -1,4 +1,4 @@
-"""Degradations as programs: a recipe is a list of steps, carried out on one picture by OpenCV or on a batch by torch.
+"""Degradations as programs: a recipe is a list of steps, carried out by OpenCV.
 
 A recipe reads {"steps": [{"op": "blur", "shape": "gaussian", "size": 41, …}, {"op": "resize", …}, …]}.
 """
@@ -32,21 +32,12 @@ class Sizes(NamedTuple):
 class Step:
     """One operation with its parameters: a frozen dataclass of plain numbers, strings and lists.
 
-    `single` takes and gives (h, w, 3) float32. `batched` takes steps of this class, one a picture, and pictures
-    (N, 3, h, w) of one size that also share their `target`.
+    `apply` takes and gives (h, w, 3) float32.
     """
 
     op: ClassVar[str]
 
-    def target(self, now: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
-        """(height, width) behind this step."""
-        return now
-
-    def single(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
-        raise NotImplementedError
-
-    @staticmethod
-    def batched(steps: Sequence[Any], images: Tensor, sizes: Sizes) -> Tensor:
+    def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -94,46 +85,18 @@ def _step(entry: dict[str, Any], name: str) -> Step:
 
 def run(steps: Sequence[Step], hr: Tensor, scale: int) -> Tensor:
     """Hr (3, H, W) in [0, 1] -> lr (3, H / scale, W / scale) on 8-bit levels. The steps must end at LR's size."""
-    sizes = _sizes(hr, 3, scale)
+    sizes = _sizes(hr, scale)
     image = np.ascontiguousarray(hr.detach().float().permute(1, 2, 0).cpu().numpy())
     for step in steps:
-        image = step.single(image, sizes)
+        image = step.apply(image, sizes)
     lr = quantize(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
     return _checked(lr, sizes).to(hr.device)
 
 
-def run_batch(programs: Sequence[Sequence[Step]], hr: Tensor, scale: int) -> Tensor:
-    """Hr (B, 3, H, W) in [0, 1], a program each -> lr (B, 3, H / scale, W / scale) on 8-bit levels, on hr's device.
-
-    Pictures go in rounds, each to its own next step; those that meet at the same operation with the same sizes are
-    computed together, so that programs of unlike steps may stand in one batch. Wants true float32 products, torch's
-    default ("highest"); autocast is switched off.
-    """
-    sizes = _sizes(hr, 4, scale)
-    if len(programs) != len(hr):
-        raise ValueError(f"{len(hr)} pictures, but {len(programs)} recipes")
-    images = list(hr.detach().float())
-    with torch.autocast(hr.device.type, enabled=False):  # 16 bits would not do for the cosines of JPEG
-        for turn in range(max(map(len, programs), default=0)):
-            groups: dict[Any, list[int]] = {}
-            for i, program in enumerate(programs):
-                if turn < len(program):
-                    now = (images[i].shape[-2], images[i].shape[-1])
-                    groups.setdefault((type(program[turn]), now, program[turn].target(now, sizes)), []).append(i)
-            for (step, *_), members in groups.items():
-                mine = [programs[i][turn] for i in members]
-                done = step.batched(mine, torch.stack([images[i] for i in members]), sizes)
-                for i, image in zip(members, done, strict=True):
-                    images[i] = image
-    return torch.stack([_checked(quantize(image), sizes) for image in images])
-
-
-def _sizes(hr: Tensor, dims: int, scale: int) -> Sizes:
+def _sizes(hr: Tensor, scale: int) -> Sizes:
     height, width = hr.shape[-2:]
-    if hr.ndim != dims or hr.shape[-3] != 3 or not height or not width or height % scale or width % scale:
-        raise ValueError(
-            f"hr must be RGB with {dims} dimensions and sides of multiples of {scale}, not {tuple(hr.shape)}"
-        )
+    if hr.ndim != 3 or hr.shape[0] != 3 or not height or not width or height % scale or width % scale:
+        raise ValueError(f"hr must be RGB (3, H, W) with sides of multiples of {scale}, not {tuple(hr.shape)}")
     return Sizes((height, width), (height // scale, width // scale))
 
 

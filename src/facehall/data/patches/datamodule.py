@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import lightning as L
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -41,8 +40,6 @@ class PatchDataModule(L.LightningDataModule):
         degradation: how LR is made.
         store: keeps what is decoded.
         checks: what a problem with a picture does, see `survey`.
-        degrade_on: where a random degradation works: ``loader``, a picture at a time, or the training's ``device``, a
-            batch at a time.
         workers: processes that load; 0 loads in the training process.
         seed: decides every patch.
         symmetry: train on all eight symmetries.
@@ -59,7 +56,6 @@ class PatchDataModule(L.LightningDataModule):
         degradation: Degradation,
         store: Store,
         checks: Policy = "strict",
-        degrade_on: Literal["loader", "device"] = "loader",
         workers: int = 0,
         seed: int = 0,
         symmetry: bool = True,
@@ -82,10 +78,7 @@ class PatchDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.mining = mining
-        if degrade_on not in ("loader", "device"):
-            raise ValueError(f"degrade_on is loader or device, not {degrade_on!r}")
         self.degradation = degradation
-        self.degrade_on = degrade_on
         self.pairs = Pairs(scale, degradation, store, seed)
         self.checks = checks
         self.workers = workers
@@ -125,16 +118,8 @@ class PatchDataModule(L.LightningDataModule):
 
     def _patches(self, samples_per_epoch: int) -> Dataset:
         """What training draws from, addressed by global sample indices; a sibling with other patches says otherwise."""
-        options = {"symmetry": self.symmetry, "leave_lr": self.degrade_on == "device"}
-        files = self.survey.files["train"]
-        return PatchDataset(files, self.pairs, self.patch_size, samples_per_epoch, self.mining, self.seed, **options)
-
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Degrade what the loader has left to the device."""
-        if "recipe" in batch:
-            recipes = [json.loads(recipe) for recipe in batch.pop("recipe")]
-            batch["lr"] = self.degradation.batch(batch["hr"], self.scale, recipes)
-        return batch
+        settings = (self.patch_size, samples_per_epoch, self.mining, self.seed, self.symmetry)
+        return PatchDataset(self.survey.files["train"], self.pairs, *settings)
 
     def val_dataloader(self) -> DataLoader:
         return self._share("val")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -41,7 +40,6 @@ class PatchDataset(Dataset):
         mining: which patches are worth training on.
         seed: what decides.
         symmetry: apply one of the eight symmetries, drawn uniformly.
-        leave_lr: leave LR to somebody else where the degradation is random: items hold its `recipe` as JSON instead.
     """
 
     def __init__(
@@ -53,12 +51,10 @@ class PatchDataset(Dataset):
         mining: Mining,
         seed: int,
         symmetry: bool = True,
-        leave_lr: bool = False,
     ) -> None:
         self.files = list(files)
         self.pairs = pairs.for_mining()
         self.degradation = pairs.degradation
-        self.leave_lr = leave_lr
         self.patch_size = patch_size
         self.samples_per_epoch = samples_per_epoch
         self.mining = mining
@@ -94,8 +90,6 @@ class PatchDataset(Dataset):
         if file.lr is not None or not self.degradation.random:
             return item | {"lr": to_tensor(lr)}
         recipe = self.degradation.draw(rng, s)
-        if self.leave_lr:
-            return item | {"recipe": json.dumps(recipe)}
         return item | {"lr": self.degradation(item["hr"], s, recipe)}
 
     def _draw(self, index: int, file: ImageFile, columns: int, epoch: int) -> tuple[Corner, np.random.Generator]:

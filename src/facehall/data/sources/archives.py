@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facehall.assets import download
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
-from facehall.io.download import check_address, matches
+from facehall.io.download import check_address, download, matches
 from facehall.io.locking import file_lock
 from facehall.io.partial import Partial
 from facehall.io.progress import progress_bar
 from facehall.io.transfer import UnreachableError
+
+_log = logging.getLogger(__name__)
 
 DOWNLOADS = "downloads"
 """Below the root: archives while they are needed."""
@@ -190,4 +191,4 @@ def _there(target: Path) -> int:
 
 
 def _tell(text: str) -> None:
-    print(f"facehall: {text}", file=sys.stderr, flush=True)
+    _log.info("%s", text)

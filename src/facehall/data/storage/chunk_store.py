@@ -13,9 +13,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from facehall.assets import cache_dir
 from facehall.data.storage.shard_files import INDEX, Chunk, ShardItem, check_litdata, read_index, read_item
 from facehall.errors import FacehallError
+from facehall.io.cache import cache_dir
+from facehall.io.eviction import file_stats, remove_oldest
 from facehall.io.locking import file_lock
 
 FETCHING = "facehall fetches ahead"
@@ -115,16 +116,8 @@ class ChunkStore:
             with contextlib.suppress(FileNotFoundError):  # it ended just now
                 if path.stat().st_mtime < time.time() - STALE:
                     shutil.rmtree(path, ignore_errors=True)
-        found = []
-        for path in self.folder.parent.glob("*/chunk-*.bin"):
-            with contextlib.suppress(FileNotFoundError):
-                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
-        used = sum(each for _, each, _ in found)
-        for _, each, path in sorted(found):
-            if used + size <= self.room:
-                break
-            path.unlink(missing_ok=True)  # a process that has it mapped keeps it until it lets go
-            used -= each
+        found = file_stats(self.folder.parent.glob("*/chunk-*.bin"))
+        remove_oldest(found, sum(stat.st_size for _, stat in found) + size - self.room)
 
     def _near_index(self, where: str) -> str:
         try:

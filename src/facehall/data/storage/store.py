@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
-import sys
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,10 +14,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facehall.assets import cache_dir
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
+from facehall.io.cache import cache_dir
+from facehall.io.eviction import LRU, file_stats, remove_oldest
 from facehall.io.locking import file_lock
+
+_log = logging.getLogger(__name__)
 
 Make = Callable[[], np.ndarray]
 
@@ -26,6 +28,8 @@ HEADER = 256
 """Bytes that .npy puts before an array, at most."""
 OPEN = 256
 """Maps that a process keeps open; each holds a file descriptor, of which a process often has no more than 1024."""
+USED = ".used"
+"""The file that holds how many bytes all processes together have in the folder."""
 PATIENCE = 7 * 24 * 3600.0
 """Seconds to wait for another process that decodes."""
 SPARE = 2**30
@@ -62,20 +66,13 @@ class MemoryStore:
     def __init__(self, megabytes: float = 1024) -> None:
         if megabytes < 0:
             raise ValueError(f"megabytes is at least 0, not {megabytes}")
-        self.room = int(megabytes * 2**20)
-        self._arrays: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._used = 0
+        self._arrays: LRU[str, np.ndarray] = LRU(int(megabytes * 2**20), size=_bytes)
 
     def get(self, key: str, make: Make) -> np.ndarray:
-        if key in self._arrays:
-            self._arrays.move_to_end(key)
-            return self._arrays[key]
-        array = make()
-        if array.nbytes <= self.room:
-            while self._used + array.nbytes > self.room:
-                self._used -= self._arrays.popitem(last=False)[1].nbytes
-            self._arrays[key] = array
-            self._used += array.nbytes
+        array = self._arrays.get(key)
+        if array is None:
+            array = make()
+            self._arrays.put(key, array)
         return array
 
     def __contains__(self, key: str) -> bool:
@@ -95,7 +92,7 @@ class DiskStore:
 
     Args:
         root: the folder; None for FACEHALL_PICTURES, else pictures/ in facehall's cache.
-        max_gb: most that the folder may hold.
+        max_gb: most that the folder may hold, whatever the number of processes that write into it.
         megabytes: memory per process for what the disk does not take.
     """
 
@@ -106,17 +103,17 @@ class DiskStore:
         self.limit = int(max_gb * 1e9)
         self.complaint: str | None = None
         self._memory = MemoryStore(megabytes)
-        self._open: dict[str, np.ndarray] = {}
+        self._open: LRU[str, np.ndarray] = LRU(OPEN)
         self._began = time.time() - 1  # the clock of file times may lag behind this one
-        self._used: int | None = None  # bytes in the folder, counted when the first file is written
+        self._counted = False  # whether this process has counted what is in the folder
         if self.root.exists() and not self.root.is_dir():
             raise FacehallError(f"store.root={self.root} is a file: name a folder for decoded pictures.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": {}}  # a memory map would be pickled as the pixels it shows
+        return self.__dict__ | {"_open": LRU(OPEN)}  # a memory map would be pickled as the pixels it shows
 
     def get(self, key: str, make: Make) -> np.ndarray:
-        array = self._open.pop(key, None)
+        array = self._open.get(key)
         if array is None:
             path = self._path(key)
             array = _map(path)
@@ -132,9 +129,7 @@ class DiskStore:
                     return self._memory.get(key, lambda: made)
             with suppress(OSError):
                 os.utime(path)  # in use: not to be removed by this run, nor soon by another
-        self._open[key] = array
-        if len(self._open) > OPEN:
-            del self._open[next(iter(self._open))]  # the one that was asked for longest ago
+            self._open.put(key, array)
         return array
 
     @contextmanager
@@ -146,7 +141,7 @@ class DiskStore:
             yield
 
     def _tell(self) -> None:
-        print(f"facehall: another process decodes pictures into {self.root}: waiting.", file=sys.stderr, flush=True)
+        _log.info("another process decodes pictures into %s: waiting.", self.root)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
@@ -155,50 +150,50 @@ class DiskStore:
     def _write(self, path: Path, array: np.ndarray) -> bool:
         """Whether there was room."""
         try:
-            if not self._make_room(array.nbytes + HEADER):
-                return False
-            with replacing(path) as partial, partial.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-        except OSError as error:
-            self.complaint = f"{self.root} cannot be written: {error.strerror or error}"
+            self.root.mkdir(parents=True, exist_ok=True)
+            with file_lock(self.root / ".room", poll=0.01):  # one writes at a time, so that the count is exact
+                used = self._make_room(array.nbytes + HEADER)
+                if used is None:
+                    return False
+                with replacing(path) as partial, partial.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                self._note(used + path.stat().st_size)
+        except (OSError, FacehallError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            self.complaint = f"{self.root} cannot be written: {reason or error}"
             return False
-        assert self._used is not None
-        self._used += path.stat().st_size
         return True
 
-    def _make_room(self, size: int) -> bool:
-        self.root.mkdir(parents=True, exist_ok=True)
-        if self._used is None:
-            self._used = sum(stat.st_size for _, stat in self._files())
-        over = self._used + size - self.limit
-        if over > 0:
-            over -= self._remove(over)
-        if over > 0:
+    def _make_room(self, size: int) -> int | None:
+        """The bytes in the folder, in which there is now room for `size` more; None where there is none."""
+        used = self._noted() if self._counted else None
+        if used is None or used + size > self.limit:  # people and other versions remove files, too
+            files = file_stats(self.root.glob("??/*"))  # with what killed processes left half written
+            used = sum(stat.st_size for _, stat in files)
+            used -= remove_oldest(files, used + size - self.limit, before=self._began)
+            self._note(used)
+        if used + size > self.limit:
             self.complaint = f"store.max_gb={self.limit / 1e9:g} is reached by the pictures of this run"
-            return False
+            return None
         if shutil.disk_usage(self.root).free < size + SPARE:
             self.complaint = f"the disk of {self.root} is full"
-            return False
-        return True
+            return None
+        return used
 
-    def _remove(self, size: int) -> int:
-        """Remove files that this run has not used, the longest unused first, until `size` bytes are free."""
-        removed = 0
-        for path, stat in sorted(self._files(), key=lambda found: found[1].st_mtime):
-            if removed >= size or stat.st_mtime >= self._began:
-                break
-            path.unlink(missing_ok=True)
-            removed += stat.st_size
-        assert self._used is not None
-        self._used -= removed
-        return removed
+    def _noted(self) -> int | None:
+        """The bytes in the folder as the process that wrote last has counted them."""
+        try:
+            return int((self.root / USED).read_text())
+        except (OSError, ValueError):
+            return None
 
-    def _files(self) -> list[tuple[Path, os.stat_result]]:
-        found = []
-        for path in self.root.glob("??/*"):  # with what killed processes left half written
-            with suppress(FileNotFoundError):  # another run's, gone this moment
-                found.append((path, path.stat()))
-        return found
+    def _note(self, used: int) -> None:
+        (self.root / USED).write_text(str(used))
+        self._counted = True
+
+
+def _bytes(array: np.ndarray) -> int:
+    return array.nbytes
 
 
 def _map(path: Path) -> np.ndarray | None:

@@ -6,18 +6,15 @@ import hashlib
 import json
 import math
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from facehall.assets.resolve import cache_dir
 from facehall.errors import FacehallError
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends import onnxruntime as _onnxruntime
@@ -27,6 +24,8 @@ from facehall.inference.backends.bf16 import bf16, native
 from facehall.inference.backends.compiled import compiled
 from facehall.inference.backends.eager import channels_last, eager
 from facehall.io.atomic import write_text
+from facehall.io.cache import cache_dir
+from facehall.io.timing import interleaved, medians, seconds
 from facehall.models.generators import Generator
 
 BUILDERS: dict[str, Callable[[Generator, torch.device], Backend]] = {
@@ -131,14 +130,11 @@ def _measured(generator: Generator, device: torch.device) -> tuple[Backend, str,
             levels, psnr = parity(backend(lr), reference)
             if levels <= MAX_LEVELS and psnr >= MIN_PSNR:
                 backends[name], differences[name] = backend, (levels, psnr)
-    seconds: dict[str, list[float]] = {name: [] for name in backends}
-    for _ in range(ROUNDS):
-        for name, backend in backends.items():
-            seconds[name].append(_time(backend, lr))
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    best = min(medians, key=medians.__getitem__)
+    tasks = {name: partial(backend, lr) for name, backend in backends.items()}
+    times = medians(interleaved(tasks, ROUNDS, warmup=0))  # they have run for the parity
+    best = min(times, key=times.__getitem__)
     levels, psnr = differences[best]
-    ratio = medians["eager"] / medians[best]
+    ratio = times["eager"] / times[best]
     why = f"measured: {ratio:.1f} times as fast as eager, at most {levels:.1f}/255 from it"
     return backends[best], best, why if best != "eager" else "measured: nothing here is faster"
 
@@ -155,13 +151,7 @@ def _picture(side: int) -> Tensor:
 def _seconds_per_pixel(generator: Generator, side: int = 24) -> float:
     lr = _picture(side)
     generator(lr)
-    return min(_time(generator, lr) for _ in range(2)) / side**2
-
-
-def _time(backend: Backend, lr: Tensor) -> float:
-    start = time.perf_counter()
-    backend(lr)
-    return time.perf_counter() - start
+    return min(seconds(partial(generator, lr)) for _ in range(2)) / side**2
 
 
 def _ready(name: str, generator: Generator) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from facehall import __version__
-from facehall.assets.resolve import cache_dir
 from facehall.io.atomic import replacing
+from facehall.io.cache import cache_dir
 from facehall.models.generators import Generator
 
 

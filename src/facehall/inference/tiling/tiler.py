@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from facehall.errors import FacehallError
 from facehall.inference.tiling import memory, receptive_field
 from facehall.inference.tiling.tiles import Grid, Network, Tile, grid, tiles
 from facehall.models.generators import Generator
+
+_log = logging.getLogger(__name__)
 
 SMALL_TILE = 192
 """Side of the automatic tile where the overlap is small: what is no larger is computed whole."""
@@ -94,8 +96,6 @@ class Tiler:
                 "programs, or choose another device."
             ) from error
         self._most = side // 2
-        print(
-            f"facehall: {self.device} has too little memory for tiles of {side} pixels: going on with {self._most}.",
-            file=sys.stderr,
-            flush=True,
+        _log.warning(
+            "%s has too little memory for tiles of %d pixels: going on with %d.", self.device, side, self._most
         )

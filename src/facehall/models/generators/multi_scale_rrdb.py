@@ -111,7 +111,7 @@ class MultiScaleRRDB(Generator):
         carry: channels that each coarser scale hands to a refine block.
         upsampling: ``pixel_shuffle`` or ``nearest`` (see `upsampler`).
         memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
-        execution: how parallel dense blocks run, ``in_turn``, ``threads``, ``grouped`` or ``streams`` (see `RRDB`).
+        execution: how parallel dense blocks run, ``in_turn``, ``threads`` or ``grouped`` (see `RRDB`).
     """
 
     @records_arguments

@@ -83,7 +83,7 @@ class RRDB(nn.Module):
         memory: what the backward pass finds. ``efficient``: each map of a dense block once. ``recompute``: the RRDB's
             input alone; the rest is computed again. ``naive``: each concatenation, as autograd keeps them.
         execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: side by side on the CPU's cores,
-            forward and backward. ``grouped``: as one RDB of grouped convolutions. ``streams``: on CUDA streams.
+            forward and backward. ``grouped``: as one RDB of grouped convolutions.
             Which is fastest where: experiments/threads. Results are the same but for rounding. Where a graph is
             captured (torch.compile, export), RDBs run in turn.
 

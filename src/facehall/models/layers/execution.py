@@ -1,4 +1,4 @@
-"""Ways to execute tasks that do not depend on one another: in turn, on threads, on CUDA streams."""
+"""Ways to execute tasks that do not depend on one another: in turn, or on threads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from facehall.errors import FacehallError
 
-Execution = Literal["in_turn", "threads", "grouped", "streams"]
-EXECUTIONS = ("in_turn", "threads", "grouped", "streams")
+Execution = Literal["in_turn", "threads", "grouped"]
+EXECUTIONS = ("in_turn", "threads", "grouped")
 
 Task = Callable[[], Sequence[Any]]
 Runner = Callable[[Sequence[Task]], list[Any]]
@@ -36,29 +35,9 @@ def on_threads(tasks: Sequence[Task]) -> list[Any]:
     return list(_pool(workers, threads // workers).map(_without_graph, tasks))
 
 
-def on_streams(tasks: Sequence[Task]) -> list[Any]:
-    """Side by side on CUDA streams of their own, which the current stream waits for.
-
-    It can be captured into a CUDA graph: side streams that fork from the capturing one and join it again belong to it.
-    """
-    current = torch.cuda.current_stream()
-    results = []
-    for task, stream in zip(tasks, _streams(len(tasks), torch.cuda.current_device()), strict=True):
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            results.append(task())
-    for stream, result in zip(_streams(len(tasks), torch.cuda.current_device()), results, strict=True):
-        current.wait_stream(stream)
-        for tensor in result:
-            if isinstance(tensor, Tensor):
-                tensor.record_stream(current)  # allocated on the side stream, used and freed on this one
-    return results
-
-
 RUNNERS: dict[str, tuple[Runner, str | None]] = {
     "in_turn": (in_turn, None),
     "threads": (on_threads, "cpu"),
-    "streams": (on_streams, "cuda"),
 }
 """Runner and the device type that it needs."""
 
@@ -103,8 +82,3 @@ def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
 
 # A forked process has the pool but not its threads, and would wait for ever.
 os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-@functools.cache
-def _streams(count: int, device: int) -> list[torch.cuda.Stream]:
-    return [torch.cuda.Stream(device) for _ in range(count)]

@@ -4,6 +4,7 @@ from facehall.training.callbacks.best import BestWeights
 from facehall.training.callbacks.checkpoint import Checkpoints
 from facehall.training.callbacks.collapse import CollapseWatch
 from facehall.training.callbacks.compile import Compile
+from facehall.training.callbacks.dashboard import DefineMeasures
 from facehall.training.callbacks.epoch_lines import EpochLines
 from facehall.training.callbacks.export import ExportWeights
 from facehall.training.callbacks.history import History
@@ -15,6 +16,7 @@ __all__ = [
     "Checkpoints",
     "CollapseWatch",
     "Compile",
+    "DefineMeasures",
     "EpochLines",
     "ExportWeights",
     "History",

@@ -1,8 +1,7 @@
-"""Watches for the ways in which a GAN goes wrong that PSNR is slow to tell."""
+"""Watches for the ways in which a GAN goes wrong that PSNR is slow to show."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,23 +10,23 @@ import torch
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.metrics.checkerboard import grid_energy
+from facehall.metrics.judges.artefacts import Checkerboard, ColourDrift
 from facehall.training.module import SuperResolution
 
 CHANNELS = ("red", "green", "blue")
+DRIFT, CHECKERBOARD = ColourDrift(), Checkerboard()
 
 
 class CollapseWatch(L.Callback):
-    """Logs three measures each epoch, warns when one passes its limit, and on request ends the training then.
+    """Logs three measures each epoch, warns when one exceeds its limit, and on request ends the training then.
 
-    `val/color_drift`: mean of SR - HR over all validation images, of the channel where it is largest, in levels of 255.
-    `val/checkerboard`: the grid of dots that upsampling leaves in flat regions, as its standard deviation in levels of
-    255 beyond what HR has of it (`facehall.metrics.checkerboard`). `train/D_gap`, which the module logs: mean logit of
-    HR minus that of SR; at g the discriminator is right e^g times of e^g + 1, and learns no more.
+    `val/color_drift` and `val/checkerboard` are the measures of `facehall.metrics.judges.artefacts` over all validation
+    images. `train/D_gap`, which the module logs: mean logit of HR minus that of SR; at g the discriminator is right e^g
+    times of e^g + 1, and learns no more.
 
     Args:
         color_drift, checkerboard, gap: limits; None does not warn.
-        stop: a limit passed is an error that ends the training, whose last checkpoint is from before it.
+        stop: exceeding a limit is an error that ends the training, whose last checkpoint is from before it.
     """
 
     def __init__(
@@ -61,8 +60,10 @@ class CollapseWatch(L.Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         found = measures(trainer.strategy.reduce(self._sums, reduce_op="sum"))
+        assert isinstance(pl_module, SuperResolution)
         for name, value in found.items():
-            pl_module.log(f"val/{name}", value)
+            if name not in pl_module.protocol.names:  # which logs it itself
+                pl_module.log(f"val/{name}", value)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = {name.removesuffix("_epoch"): float(value) for name, value in trainer.callback_metrics.items()}
@@ -84,36 +85,35 @@ class CollapseWatch(L.Callback):
 
 ADVICE = {
     "val/color_drift": "Give the pixels more weight (curriculum.gan.weights.pixel), or lower optimizer.generator.lr.",
-    "val/checkerboard": "Give the perceptual and the adversarial term less weight (loss.gan), or a longer ramp.",
+    "val/checkerboard": "Give the perceptual and the adversarial term less weight (curriculum.gan.weights), or a "
+    "longer ramp (curriculum.gan.ramp).",
     "train/D_gap": "Lower optimizer.discriminator.lr, choose a smaller discriminator, or give it more pictures.",
 }
 
 
 def sums(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
-    """(7,): images, the sums of their colour drifts (3), images with a block to look at, grid energies of SR and HR."""
+    """(7,): the images, and the sums over them of what `ColourDrift` and `Checkerboard` give, three each."""
     sr = sr.float().clamp(0, 1)
-    drift = (sr - hr).mean((-2, -1))
-    grids = torch.stack([grid_energy(images, hr, scale) for images in (sr, hr)])
-    seen = grids.isfinite().all(0)
-    counts = [drift.new_full((1,), len(drift)), drift.sum(0), seen.sum()[None], grids[:, seen].sum(1)]
-    return torch.cat(counts)
+    drift, grids = DRIFT(sr, hr), CHECKERBOARD(sr, hr, scale)
+    return torch.cat((drift.new_full((1,), len(drift)), drift.sum(0), grids.sum(0)))
 
 
 def measures(total: Tensor) -> dict[str, float]:
     """What the sums over all images come to, in levels of 255."""
-    count, red, green, blue, seen, ours, theirs = total.tolist()
-    drifts = [255 * drift / max(count, 1) for drift in (red, green, blue)]
-    found = {f"color_drift_{name}": drift for name, drift in zip(CHANNELS, drifts, strict=True)}
-    found["color_drift"] = max(map(abs, drifts))
-    if seen:
-        found["checkerboard"] = 255 * math.sqrt(max(0.0, ours - max(0.0, theirs)) / seen)
+    total = total.cpu().double()
+    means = total[1:] / total[0].clamp(min=1)
+    drift, grids = means[:3], means[3:]
+    found = {f"color_drift_{name}": 255 * float(value) for name, value in zip(CHANNELS, drift, strict=True)}
+    found["color_drift"] = float(DRIFT.figure(drift))
+    if grids[2] > 0:  # at least one image was large enough
+        found["checkerboard"] = float(CHECKERBOARD.figure(grids))
     return found
 
 
 def _describe(name: str, values: Mapping[str, float]) -> str:
     if name == "val/color_drift":
         drifts = ", ".join(f"{channel} {values[f'{name}_{channel}']:+.1f}" for channel in CHANNELS)
-        return f"the colours drift from those of HR by {drifts} levels of 255"
+        return f"colour drift: SR differs from HR by {drifts} levels of 255 on average"
     if name == "val/checkerboard":
-        return f"a grid of dots of {values[name]:.2f} levels of 255 lies on flat regions"
-    return f"the discriminator wins by a gap of {values[name]:.1f} between its logits of HR and SR"
+        return f"checkerboarding: a grid of dots of {values[name]:.2f} levels of 255 on flat regions"
+    return f"discriminator dominance: its mean logits of HR and SR differ by {values[name]:.1f}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import lightning as L
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from facehall.distributed.batch_norm import unsynchronized
+from facehall.io.timing import interleaved, medians
 from facehall.losses import PerceptualLoss
 from facehall.training.module import SuperResolution
 
@@ -93,7 +93,7 @@ class Compile(L.Callback):
         # Ranks measure different times, and a compiler may fail on one of them alone. So nothing between here and the
         # end of a trial waits for another rank, and what follows from a trial is agreed on: ranks round alike.
         with unsynchronized(module):
-            step_seconds = sum(passes[name].seconds(function, repeats=1) for name, function in eager.items())
+            step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
         minutes = trainer.strategy.broadcast(self._remaining(module) * step_seconds / 60)
         for name, function in eager.items():
             if minutes < self.worth:
@@ -116,16 +116,13 @@ class Compile(L.Callback):
     def _trial(self, eager: Function, passed: Pass) -> Trial:
         compiled = self._compiled(eager)
         try:
-            passed.seconds(compiled, repeats=1)
+            passed.run(compiled)
         except Exception as error:  # whatever compilers raise; the eager network is none the worse for it
             torch._dynamo.reset()
             return Trial(error=f"it failed: {(str(error) or type(error).__name__).strip().splitlines()[0]}")
-        times: dict[Function, list[float]] = {eager: [], compiled: []}
-        for _ in range(5):
-            for function, seconds in times.items():
-                seconds.append(passed.seconds(function, repeats=1))
-        factor = statistics.median(times[eager]) / statistics.median(times[compiled])
-        return Trial(factor)
+        tasks = {"eager": partial(passed.run, eager), "compiled": partial(passed.run, compiled)}
+        times = medians(interleaved(tasks, rounds=5, synchronize=passed.synchronize))
+        return Trial(times["eager"] / times["compiled"])
 
     def _compiled(self, function: Function) -> Function:
         return torch.compile(function, backend=self.backend)
@@ -163,7 +160,7 @@ def replace(module: SuperResolution, name: str, function: Function) -> None:
     else:
         loss = _perceptual_loss(module)
         assert loss is not None
-        loss.extractor.network.forward = function  # type: ignore[method-assign]
+        loss.extractor.network.forward = function
 
 
 def _perceptual_loss(module: SuperResolution) -> PerceptualLoss | None:
@@ -192,23 +189,21 @@ class Pass:
     parameters: Sequence[nn.Parameter]
     precision: Callable[[], AbstractContextManager[Any]]
 
-    def seconds(self, function: Function, repeats: int = 3) -> float:
-        """The median of `repeats` passes, after a first one that does not count."""
-        times = []
-        for _ in range(1 + repeats):
-            images = self.images.detach().requires_grad_()
-            synchronize(images.device)
-            started = time.perf_counter()
-            with self.precision():
-                out = function(images)
-            tensors = list(out.values()) if isinstance(out, dict) else [out]
-            total = torch.stack([tensor.float().mean() for tensor in tensors]).sum()
-            torch.autograd.grad(total, [images, *self.parameters], allow_unused=True)
-            synchronize(images.device)
-            times.append(time.perf_counter() - started)
-        return statistics.median(times[1:])
+    def run(self, function: Function) -> None:
+        """Make the pass once."""
+        images = self.images.detach().requires_grad_()
+        with self.precision():
+            out = function(images)
+        tensors = list(out.values()) if isinstance(out, dict) else [out]
+        total = torch.stack([tensor.float().mean() for tensor in tensors]).sum()
+        torch.autograd.grad(total, [images, *self.parameters], allow_unused=True)
 
+    def seconds(self, function: Function) -> float:
+        """How long a pass takes, after a first one that does not count."""
+        (times,) = interleaved({"pass": partial(self.run, function)}, 1, synchronize=self.synchronize).values()
+        return times[0]
 
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    def synchronize(self) -> None:
+        """Wait for the device of the images."""
+        if self.images.is_cuda:
+            torch.cuda.synchronize(self.images.device)

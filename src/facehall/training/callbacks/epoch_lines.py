@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import lightning as L
 
+from facehall.metrics.measures import Measure, headlines
 from facehall.training.module import SuperResolution
 
 
@@ -13,16 +16,23 @@ class EpochLines(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not trainer.is_global_zero or "val/psnr" not in values:
+        measures = [measure for measure in headlines(pl_module.protocol.measures) if f"val/{measure.name}" in values]
+        if not trainer.is_global_zero or not measures:
             return
         phase = pl_module.curriculum.phase(pl_module.generator_step - 1)
         parts = [
             f"epoch {trainer.current_epoch + 1:3d}/{trainer.max_epochs}",
             f"step {pl_module.generator_step:5d}",
             f"{phase:4s}",
-            f"PSNR {values['val/psnr']:.2f} dB ({values['val/psnr_gain']:+.2f} over bicubic)",
-            f"SSIM {values['val/ssim']:.4f} (bicubic {values['val/bicubic_ssim']:.4f})",
+            *(beside_bicubic(measure, values) for measure in measures),
         ]
-        if "val/lpips" in values:
-            parts.append(f"LPIPS {values['val/lpips']:.4f} (bicubic {values['val/bicubic_lpips']:.4f})")
         print("  ".join(parts), flush=True)
+
+
+def beside_bicubic(measure: Measure, values: Mapping[str, float]) -> str:
+    """A value, and what it is to bicubic's: the gain in its unit, or bicubic's own value where there is no unit."""
+    value, bicubic = (values[f"val/{prefix}{measure.name}"] for prefix in ("", "bicubic_"))
+    text = f"{measure.label} {measure.text(value, unit=True)}"
+    if measure.unit:
+        return f"{text} ({value - bicubic:+{measure.format}} over bicubic)"
+    return f"{text} (bicubic {measure.text(bicubic)})"

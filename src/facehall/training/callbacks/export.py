@@ -52,9 +52,15 @@ class ExportWeights(L.Callback):
             self._save("generator", pl_module.generator, pl_module)
 
     def _save(self, name: str, generator: Generator, module: SuperResolution) -> None:
-        origin = {
-            "run": self.run,
-            "step": str(module.generator_step),
-            "phase": module.curriculum.phase(module.generator_step - 1),
-        }
-        save_generator(self.folder / f"{name}.safetensors", generator, origin)
+        save_generator(self.folder / f"{name}.safetensors", generator, origin(module, self.run))
+
+
+def origin(module: SuperResolution, run: str) -> dict[str, str]:
+    """Where weights come from, for their metadata: run, step, phase, and the measures that were losses on the way."""
+    done = module.generator_step
+    phase = module.curriculum.at(done - 1)
+    phases = module.curriculum.trained[: module.curriculum.trained.index(phase) + 1]
+    terms = [module.losses[name] for name in module.losses.names if any(each.weights.get(name) for each in phases)]
+    minimised = sorted({term.measure for term in terms if term.measure})
+    found = {"run": run, "step": str(done), "phase": phase.name}
+    return found | ({"losses": ",".join(minimised)} if minimised else {})

@@ -55,7 +55,7 @@ class History(L.Callback):
             }
         )
         write_history(self.folder / "metrics.csv", self.rows)
-        draw_curves(self.rows, self.folder / "curves.png")
+        draw_curves(self.rows, self.folder / "curves.png", pl_module.protocol.measures)
 
 
 def _measured(trainer: L.Trainer) -> dict[str, float]:
@@ -63,7 +63,7 @@ def _measured(trainer: L.Trainer) -> dict[str, float]:
     means = {
         name.removesuffix("_epoch"): float(value)
         for name, value in trainer.callback_metrics.items()
-        if not name.endswith("_step") and not name.endswith("/PSNR")
+        if not name.endswith("_step")
     }
     return dict(sorted(means.items(), key=lambda item: (not item[0].startswith("val/"), item[0])))
 

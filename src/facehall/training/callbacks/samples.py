@@ -8,11 +8,13 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
-from facehall.metrics import psnr
+from facehall.metrics import Protocol
+from facehall.metrics.views import PROVIDED
 from facehall.training.module import SuperResolution
 
 TITLES = ["LR", "bicubic", "facehall", "HR"]
@@ -50,8 +52,8 @@ class SamplePanels(L.Callback):
         if not trainer.is_global_zero or not self._due(trainer) or not isinstance(outputs, Tensor):
             return
         for i, name in enumerate(batch["name"][: self.count - len(self._panels)]):
-            lr, hr, sr = (pictures[i].cpu() for pictures in (batch["lr"], batch["hr"], outputs))
-            self._panels.append(draw_panel(name, lr, hr, sr, pl_module.generator.scale))
+            lr, hr, sr = (pictures[i] for pictures in (batch["lr"], batch["hr"], outputs))
+            self._panels.append(draw_panel(name, lr, hr, sr, pl_module.protocol))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero or not self._panels:
@@ -68,13 +70,20 @@ class SamplePanels(L.Callback):
         return not trainer.sanity_checking and (epoch % self.every == 0 or epoch == trainer.max_epochs)
 
 
-def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, scale: int) -> Panel:
+def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, protocol: Protocol) -> Panel:
     """The pictures (H, W, 3) uint8 of one row of a sheet, LR, bicubic, SR, HR, and their captions.
+
+    The captions give the protocol's first measure that pictures alone suffice for.
 
     Args:
         lr: (3, h, w) in [0, 1]; hr and sr: (3, s h, s w).
     """
-    bicubic = upscale_bicubic(lr[None], scale)[0]
-    pictures = [to_uint8(image) for image in (lr, bicubic, sr, hr)]
-    decibels = [f"{psnr(image[None].clamp(0, 1), hr[None]).item():.2f} dB" for image in (bicubic, sr)]
-    return pictures, [name, *decibels, ""]
+    bicubic = upscale_bicubic(lr, protocol.scale)
+    measure = next((each for each in protocol.measures if {*each.needs} <= {*PROVIDED, "lr"}), None)
+    captions = ["", ""]
+    if measure is not None:
+        images, truth = torch.stack((bicubic, sr)), hr.expand(2, -1, -1, -1)
+        lrs = lr.expand(2, -1, -1, -1)
+        values = protocol.measure(images, truth, only=(measure.name,), lr=lrs)[measure.name]
+        captions = [measure.text(value, unit=True) for value in values.tolist()]
+    return [to_uint8(image.cpu()) for image in (lr, bicubic, sr, hr)], [name, *captions, ""]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pickle
 import shutil
-import sys
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +21,8 @@ from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
 from facehall.models.weights import differing_tensors
 from facehall.training.runs import PREVIOUS
+
+_log = logging.getLogger(__name__)
 
 _UNREADABLE = (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
@@ -77,9 +79,7 @@ def sound_checkpoint(path: Path, fall_back: bool) -> Path:
         )
     with suppress(FileNotFoundError):  # another process of this job was first
         path.replace(path.with_name("damaged.ckpt"))
-    print(
-        f"facehall: {path} is damaged ({damage}): going on from the checkpoint before it, {previous}.", file=sys.stderr
-    )
+    _log.warning("%s is damaged (%s): going on from the checkpoint before it, %s.", path, damage, previous)
     return previous
 
 

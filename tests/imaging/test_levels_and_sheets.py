@@ -1,10 +1,19 @@
-"""8 bits, colour, contact sheets."""
+"""8 and 16 bits, colour, contact sheets."""
 
 import numpy as np
 import pytest
 import torch
 
-from facehall.imaging import comparison_sheet, crop_to_multiple, quantize, rgb_to_y, to_tensor, to_uint8
+from facehall.imaging import (
+    comparison_sheet,
+    crop_to_multiple,
+    eight_bits,
+    quantize,
+    rgb_to_y,
+    to_levels,
+    to_tensor,
+    to_uint8,
+)
 
 
 def test_quantize_clamps_and_rounds():
@@ -24,6 +33,26 @@ def test_arrays_and_tensors_round_trip():
     assert tensor.shape == (3, 8, 32)
     assert tensor.max() == 1
     assert np.array_equal(to_uint8(tensor), array)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_level_of_sixteen_bits_survives(channels):
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(channels, 2)[::-1]
+    assert np.array_equal(to_levels(to_tensor(levels), np.uint16), levels)
+    assert np.array_equal(eight_bits(levels), to_levels(to_tensor(levels)))  # 257 levels to one
+    assert eight_bits(levels).max() == 255
+
+
+def test_half_precision_is_widened_before_it_is_rounded():
+    image = torch.tensor([0.5, 1.0], dtype=torch.bfloat16).reshape(1, 1, 2)
+    assert to_levels(image, np.uint16).ravel().tolist() == [32768, 65535]
+
+
+def test_other_forms_are_refused():
+    with pytest.raises(ValueError, match="to_tensor takes"):
+        to_tensor(np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="to_levels takes one image"):
+        to_levels(torch.zeros(1, 3, 2, 2))
 
 
 def test_crop_keeps_the_top_left():

@@ -1,0 +1,17 @@
+"""``facehall download``: ``python -m facehall.download``."""
+
+from __future__ import annotations
+
+from facehall.cli.hydra_command import add_hydra_command
+from facehall.cli.parser import Commands
+
+_ABOUT = """\
+Download a data set, check it and unpack it; what is there already is not fetched again.
+
+  facehall download data=div2k data.root=DIR
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command's parser."""
+    add_hydra_command(commands, "download", "get a data set", _ABOUT)

@@ -1,0 +1,17 @@
+"""``facehall evaluate``: ``python -m facehall.evaluate``."""
+
+from __future__ import annotations
+
+from facehall.cli.hydra_command import add_hydra_command
+from facehall.cli.parser import Commands
+
+_ABOUT = """\
+Measure weights by the evaluation protocol, beside bicubic.
+
+  facehall evaluate weights=FILE data=images data.root=DIR
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command's parser."""
+    add_hydra_command(commands, "evaluate", "measure weights beside bicubic", _ABOUT)

@@ -1,0 +1,40 @@
+"""Command-line arguments in Hydra's notation, before Hydra reads them."""
+
+from __future__ import annotations
+
+import re
+
+PATH_KEYS = (
+    *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
+    *("data.root", "data.test_root", "data.boxes", "patches.root"),
+    *("metrics.lpips_weights", "perceptual.extractor.weights", "perceptual.weights"),
+)
+"""Keys whose values are taken as they stand, whatever Hydra's grammar would make of their characters."""
+
+
+def is_multirun(arguments: list[str]) -> bool:
+    """Whether command-line arguments ask for a sweep."""
+    return bool({"-m", "--multirun"} & set(arguments))
+
+
+def quote_paths(arguments: list[str]) -> list[str]:
+    """Quote the values of PATH_KEYS among command-line arguments, so that file names need no second layer of quotes.
+
+    Unquoted, Hydra's grammar refuses (or reads as lists, numbers or choices) names with ``= ( ) [ ] { } , # & ~``,
+    quotes or anything beyond ASCII. Values that are quoted already, ``null``, and arguments of a sweep, where a comma
+    separates choices, stay as they are.
+    """
+    if is_multirun(arguments):
+        return arguments
+    return [_quote_path(argument) for argument in arguments]
+
+
+def _quote_path(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if not equals or key.lstrip("+") not in PATH_KEYS or quoted or value in ("", "null"):
+        return argument
+    # In Hydra's quoted strings backslashes are themselves, except in front of a quote.
+    value = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    value = re.sub(r"(\\+)$", r"\1\1", value)
+    return f"{key}='{value}'"

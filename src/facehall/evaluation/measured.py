@@ -1,0 +1,100 @@
+"""What an evaluation measures of one image and of one set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facehall.imaging import to_uint8
+from facehall.metrics import Protocol
+from facehall.systems import Upscaler
+
+Measures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One image.
+
+    Attributes:
+        name: of the image.
+        measures: the values by system and measure.
+        statistics: by system, what the judges gave, for measures whose set figure is not the mean of their values.
+        pictures: if kept, LR, each system's SR, HR, (H, W, 3) uint8.
+    """
+
+    name: str
+    measures: dict[str, Measures]
+    pictures: list[np.ndarray] | None = None
+    statistics: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        item: dict[str, Any],
+        upscalers: Sequence[Upscaler],
+        protocol: Protocol,
+        device: torch.device,
+        grey: bool = False,
+        keep_pictures: bool = True,
+    ) -> Measured:
+        """Super-resolve and measure an item of an ImageDataset: lr (3, h, w), hr (3, s h, s w), and annotations.
+
+        Args:
+            device: where it is measured.
+            grey: HR was read from a single-channel file, so single-channel images are measured.
+            keep_pictures: keep them for the comparison sheet.
+        """
+        tensors = {key: value.to(device)[None] for key, value in item.items() if isinstance(value, Tensor)}
+        hr = tensors.pop("hr")
+        others = {key: [value] for key, value in item.items() if key not in tensors and key not in ("hr", "name")}
+        images = {upscaler.name: upscaler.upscale(tensors["lr"][0]) for upscaler in upscalers}
+        measures, statistics = {}, {}
+        for name, sr in images.items():
+            found = protocol.statistics(sr[None], hr, grey, **tensors, **others)
+            measures[name] = {key: float(value) for key, value in protocol.figures(found).items()}
+            statistics[name] = {key: value[0].tolist() for key, value in found.items() if value.ndim > 1}
+        if not keep_pictures:
+            return cls(item["name"], measures, None, statistics)
+        shown = [tensors["lr"][0], *images.values(), hr[0]]
+        pictures = [to_uint8(image.mean(dim=0, keepdim=True) if grey else image) for image in shown]
+        return cls(item["name"], measures, pictures, statistics)
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """A set of images.
+
+    Attributes:
+        name: of the set.
+        images: one entry per image.
+        failures: those of the images that came out worst, with their pictures, worst first.
+    """
+
+    name: str
+    images: list[Measured]
+    failures: Sequence[Measured] = ()
+
+    def means(self, system: str, protocol: Protocol) -> Measures:
+        """The figure of each measure over the images."""
+        found = {}
+        for name in self.images[0].measures[system]:
+            columns = [image.statistics.get(system, {}).get(name) for image in self.images]
+            if columns[0] is None:
+                found[name] = fmean(image.measures[system][name] for image in self.images)
+            else:
+                means = torch.tensor(columns, dtype=torch.float64).mean(0)
+                found[name] = float(protocol.figures({name: means})[name])
+        return found
+
+
+def worst(images: Sequence[Measured], protocol: Protocol, system: str) -> list[int]:
+    """Indices of the images, the worst of a system first, by the measure that ranks (`measures.ranking`)."""
+    measure = protocol.ranking
+    return sorted(range(len(images)), key=lambda i: -measure.cost(images[i].measures[system][measure.name]))

@@ -1,0 +1,35 @@
+"""A picture in any of the forms that callers hold one in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facehall.imaging.files import Picture, from_pillow, read_picture
+
+
+def as_picture(picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
+    """A decoded picture of a file, a Pillow image or an array.
+
+    Args:
+        picture: among others an array (H, W) or (H, W, 1) grey, (H, W, 2) with transparency, (H, W, 3) RGB or
+            (H, W, 4) RGBA, uint8 or uint16.
+
+    Raises:
+        FacehallError: the file cannot be read.
+        ValueError: the array is of another form.
+    """
+    if isinstance(picture, Picture):
+        return picture
+    if isinstance(picture, (str, Path)):
+        return read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return from_pillow(picture)
+    array = picture[..., None] if picture.ndim == 2 else picture
+    if array.dtype not in (np.uint8, np.uint16) or array.ndim != 3 or array.shape[2] > 4 or 0 in array.shape:
+        raise ValueError(f"a picture is (H, W, 3) uint8 or uint16, (H, W) if grey, not {picture.shape} {picture.dtype}")
+    grey = array.shape[2] < 3
+    rgb = array[..., :1].repeat(3, axis=2) if grey else array[..., :3]
+    return Picture(rgb, array[..., -1] if array.shape[2] in (2, 4) else None, grey)

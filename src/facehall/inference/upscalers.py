@@ -1,0 +1,105 @@
+"""Systems by name or file: what an evaluation is asked to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from facehall.errors import FacehallError
+from facehall.inference.predictor import Predictor
+from facehall.models.pretrained import names, weights_file
+from facehall.models.weights import SUFFIX, read_metadata
+from facehall.systems import CATALOGUE, Bicubic, Upscaler
+
+LOSSES = "losses"
+"""Metadata of a weights file: the measures among its training's losses, separated by commas."""
+
+
+class NetworkUpscaler:
+    """A weights file behind a `Predictor`, as an `Upscaler`."""
+
+    def __init__(self, predictor: Predictor, name: str, origin: str, trained_on: tuple[str, ...] = ()) -> None:
+        self.predictor = predictor
+        self.name = name
+        self.origin = origin
+        self.trained_on = trained_on
+        self.scale = predictor.scale
+
+    @property
+    def backend(self) -> str:
+        return self.predictor.backend.partition(" ")[0]
+
+    @property
+    def network(self) -> nn.Module:
+        return self.predictor.rgb_generator
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        return self.predictor.super_resolve(lr)
+
+    def compute(self, lr: Tensor) -> Tensor:
+        return self.predictor.compute(lr)
+
+
+def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options: Any) -> list[Upscaler]:
+    """Systems by label, bicubic first: the floor of every table is added where it was not asked for.
+
+    Args:
+        given: label -> ``bicubic``, the name of weights in the package, or a weights file.
+        scale: which all must have; None takes that of the weights.
+        options: of `Predictor`.
+
+    Raises:
+        FacehallError: a name or file is not usable, or the scales differ.
+    """
+    networks = {label: _open(label, what, options) for label, what in given.items() if what != "bicubic"}
+    scales: dict[int, str] = {} if scale is None else {scale: f"scale={scale}"}
+    for label, upscaler in networks.items():
+        if scales and upscaler.scale not in scales:
+            before = next(iter(scales.values()))
+            advice = "Leave scale out." if scale is not None else "Compare systems of one scale."
+            raise FacehallError(f"{before}, but {given[label]} holds a x{upscaler.scale} network. {advice}")
+        scales.setdefault(upscaler.scale, f"{given[label]} holds a x{upscaler.scale} network")
+    if not scales:
+        raise FacehallError("systems: bicubic alone has no scale of its own; give scale=2, 3, 4 or 8.")
+    (common,) = scales
+    labels = [label for label, what in given.items() if what == "bicubic"] or ["bicubic"]
+    return [*(Bicubic(common, label) for label in labels), *networks.values()]
+
+
+def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:
+    system = CATALOGUE.get(what)
+    if system is not None and not system.weights and not Path(what).is_file():
+        raise FacehallError(f"systems: {what} needs a weights file: {system.obtain}. Then give the file.")
+    file = weights_file(what)
+    known = CATALOGUE.get(what) if what in names() else None
+    trained_on = known.trained_on if known else _losses(file)
+    return NetworkUpscaler(Predictor(file, **options), label, what, trained_on)
+
+
+def _losses(file: Path) -> tuple[str, ...]:
+    if file.suffix != SUFFIX or not file.is_file():
+        return ()
+    return tuple(filter(None, read_metadata(file).get(LOSSES, "").split(",")))
+
+
+def labels(given: Iterable[str]) -> dict[str, str]:
+    """{label: system} for names and files: the shortest end of a path that tells it from the others, without suffix.
+
+    Raises:
+        FacehallError: one is given twice.
+    """
+    items = [str(each) for each in given]
+    for item in items:
+        if items.count(item) > 1:
+            raise FacehallError(f"{item} is given twice; compare different systems.")
+    parts = {item: (item,) if item in CATALOGUE else Path(item).with_suffix("").parts for item in items}
+    found = {}
+    for item in items:
+        own = parts[item]
+        ends = range(1, len(own) + 1)
+        unique = (own[-n:] for n in ends if sum(other[-n:] == own[-n:] for other in parts.values()) == 1)
+        found["/".join(next(unique, (item,)))] = item
+    return found

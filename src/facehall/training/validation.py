@@ -1,0 +1,92 @@
+"""What validation and test measure: the averaged generator beside bicubic, image by image."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from facehall.imaging import upscale_bicubic
+from facehall.metrics import Protocol
+from facehall.models.frozen import Frozen
+from facehall.systems.rgb import as_rgb
+from facehall.training.ema import GeneratorEMA
+
+
+class MeasuredModule(L.LightningModule):
+    """The half of the training module that measures.
+
+    Args:
+        protocol: what is measured.
+        ema: the averaged generator.
+    """
+
+    def __init__(self, protocol: Protocol, ema: GeneratorEMA) -> None:
+        super().__init__()
+        self.ema = ema
+        self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
+        self.means = nn.ModuleDict()
+        self._floor: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def protocol(self) -> Protocol:
+        return cast(Protocol, self._protocol.network)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Super-resolve with the averaged generator: (B, 3, h, w) -> (B, 3, s h, s w), not clamped."""
+        return as_rgb(self.ema.generator)(lr)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        return self._measure(batch)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        return self._measure(batch, "test/")
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test")
+
+    def _measure(self, batch: dict[str, Any], split: str = "") -> Tensor:
+        """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
+        lr, hr, key = batch["lr"], batch["hr"], split + "|".join(batch["name"])
+        given = {name: value for name, value in batch.items() if name not in ("hr", "name")}
+        with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
+            if key not in self._floor:  # bicubic never changes: measured in the first epoch only
+                self._floor[key] = self._protocol(upscale_bicubic(lr, self.ema.generator.scale), hr, **given)
+            sr = self(lr)
+            measured = self._protocol(sr, hr, **given)
+        for prefix, found in (("", measured), ("bicubic_", self._floor[key])):
+            for name, values in found.items():
+                for mean, column in zip(self._means(prefix, name), values.reshape(len(sr), -1).unbind(1), strict=True):
+                    mean.update(column)
+        return sr
+
+    def _means(self, prefix: str, measure: str) -> list[MeanMetric]:
+        """The running means of a measure's statistics, of which most have one."""
+        keys = [f"{prefix}{measure}"]
+        if (width := self.protocol.widths[measure]) > 1:
+            keys = [f"{keys[0]}[{i}]" for i in range(width)]
+        for key in keys:
+            if key not in self.means:
+                self.means[key] = MeanMetric().to(self.device)
+        return [cast(MeanMetric, self.means[key]) for key in keys]
+
+    def _log_means(self, stage: str) -> None:
+        # A rank without an image has no means yet, but must take part in gathering them.
+        first = self.protocol.names[0]
+        values: dict[str, Tensor] = {}
+        for prefix in ("", "bicubic_"):
+            means = {name: self._means(prefix, name) for name in self.protocol.names}
+            found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}
+            values |= {f"{stage}/{prefix}{name}": value for name, value in self.protocol.figures(found).items()}
+            for mean in (mean for each in means.values() for mean in each):
+                mean.reset()
+        values[f"{stage}/{first}_gain"] = values[f"{stage}/{first}"] - values[f"{stage}/bicubic_{first}"]
+        shown = f"{stage}/{first}"
+        self.log(shown, values.pop(shown), prog_bar=True)
+        self.log_dict(values)

@@ -1,0 +1,154 @@
+"""The one command line: every sub-command answers at once, and Hydra's are those of ``python -m facehall.X``."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import facehall
+from facehall.cli import hydra_command
+from facehall.cli.choices import completions, groups
+from facehall.cli.main import COMMANDS, build_parser, main
+from facehall.cli.parser import weights_completer
+from facehall.io.logs import ENVIRONMENT
+from facehall.models.pretrained import names
+
+HYDRA = ("train", "evaluate", "predict", "sweep", "check", "mine", "download")
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ENVIRONMENT, "info")
+
+
+def status(*arguments):
+    try:
+        return main(list(map(str, arguments)))
+    except SystemExit as end:
+        return end.code
+
+
+def test_help_of_every_command_imports_no_torch():
+    code = "import sys; from facehall.cli.main import main, COMMANDS\nfor name in [[], *([c] for c in COMMANDS)]:\n"
+    code += "    try: main([*name, '--help'])\n    except SystemExit as end: assert end.code == 0, name\n"
+    code += "print([name for name in ('torch', 'lightning', 'numpy', 'PIL', 'rich') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.count("usage: facehall") == 1 + len(COMMANDS)
+
+
+def test_python_m_facehall_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "facehall", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{facehall.__version__}\n"
+
+
+@pytest.mark.parametrize("name", HYDRA)
+def test_help_lists_the_groups(name, capsys):
+    assert status(name, "data=folder", "--help") == 0
+    told = capsys.readouterr().out
+    assert f"conf/{name}.yaml" in told
+    for group in groups(name):
+        assert f"  {group} " in told
+
+
+def test_a_hydra_command_is_the_module(photographs, capsys):
+    assert status("check", "data=folder", "data.root=photographs", "patches.patch_size=8", "scale=2") == 0
+    assert capsys.readouterr().out == "Of 6 pictures, 6 can be used: 4 train, 1 val, 1 test.\n"
+    assert status("check", "data=foldr") == 2
+    assert "data=foldr: there is no such option. Did you mean 'folder'?" in capsys.readouterr().err
+    assert status("train", "seed=2", "--cfg", "job", "--package", "name") == 0  # Hydra's own flags
+    assert "esrgan" in capsys.readouterr().out
+
+
+def test_processes_that_a_training_starts_repeat_the_module(tmp_path, monkeypatch, capsys):
+    (tmp_path / "probe.py").write_text(
+        "import sys, os\n"
+        "from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd\n"
+        "print(_basic_subprocess_cmd()[1:], __name__, os.environ['FACEHALL_LOG'])\n"
+    )
+    monkeypatch.setattr(facehall, "__path__", [*facehall.__path__, str(tmp_path)])
+    before = list(sys.argv)
+    hydra_command._run(argparse.Namespace(primary="probe", overrides=["a=1", "-m"], level="debug"))
+    assert capsys.readouterr().out == "['-m', 'facehall.probe', 'a=1', '-m'] __main__ debug\n"
+    assert sys.argv == before
+
+
+@pytest.mark.parametrize("arguments", [["-q", "train", "seed=2"], ["train", "-q", "seed=2"], ["train", "seed=2", "-q"]])
+def test_the_level_stands_anywhere(arguments):
+    options = build_parser().parse_args(arguments)
+    assert options.level == "quiet"
+    assert options.overrides == ["seed=2"]
+
+
+def test_quiet_leaves_out_the_summary(photographs, monkeypatch, capsys):
+    arguments = ["mine", "data=folder", "data.root=photographs", "patch_size=8", "scale=2", "patches_per_image=1"]
+    assert status(*arguments, "output=a", "mining=none", "workers=0") == 0
+    assert "patches" in capsys.readouterr().out
+    assert status(*arguments, "output=b", "mining=none", "workers=0", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_verbose_shows_the_traceback_behind_a_mistake(capsys):
+    assert status("upscale", "nowhere.png") == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert status("upscale", "nowhere.png", "-v") == 2
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert told.rstrip().splitlines()[-1].startswith("facehall: input=nowhere.png")
+
+
+# --------------------------------------------------------------------------------------------------- completion
+
+
+def test_choices_of_a_hydra_command():
+    assert "experiment=esrgan_vgg16s" in completions("train", "experiment=es")
+    assert {"experiment=", "scale=", "seed="} <= set(completions("train", ""))
+    assert "generator.growth=" in completions("train", "generator.g")
+    assert "training.ema_decay=" in completions("train", "training.")
+    assert completions("train", "nonsense=") == []
+    assert completions("train", "nonsense.") == []
+    assert not any("defaults" in key for key in completions("train", ""))
+
+
+def test_weights_are_completed_by_name():
+    assert weights_completer() == names()
+
+
+@pytest.fixture
+def tab(tmp_path):
+    """What bash offers for a line, as `facehall completion bash` has taught it."""
+    if shutil.which("bash") is None:
+        pytest.skip("no bash here")
+    command = tmp_path / "bin" / "facehall"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m facehall "$@"\n')
+    command.chmod(0o755)
+    script = subprocess.run([command, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
+
+    def offers(line):
+        ask = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_TYPE=9 COMP_WORDS=(facehall)\n"
+        ask += '_python_argcomplete facehall\nprintf "%s\\n" "${COMPREPLY[@]}"'
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\n{ask}"], env=environment, capture_output=True, text=True, check=True
+        )
+        return [word.strip() for word in done.stdout.split("\n") if word.strip()]
+
+    return offers
+
+
+def test_bash_completes(tab):
+    assert tab("facehall up") == ["upscale"]
+    assert "--skip-existing" in tab("facehall upscale --s")
+    assert tab("facehall upscale -w facehall-x8") == ["facehall-x8", "facehall-x8_psnr"]
+    assert "esrgan_vgg16s" in " ".join(tab("facehall train scale=4 experiment=es"))
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("zsh", "#compdef facehall"), ("fish", "complete --command facehall")])
+def test_scripts_for_other_shells(shell, mark, capsys):
+    assert status("completion", shell) == 0
+    assert mark in capsys.readouterr().out

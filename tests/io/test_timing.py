@@ -1,0 +1,52 @@
+"""Timing: by turns, warm-up left out, the device waited for."""
+
+import pytest
+
+from facehall.io import timing
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tasks move on."""
+
+    class Clock:
+        now = 0.0
+
+        def task(self, log, name, durations):
+            durations = iter(durations)
+
+            def run():
+                log.append(name)
+                self.now += next(durations)
+
+            return run
+
+    clock = Clock()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_tasks_take_turns_and_the_warm_up_does_not_count(clock):
+    log: list[str] = []
+    tasks = {"a": clock.task(log, "a", [9, 1, 2, 4]), "b": clock.task(log, "b", [9, 3, 3, 3])}
+    found = timing.interleaved(tasks, rounds=3, advance=lambda: log.append("|"))
+    assert "".join(log) == "ab|ab|ab|ab|"
+    assert found == {"a": [1, 2, 4], "b": [3, 3, 3]}
+    assert timing.medians(found) == {"a": 2, "b": 3}
+    assert timing.ratio(found["b"], found["a"]) == 1.5
+
+
+def test_the_device_is_waited_for(clock):
+    """Work that is queued before the task is not the task's, and work that the task queues is."""
+    queued = [5.0]
+
+    def synchronize():
+        clock.now += sum(queued)
+        queued.clear()
+
+    assert timing.seconds(lambda: queued.append(2.0), synchronize) == 2.0
+
+
+def test_nothing_to_measure_is_an_error():
+    with pytest.raises(ValueError, match="rounds must be at least 1, not 0"):
+        timing.interleaved({"a": lambda: None}, rounds=0)

