@@ -211,7 +211,7 @@ def when(condition, action):
         while time.monotonic() < deadline:
             if condition():
                 return action()
-            time.sleep(0.05)
+            time.sleep(0.3)  # conditions that read /proc are not for nothing
 
     threading.Thread(target=watch, daemon=True).start()
 
