@@ -181,7 +181,7 @@ def test_pictures_that_cannot_be_used_are_named_together(photographs, tmp_path, 
     assert "5.png: 40x12 pixels are too few for 16x16" in said
     assert not (tmp_path / "out" / "manifest.csv").exists()
     assert mine("checks=skip") == 0
-    assert "2 of 6 pictures cannot be used" in capsys.readouterr().out
+    assert "2 of 6 pictures cannot be used" in capsys.readouterr().err
     assert {row["name"][0] for row in manifest(tmp_path / "out")} == set("0134")
 
 

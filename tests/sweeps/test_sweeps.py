@@ -32,8 +32,6 @@ from facehall.sweeps.table import baselines, read_jobs, table, varied
 
 TWO_STEPS = [
     "curriculum.psnr.steps=2",
-    "curriculum.gan.steps=0",
-    "curriculum.gan.ramp=0",
     "patches.steps_per_epoch=2",
 ]
 

@@ -67,7 +67,8 @@ class SyncBatchNorm(LayerSync):
 @contextmanager
 def unsynchronized(model: nn.Module) -> Iterator[None]:
     """Within it the synchronised batch norms of a model (ours and torch's) are plain ones and wait for no process."""
-    layers = [layer for layer in model.modules() if isinstance(layer, (SyncedBatchNorm2d, nn.SyncBatchNorm))]
+    synchronized = (SyncedBatchNorm2d, nn.SyncBatchNorm)
+    layers: list[nn.Module] = [layer for layer in model.modules() if isinstance(layer, synchronized)]
     kinds = [type(layer) for layer in layers]
     for layer in layers:
         layer.__class__ = nn.BatchNorm2d
