@@ -287,7 +287,7 @@ print(resolve(name))
 def test_processes_share_one_download(machine, tiny, publisher):
     command = [sys.executable, "-c", RESOLVE, "tiny", tiny.asset.file, publisher.url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert {process.communicate(timeout=60)[0].strip() for process in processes} == {str(cached(machine))}
+    assert {process.communicate(timeout=240)[0].strip() for process in processes} == {str(cached(machine))}
     assert len(publisher.requests) == 1
     assert load_file(cached(machine)).keys() == tiny.tensors.keys()
     assert [p.name for p in cached(machine).parent.iterdir()] == ["tiny.safetensors"]

@@ -15,7 +15,8 @@ from torch import nn
 
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
 from facehall.distributed.ddp import exit_status, is_loss
-from facehall.distributed.ranks import agree, gather, rank
+from facehall.distributed.gathering import gather
+from facehall.distributed.ranks import agree, rank
 from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
@@ -30,13 +31,13 @@ def photographs(tmp_path_factory):
     return make_photographs(tmp_path_factory.mktemp("photographs"), 8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(photographs):
     data = ["data=folder", f"data.root={photographs}", "data.val_fraction=0.4"]
     return ["experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH, *data]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train_alone(compose_config, settings):
     """In this process, with the batch of two."""
 
@@ -45,6 +46,12 @@ def train_alone(compose_config, settings):
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def alone(train_alone, tmp_path_factory):
+    """What one process makes of it."""
+    return train_alone(tmp_path_factory.mktemp("alone"))
 
 
 def command(*launcher, settings):
@@ -68,18 +75,18 @@ def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_their_batches_together(tmp_path, settings, train_alone):
+def test_two_processes_train_as_one_with_their_batches_together(tmp_path, settings, alone):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # one process speaks
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
-    assert_equal_training(folder, train_alone(tmp_path / "alone"))
+    assert_equal_training(folder, alone)
 
 
 @pytest.mark.slow
-def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone):
+def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone, alone):
     """Begun by one process, so that two that restored less than everything would not end where one does."""
     begun = train_alone(tmp_path / "runs" / "esrgan_vgg16s" / "begun", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
@@ -87,7 +94,6 @@ def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone):
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["begun"]
-    alone = train_alone(tmp_path / "alone")
     assert_equal_training(begun, alone, 1e-5, 1e-7)  # Lightning restores into 32 bits before it widens the networks
 
 

@@ -1,5 +1,6 @@
 """The predict command: output files, messages and errors."""
 
+import io
 import os
 import subprocess
 import sys
@@ -145,25 +146,21 @@ def test_ctrl_c_leaves_complete_files(weights, photographs, tmp_path, monkeypatc
     assert "run the same command for the rest" in capsys.readouterr().err
 
 
-COMMAND = [sys.executable, "-m", "facehall.predict"]
-
-
-def test_without_a_terminal_the_weights_are_listed(photographs, tmp_path):
+def test_without_a_terminal_the_weights_are_listed(photographs, tmp_path, monkeypatch, capsys):
     found = write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
-    done = subprocess.run(
-        [*COMMAND, "input=photographs", "output=out"], stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert f"weights={found.relative_to(tmp_path)}" in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert run_command(main, "input=photographs", "output=out") == 2
+    shown = capsys.readouterr().err
+    assert f"weights={found.relative_to(tmp_path)}" in shown
+    assert "Traceback" not in shown
 
 
 def test_on_a_terminal_the_weights_are_chosen(photographs, tmp_path):
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     master, slave = os.openpty()
     os.write(master, b"1\n")
-    command = [*COMMAND, "input=photographs/0.png", "output=out"]
-    done = subprocess.run(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=120)
+    command = [sys.executable, "-m", "facehall.predict", "input=photographs/0.png", "output=out"]
+    done = subprocess.run(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=240)
     os.close(slave)
     screen = os.read(master, 100_000).decode()
     os.close(master)

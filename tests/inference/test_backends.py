@@ -92,7 +92,7 @@ assert received
 def test_signals_are_handled_after_two_openvino_backends_are_deleted():
     pytest.importorskip("openvino")
     command = [sys.executable, "-W", "ignore", "-c", SIGNAL]
-    subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[1] / "support")
+    subprocess.run(command, check=True, timeout=240, cwd=Path(__file__).parents[1] / "support")
 
 
 @pytest.mark.parametrize("generator", [RRDBNet(blocks=1, features=4, growth=2), SRResNet3(2, blocks=1, features=4)])

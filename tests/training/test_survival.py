@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -310,9 +311,9 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             while process.poll() is None and not list(tmp_path.glob("runs/run/*/checkpoints/last.ckpt")):
-                pass
+                time.sleep(0.05)
             os.killpg(process.pid, signal.SIGTERM)
-            told = process.communicate(timeout=60)[1]
+            told = process.communicate(timeout=240)[1]
         finally:
             process.kill()
     assert process.returncode == 143

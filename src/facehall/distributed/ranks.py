@@ -1,17 +1,17 @@
-"""What the processes of one training do together: see the whole batch, agree on a text, and not talk all at once."""
+"""What the processes of one training do together before there is a process group: know their rank, agree on a text."""
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
-from torch import Tensor
 from torch import distributed as dist
 
 from facehall.errors import FacehallError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments import ClusterEnvironment
 
 PATIENCE = timedelta(minutes=10)
 """How long to wait for what rank 0 says before there is a process group, whose own timeout the trainer sets."""
@@ -25,38 +25,6 @@ def rank() -> int:
         if name in os.environ:
             return int(os.environ[name])
     return 0
-
-
-def gather(x: Tensor) -> Tensor:
-    """Each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
-
-    DDP averages the gradients of the ranks' losses. So each rank's backward gives the gradient of the sum of all
-    losses by its own part, and what comes out is the gradient of the mean loss, as of one process with the whole batch.
-    """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return x[None]
-    return _gather(x)
-
-
-@torch.compiler.disable
-def _gather(x: Tensor) -> Tensor:
-    gathered: Tensor = _Gather.apply(x)
-    return gathered
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.contiguous()
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x)
-        return torch.stack(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        grad = grads[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(grad)
-        return grad[dist.get_rank()]
 
 
 def agree(key: str, text: str) -> str:
@@ -92,6 +60,10 @@ def agree(key: str, text: str) -> str:
 
 def _external() -> ClusterEnvironment | None:
     """What has started the processes, where it was not Lightning."""
+    if not any(name.startswith(("TORCHELASTIC_", "SLURM_")) for name in os.environ):
+        return None  # before Lightning, which takes seconds to import and most commands do without
+    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
     try:
         for kind in (TorchElasticEnvironment, SLURMEnvironment):
             if kind.detect():

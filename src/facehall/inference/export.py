@@ -143,7 +143,7 @@ class _PortableBase(nn.Module):
         The border is wrong, but cropped by the caller.
         """
         scale = self.generator.scale
-        if not all(statically_known_true(new == scale * old) for new, old in zip(size, images.shape[-2:], strict=True)):
+        if _factor(images, size) != scale:
             return None
         self.note(images.shape)
         channels = images.shape[1]
@@ -154,21 +154,39 @@ class _PortableBase(nn.Module):
 
 
 class _Interpolations(TorchFunctionMode):
-    """Replace antialiased bicubic interpolation by `replacement(images, size)`, unless that returns None."""
+    """Replace interpolations by ones that other tools know.
 
-    def __init__(self, replacement: Callable[[Tensor, Sequence[int]], Tensor | None]) -> None:
+    Args:
+        bicubic: called as bicubic(images, size) for antialiased bicubic interpolation; where it gives None, torch's own
+            is called. Nearest neighbours by a whole factor get that instead of a size, because the ONNX exporter of
+            torch 2.6 refuses sizes that depend on the input's.
+    """
+
+    def __init__(self, bicubic: Callable[[Tensor, Sequence[int]], Tensor | None]) -> None:
         super().__init__()
-        self.replacement = replacement
+        self.bicubic = bicubic
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is F.interpolate and kwargs.get("mode") == "bicubic" and kwargs.get("antialias"):
-            replaced = self.replacement(args[0], kwargs["size"])
-            if replaced is not None:
-                return replaced
+        if func is F.interpolate and kwargs.get("size") is not None:
+            images, mode = args[0], kwargs.get("mode", "nearest")
+            if mode == "bicubic" and kwargs.get("antialias"):
+                enlarged = self.bicubic(images, kwargs["size"])
+                if enlarged is not None:
+                    return enlarged
+            elif mode == "nearest" and (factor := _factor(images, kwargs["size"])):
+                return func(images, scale_factor=factor, mode=mode)
         return func(*args, **kwargs)
+
+
+def _factor(images: Tensor, size: Sequence[int]) -> int | None:
+    """By how much `size` enlarges images whatever their own size is; None unless it is a whole factor up to 8."""
+    old = images.shape[-2:]
+    return next(
+        (k for k in range(1, 9) if all(statically_known_true(b == k * a) for a, b in zip(old, size, strict=True))), None
+    )
 
 
 def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:

@@ -168,7 +168,7 @@ def test_captured_graphs_hold_ordinary_operations(way):
 
 
 def test_threads_run_side_by_side_and_leave_the_number_of_threads_alone():
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=120)
 
     def task() -> list:
         together.wait()  # one alone would wait in vain
@@ -203,7 +203,7 @@ raise SystemExit(os.waitpid(child, 0)[1])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_has_threads_of_its_own():
     """In a process of its own: what else the tests have loaded may not survive a fork."""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=240)
 
 
 @pytest.mark.parametrize("execution", ["threads", "grouped"])
