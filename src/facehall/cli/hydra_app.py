@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from facehall.cli.errors import complain, config_mistake, original_text
 from facehall.cli.overrides import is_multirun, quote_paths
 from facehall.cli.renamed_keys import refuse_old_arguments, refuse_old_keys
-from facehall.config.build import conf_dir, open_value
+from facehall.config.build import conf_dir, missing_value_error
 from facehall.config.plugins import import_plugins
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import INTERRUPTED, FacehallError, Stopped
@@ -95,7 +95,7 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                 _log.debug("the whole error:", exc_info=True)
                 complain(config_mistake(error, config_name))
             except OmegaConfBaseException as error:
-                complain(str(open_value(error, config_name)))
+                complain(str(missing_value_error(error, config_name)))
             except Stopped as stop:
                 complain(str(stop), stop.status)
             except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What the processes of one training do together: see the whole batch, agree on a text, and not talk all at once."""
+"""Communication between the processes of one training: gathering tensors, and sharing a text from rank 0."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import distributed as dist
 
 from facehall.errors import FacehallError
 
-PATIENCE = timedelta(minutes=10)
-"""How long to wait for what rank 0 says before there is a process group, whose own timeout the trainer sets."""
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
+"""Timeout for texts from rank 0 before there is a process group, whose own timeout the trainer sets."""
 
-_stores: dict[str, dist.Store] = {}  # rank 0 serves the others as long as it lives
+_stores: dict[str, dist.Store] = {}  # kept open: rank 0 serves the others as long as it lives
 
 
 def rank() -> int:
-    """The rank of this process by its environment (torchrun, SLURM, Lightning's launcher), also before a training."""
+    """Return this process's rank from its environment (torchrun, SLURM, Lightning's launcher), also before training."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
         if name in os.environ:
             return int(os.environ[name])
@@ -28,10 +28,10 @@ def rank() -> int:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
+    """Gather each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
 
-    DDP averages the gradients of the ranks' losses. So each rank's backward gives the gradient of the sum of all
-    losses by its own part, and what comes out is the gradient of the mean loss, as of one process with the whole batch.
+    Each rank's backward pass yields the gradient of the sum of all ranks' losses by its own part. DDP averages these,
+    which gives the gradient of the mean loss, as in one process with the whole batch.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x[None]
@@ -59,16 +59,16 @@ class _Gather(torch.autograd.Function):
         return grad[dist.get_rank()]
 
 
-def agree(key: str, text: str) -> str:
-    """What rank 0 gives as `text`, on every rank, before there is a process group. A single process agrees with itself.
+def broadcast_text(key: str, text: str) -> str:
+    """Return rank 0's `text` on every rank, before there is a process group; in a single process, `text` itself.
 
-    Under torchrun and SLURM a store serves it; a child of Lightning's launcher finds it in its environment. What
-    differs between processes (a time, the newest file of a folder) is to be asked for here.
+    Under torchrun and SLURM a store serves it; a child of Lightning's launcher finds it in its environment. For values
+    that may differ between processes: a time, the newest file of a folder.
 
     Raises:
-        FacehallError: rank 0 does not answer, or SLURM's settings do not fit.
+        FacehallError: rank 0 does not answer, or SLURM's settings are invalid.
     """
-    environment = _external()
+    environment = _cluster_environment()
     name = f"FACEHALL_RANK0_{key.upper()}"
     if environment is None:
         if "LOCAL_RANK" in os.environ and rank() > 0:
@@ -85,18 +85,19 @@ def agree(key: str, text: str) -> str:
     except (RuntimeError, ValueError) as error:
         where = f"{environment.main_address}:{environment.main_port}"
         raise FacehallError(
-            f"Process {environment.global_rank()} of {environment.world_size()} cannot reach the first one at {where} "
-            f"({str(error).splitlines()[0]}). Have all processes started, and is the port free and open (MASTER_PORT)?"
+            f"Process {environment.global_rank()} of {environment.world_size()} cannot reach rank 0 at {where} "
+            f"({str(error).splitlines()[0]}). Check that all processes have started and that the port (MASTER_PORT) is "
+            "free and open."
         ) from error
 
 
-def _external() -> ClusterEnvironment | None:
-    """What has started the processes, where it was not Lightning."""
+def _cluster_environment() -> ClusterEnvironment | None:
+    """Return the environment of torchrun or SLURM, or None if Lightning starts the processes."""
     try:
         for kind in (TorchElasticEnvironment, SLURMEnvironment):
             if kind.detect():
                 return kind()
-    except RuntimeError as error:  # of SLURM's settings, with a hint
+    except RuntimeError as error:  # invalid SLURM settings, with a hint
         raise FacehallError(str(error)) from None
     return None
 
@@ -107,7 +108,9 @@ def _store(environment: ClusterEnvironment) -> dist.Store:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0"
     if "store" not in _stores:
         server = environment.global_rank() == 0 and not agent
-        # multi-tenant: the process group's own store meets this one at the same port
-        store = dist.TCPStore(address, port, None, server, PATIENCE, wait_for_workers=False, multi_tenant=True)
+        # multi-tenant: the process group's own store shares the port
+        store = dist.TCPStore(
+            address, port, None, server, RENDEZVOUS_TIMEOUT, wait_for_workers=False, multi_tenant=True
+        )
         _stores["store"] = dist.PrefixStore(f"facehall/{attempt}", store)
     return _stores["store"]
