@@ -1,4 +1,4 @@
-"""Whole trainings, small: what they leave, that they resume exactly, that every experiment file runs."""
+"""Small complete trainings: their files, exact resumption, and every experiment file."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ SHORT = [
 
 @pytest.fixture
 def run(compose_config, tmp_path):
-    """Train experiment=esrgan_vgg16s, tiny, in a folder of its own."""
+    """Train a tiny experiment=esrgan_vgg16s in its own folder."""
 
     def start(*overrides, folder="run"):
         base = ["experiment=esrgan_vgg16s", *TINY, *SHORT, f"run_dir={tmp_path / folder}"]
@@ -33,7 +33,7 @@ def run(compose_config, tmp_path):
     return start
 
 
-def test_a_run_folder_holds_everything(run, pretrained):
+def test_a_run_folder_is_complete(run, pretrained):
     result = run()
     folder = result.run_dir
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -76,7 +76,7 @@ def test_exported_weights_are_the_averaged_generator(run):
     live = load_generator(result.run_dir / "weights" / "generator.safetensors")
     module = result.training.module
     with torch.no_grad():
-        assert torch.allclose(exported(lr), module(lr), atol=1e-6)  # files hold rows, trainings channels last
+        assert torch.allclose(exported(lr), module(lr), atol=1e-6)  # files are contiguous, trainings channels last
         assert torch.allclose(live(lr), module.generator.eval()(lr), atol=1e-6)
         assert not torch.equal(exported(lr), live(lr))
 
@@ -93,9 +93,9 @@ def test_a_training_starts_from_a_weights_file(run, capsys):
         run(*LIGHT, f"init='{weights}'", "generator.growth=8", folder="third")
 
 
-def test_an_epoch_is_trained_to_its_end_and_said_before(run, capsys, tmp_path):
+def test_a_last_partial_epoch_is_completed_and_announced(run, capsys, tmp_path):
     run(*LIGHT, "patches.steps_per_epoch=3")
-    assert "4 psnr, then 4 gan; 9 in all, to the end of epoch 3" in capsys.readouterr().out
+    assert "4 psnr, then 4 gan; 9 in total, to the end of epoch 3" in capsys.readouterr().out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["steps"] == 9
 
@@ -126,36 +126,38 @@ def test_checkpoints_hold_no_pickled_code(run):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_path, pretrained, experiment):
     small = ["patches.batch_size=1", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path}"]
-    if experiment.startswith("release"):  # its faces are the user's
+    if experiment.startswith("release"):  # needs the user's faces
         small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     module = result.training.module
     assert module.generator_step == 2 * len(module.curriculum.trained)
-    assert result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # as it begins
+    assert (
+        result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1
+    )  # untrained, it starts near bicubic
 
 
-def test_wrong_network_in_a_checkpoint_is_one_paragraph(run):
+def test_a_checkpoint_of_another_network_is_rejected(run):
     first = run(*LIGHT, "trainer.max_epochs=1")
     with pytest.raises(FacehallError, match=r"another network.*generator"):
         run(*LIGHT, "generator.growth=8", f"resume={first.run_dir}")
 
 
-def test_nothing_to_resume_is_one_paragraph(run, tmp_path):
+def test_nothing_to_resume_is_an_error(run, tmp_path):
     with pytest.raises(FacehallError, match=r"resume=.*does not exist"):
         run(*LIGHT, f"resume={tmp_path / 'nowhere'}")
 
 
-def test_what_assembly_refuses_is_one_paragraph(run):
+def test_errors_at_assembly_are_facehall_errors(run):
     with pytest.raises(FacehallError, match=r"accumulate=3 does not divide patches\.steps_per_epoch=2"):
         run(*LIGHT, "training.accumulate=3")
-    with pytest.raises(FacehallError, match=r"training\.accumulate is a number of batches"):
+    with pytest.raises(FacehallError, match=r"training\.accumulate must be a number of batches"):
         run(*LIGHT, "training.accumulate=-1")
     with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
         run(*LIGHT, "curriculum.psnr.weights.pixel=0")
 
 
 def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
-    """By the averaged generator, as `evaluate` measures the exported file."""
+    """With the averaged generator, as `evaluate` measures the exported file."""
     data = make_photographs(tmp_path / "photographs", 12)
     source = ["data=folder", f"data.root={data}", "data.test_fraction=0.25"]
     result = run(*LIGHT, *source, "test=true")
@@ -172,7 +174,7 @@ def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
     assert json.loads((result.run_dir / "summary.json").read_text())["test"] == found
 
 
-def test_a_missing_test_split_is_known_before_the_training(run, tmp_path):
+def test_a_missing_test_split_is_reported_before_the_training(run, tmp_path):
     data = make_photographs(tmp_path / "photographs", 6)
     with pytest.raises(FacehallError, match="gives no test images"):
         run(*LIGHT, "data=folder", f"data.root={data}", "data.test_fraction=0.0", "test=true")

@@ -99,8 +99,8 @@ def _terms(cfg: DictConfig, key: str) -> dict[str, LossTerm]:
             continue
         if not isinstance(term, LossTerm):
             raise FacehallError(
-                f"{key}.{name}: {type(term).__name__} is not a loss term. Derive it from facehall.losses.LossTerm, with "
-                "forward(outputs, batch) -> scalar."
+                f"{key}.{name}: {type(term).__name__} is not a loss term. Derive it from facehall.losses.LossTerm, "
+                "with forward(outputs, batch) -> scalar."
             )
         terms[str(name)] = term
     return terms
@@ -115,8 +115,8 @@ def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callabl
     for phase in phases:
         if phase.settings:
             raise FacehallError(
-                f"curriculum.{phase.name}.scheduler.{network} needs a schedule by phases (scheduler=phased_cosine); the "
-                f"chosen one would ignore it: set curriculum.{phase.name}.scheduler=null."
+                f"curriculum.{phase.name}.scheduler.{network} needs a schedule by phases (scheduler=phased_cosine); "
+                f"the chosen one would ignore it: set curriculum.{phase.name}.scheduler=null."
             )
     return factory
 

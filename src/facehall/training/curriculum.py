@@ -126,7 +126,7 @@ class Curriculum:
         return ends[name]
 
     def weights(self, step: int) -> dict[str, float]:
-        """Return the generator's loss weights at step `step`: the previous phase's and this one's, blended by the ramp."""
+        """Return the generator's loss weights at step `step`: the previous phase's and this one's, blended."""
         phase, within = self._locate(step)
         return blend(self._previous(phase).weights, phase.weights, phase.ramp_progress(within))
 
