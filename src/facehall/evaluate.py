@@ -27,7 +27,7 @@ from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 from facehall.metrics import Protocol
 from facehall.systems import Upscaler
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 
 def evaluate(cfg: DictConfig) -> Evaluation:
@@ -73,7 +73,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     )
     write_report(evaluation, output)
     print(evaluation.text())
-    say(f"Table, per-image measures and comparison sheets are in {shown(output)}.")
+    say(f"Table, per-image measures and comparison sheets are in {display_path(output)}.")
     return evaluation
 
 

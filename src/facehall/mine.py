@@ -27,7 +27,7 @@ from facehall.io.locking import file_lock
 from facehall.io.logs import say
 from facehall.io.machine import cores
 from facehall.io.progress import progress_bar
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def mine(cfg: DictConfig) -> list[StoredPatch]:
                 return _mine(cfg, layout, miner)
             _remove_work_folders(layout)
             patches = read_manifest(layout.output)
-            say(f"{shown(layout.output)} is already complete: {_count_text(patches)}.")
+            say(f"{display_path(layout.output)} is already complete: {_count_text(patches)}.")
             return patches
     except OSError as error:
         raise FacehallError(f"{layout.output} cannot be written: {error.strerror or error}.{_RESUME_HINT}") from error
@@ -121,7 +121,8 @@ def _mine(cfg: DictConfig, layout: Layout, miner: PictureMiner) -> list[StoredPa
             write_shards(layout.output / which, layout.store, rows, cfg.chunk_mb, cfg.seed)
     write_manifest(layout.output, patches)
     _remove_work_folders(layout)
-    say(f"Stored {_count_text(patches)} from {len(pictures) - len(failures)} pictures in {shown(layout.output)}.")
+    stored = f"{_count_text(patches)} from {len(pictures) - len(failures)} pictures"
+    say(f"Stored {stored} in {display_path(layout.output)}.")
     return patches
 
 

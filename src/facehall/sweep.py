@@ -12,7 +12,7 @@ from facehall.io.logs import say
 from facehall.sweeps.record import RECORD
 from facehall.sweeps.report import write_report
 from facehall.sweeps.table import Job, markdown
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 
 def sweep(cfg: DictConfig) -> list[Job]:
@@ -26,7 +26,7 @@ def sweep(cfg: DictConfig) -> list[Job]:
         raise FacehallError(f"folder={folder}: not a sweep folder, as no sub-folder holds a {RECORD}.")
     jobs = write_report(folder)
     print(markdown(folder, jobs))
-    say(f"The table is in {shown(folder)}: sweep.md, sweep.csv, sweep.png.")
+    say(f"The table is in {display_path(folder)}: sweep.md, sweep.csv, sweep.png.")
     return jobs
 
 

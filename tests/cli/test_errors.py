@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from small import mistake, run_command
+from small import error_message, run_command
 
 from facehall.cli.errors import original_message
 from facehall.cli.hydra_app import entry_point
@@ -65,7 +65,7 @@ def threads():
 )
 def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path, capsys, threads):
     assert run_command(main, *TINY, argument) == 2
-    shown = mistake(capsys.readouterr().err)
+    shown = error_message(capsys.readouterr().err)
     assert says in shown
     assert len(shown.strip().splitlines()) == 1
     assert shown.startswith("\nfacehall: ")

@@ -2,7 +2,7 @@
 
 import pytest
 from omegaconf import OmegaConf
-from small import mistake, run_command
+from small import error_message, run_command
 
 from facehall.check import main
 from facehall.cli import renamed_keys
@@ -93,7 +93,7 @@ def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(renamed_keys, "RENAMED", {"pictures.*": "data.*"})
     assert run_command(main, "+pictures.root=x") == 2
-    assert mistake(capsys.readouterr().err) == "\nfacehall: +pictures.root=x is now +data.root=x.\n"
+    assert error_message(capsys.readouterr().err) == "\nfacehall: +pictures.root=x is now +data.root=x.\n"
 
 
 def test_no_entry_is_both():

@@ -1,4 +1,4 @@
-"""The wheel: what an installed facehall needs travels inside it."""
+"""The wheel contains everything that an installed facehall needs."""
 
 import zipfile
 from pathlib import Path

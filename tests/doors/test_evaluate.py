@@ -380,9 +380,9 @@ def test_a_set_is_the_option_of_its_name_or_the_one_it_names(run, photographs):
         assert len(run(f"sets={{{sets}}}", "sheet=0").images) == 6
     whole = ["+data@sets.mine=images", f"sets.mine.root={photographs}", "sheet=0"]
     assert len(run(*whole).images) == 6
-    with pytest.raises(FacehallError, match=r"sets\.set5: data=set5 has no key 'size', but root, name"):
+    with pytest.raises(FacehallError, match=r"sets\.set5: data=set5 has no key 'size', only root, name"):
         run(f"sets={{set5:{{root:{photographs},size:9}}}}")
-    with pytest.raises(FacehallError, match=r"sets\.mine\.data=set6: there is no such option\. Options: bsd100"):
+    with pytest.raises(FacehallError, match=r"sets\.mine\.data=set6: unknown option\. Options: bsd100"):
         run(f"sets={{mine:{{data:set6,root:{photographs}}}}}")
     with pytest.raises(FacehallError, match=r"sets\.set5\.root has no value yet"):
         run("sets={set5:{count:5}}")

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from facehall.cli.errors import config_error_text, exit_with_message, original_message
 from facehall.cli.overrides import is_multirun, quote_paths
 from facehall.cli.renamed_keys import refuse_old_arguments, refuse_old_keys
-from facehall.config.build import conf_dir, open_value
+from facehall.config.build import conf_dir, missing_value_error
 from facehall.config.plugins import import_plugins
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import INTERRUPTED, FacehallError, StoppedBySignal
@@ -95,7 +95,7 @@ def entry_point(config_name: str, sweeps: bool = False) -> Callable[[Callable[[D
                 _log.debug("full traceback:", exc_info=True)
                 exit_with_message(config_error_text(error, config_name))
             except OmegaConfBaseException as error:
-                exit_with_message(str(open_value(error, config_name)))
+                exit_with_message(str(missing_value_error(error, config_name)))
             except StoppedBySignal as stop:
                 exit_with_message(str(stop), stop.status)
             except KeyboardInterrupt:

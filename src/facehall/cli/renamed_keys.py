@@ -34,6 +34,7 @@ RENAMED: Mapping[str, str] = {
     "curriculum.ramp_steps": "curriculum.gan.ramp",
     "curriculum.ramp": "curriculum.gan.ramp_shape",
     "scheduler.generator.gan_factor": "curriculum.gan.scheduler.generator.factor",
+    "callbacks.compile.worth": "callbacks.compile.min_minutes",
 }
 """Old -> new. KEY matches that key with any value, GROUP=OPTION that choice; * matches any text, the same in both.
 The first matching entry applies."""

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from facehall.io.logs import say
 from facehall.sweeps.report import write_report
 from facehall.sweeps.table import Job, read_jobs
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 MAX_EXIT_STATUS = 101  # as an exit status; GNU parallel's convention
 
@@ -78,10 +78,10 @@ def outcome_text(sweep: Path, jobs: list[Job]) -> str:
     open_jobs = len(jobs) - sum(counts.values())
     text = f"\n{counts['finished']} jobs finished, {counts['failed']} failed"
     text += f", {open_jobs} not finished" if open_jobs else ""
-    text += f". The table is in {shown(sweep)}: sweep.md, sweep.csv, sweep.png."
+    text += f". The table is in {display_path(sweep)}: sweep.md, sweep.csv, sweep.png."
     if open_jobs or counts["failed"]:
         text += (
-            f"\nThe same command with hydra.sweep.dir={shown(sweep)} does what is missing, where it stopped; "
+            f"\nThe same command with hydra.sweep.dir={display_path(sweep)} does what is missing, where it stopped; "
             "each failed job's error.txt says why and how to run it alone."
         )
     return text

@@ -1,4 +1,4 @@
-"""Training: the LightningModule, the curriculum, the averaged generator, and what a run leaves behind."""
+"""Training: the LightningModule, curriculum, averaged generator, callbacks and checkpoints."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from batch_recorder import fingerprint, fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
 from small import make_photographs
-from witness import fingerprint, fit
 
 from facehall.config.build import build
 from facehall.data import (

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from batch_recorder import fingerprint, fit
 from lightning.pytorch.callbacks import ModelCheckpoint
 from small import LIGHT, TINY, Malicious, make_photographs, run_command
-from witness import fingerprint, fit
 
 from facehall.config.build import build
 from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule

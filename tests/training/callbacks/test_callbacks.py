@@ -1,4 +1,4 @@
-"""The files of a run folder, apart from a training."""
+"""The files of a run folder, without a training."""
 
 import lightning as L
 import pytest
@@ -12,7 +12,7 @@ from facehall.metrics.judges import JUDGES
 from facehall.training.callbacks import History, history
 from facehall.training.callbacks.history import read_history, write_history
 from facehall.training.callbacks.samples import draw_panel
-from facehall.training.checkpointing.files import sound_checkpoint
+from facehall.training.checkpointing.files import intact_checkpoint
 from facehall.training.curves import draw_curves
 
 MEASURES = [JUDGES[name].measure for name in ("psnr", "ssim", "psnr_y", "lpips")]
@@ -29,7 +29,7 @@ def rows(lpips=True):
     return table
 
 
-def test_history_round_trip_with_columns_that_come_later(tmp_path):
+def test_history_round_trip_with_columns_added_later(tmp_path):
     table = [{"epoch": 1, "phase": "psnr", "a": 0.5}, {"epoch": 2, "phase": "gan", "a": 1e-7, "b": 2.0}]
     write_history(tmp_path / "metrics.csv", table)
     assert read_history(tmp_path / "metrics.csv") == table
@@ -64,14 +64,14 @@ def test_unreadable_checkpoints_are_named(tmp_path, content):
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
     with pytest.raises(FacehallError, match="not a readable training checkpoint") as error:
-        sound_checkpoint(path, fall_back=True)
+        intact_checkpoint(path, fall_back=True)
     assert str(path) in str(error.value)
 
 
 def test_checkpoints_execute_nothing(tmp_path):
     torch.save({"state_dict": Malicious(tmp_path / "executed")}, tmp_path / "last.ckpt")
     with pytest.raises(FacehallError, match="not a readable"):
-        sound_checkpoint(tmp_path / "last.ckpt", fall_back=True)
+        intact_checkpoint(tmp_path / "last.ckpt", fall_back=True)
     assert not (tmp_path / "executed").exists()
 
 
