@@ -53,8 +53,8 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, or a public ESRGAN
-            or Real-ESRGAN x4 checkpoint (.pth); None uses the package's x4 weights.
+        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, or a public
+            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None uses the package's x4 weights.
         device: ``auto`` (CUDA if available) or a torch device name.
         backend: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles for larger pictures, in input pixels without context; ``auto`` depends on the free

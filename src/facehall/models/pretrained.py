@@ -30,6 +30,6 @@ def default_weights(scale: int = 4) -> str:
         if name in bundled_names():
             return name
     raise FacehallError(
-        f"The package has no weights for x{scale}, only {', '.join(bundled_names())}. Give a weights file: one that training "
-        "wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
+        f"The package has no weights for x{scale}, only {', '.join(bundled_names())}. Give a weights file: one that "
+        "training wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import Malicious
 
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import read_rgb
 from facehall.metrics import Protocol, psnr
 from facehall.metrics.judges import JUDGES
@@ -80,7 +80,7 @@ class Stop(L.Callback):
 
     def on_train_epoch_end(self, trainer, pl_module):
         if trainer.current_epoch == 1:
-            raise Stopped("enough", None)
+            raise StoppedBySignal("enough", None)
 
 
 @pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3])])
@@ -94,6 +94,6 @@ def test_curves_follow_at_intervals_and_at_the_end(tmp_path, make_module, fit, m
 def test_curves_of_a_stopped_training_are_complete(tmp_path, make_module, fit, monkeypatch):
     drawn = []
     monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedBySignal):
         fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, 1000), Stop()])
     assert drawn == [2]

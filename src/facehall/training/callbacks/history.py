@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 
-from facehall.errors import Stopped
+from facehall.errors import StoppedBySignal
 from facehall.io.atomic import replacing
 from facehall.training.curves import draw_curves
 from facehall.training.module import SuperResolution
@@ -73,7 +73,7 @@ class History(L.Callback):
             self._draw(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero and isinstance(exception, Stopped):
+        if trainer.is_global_zero and isinstance(exception, StoppedBySignal):
             self._draw(pl_module)
 
     def _draw(self, module: L.LightningModule) -> None:
