@@ -77,7 +77,7 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
 
 
 def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
-    """Run the training; failure_reason it failed in one line, or nothing."""
+    """Run the training and return the reason of its failure in one line, or an empty string."""
     jobs, threads = OmegaConf.select(cfg, "sweep.jobs"), OmegaConf.select(cfg, "sweep.threads")
     arguments = [*overrides, "trainer.enable_progress_bar=false", f"hydra.run.dir={folder}"]
     environment = {
