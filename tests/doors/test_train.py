@@ -131,9 +131,8 @@ def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_p
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     module = result.training.module
     assert module.generator_step == 2 * len(module.curriculum.trained)
-    assert (
-        result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1
-    )  # untrained, it starts near bicubic
+    # Networks start as bicubic, and two steps change little.
+    assert result.metrics["end_of_gan_phase"]["psnr"] > result.metrics["bicubic"]["psnr"] - 1
 
 
 def test_a_checkpoint_of_another_network_is_rejected(run):
