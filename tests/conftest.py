@@ -35,7 +35,7 @@ settings.register_profile("facehall", deadline=None)  # time per example depends
 settings.load_profile("facehall")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compose_config():
     """Compose a primary config with overrides, as the command line would."""
     register_resolvers()

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.cli.hydra_app import entry_point
 from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
-from facehall.io.atomic import no_room, remove_partials, write_text
+from facehall.io.atomic import disk_full_error, remove_partials, write_text
 from facehall.io.logs import say
 from facehall.training.checkpointing.files import check_checkpoint, intact_checkpoint
 from facehall.training.loggers import finish_wandb
@@ -85,7 +85,7 @@ def _disk_full_errors(run_dir: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, FacehallError) as error:
-        full = no_room(error)
+        full = disk_full_error(error)
         if full is None:
             raise
         saved = (run_dir / LAST_CHECKPOINT).is_file()

@@ -6,7 +6,7 @@ from small import error_message, run_command
 
 from facehall.check import main
 from facehall.cli import renamed_keys
-from facehall.cli.errors import config_mistake
+from facehall.cli.errors import config_error_text
 from facehall.cli.renamed_keys import REMOVED, RENAMED, refuse_old_arguments, refuse_old_keys, renamed_group
 from facehall.errors import FacehallError
 
@@ -85,8 +85,8 @@ def test_a_group_that_a_config_file_overrides(all_gone):
     from hydra.errors import ConfigCompositionException
 
     error = ConfigCompositionException("In 'experiment/mine': Could not override 'loss'.\nNo match in the defaults.")
-    said = config_mistake(error, "train")
-    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss is of an earlier version: ")
+    said = config_error_text(error, "train")
+    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss no longer exists: ")
 
 
 def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):

@@ -15,8 +15,9 @@ from torch import nn
 
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
 from facehall.distributed.ddp import exit_status, is_peer_loss
-from facehall.distributed.ranks import broadcast_text, gather, rank
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.distributed.gathering import gather
+from facehall.distributed.ranks import broadcast_text, rank
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
@@ -30,13 +31,13 @@ def photographs(tmp_path_factory):
     return make_photographs(tmp_path_factory.mktemp("photographs"), 8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(photographs):
     data = ["data=folder", f"data.root={photographs}", "data.val_fraction=0.4"]
     return ["experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH, *data]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train_alone(compose_config, settings):
     """Train in this process, with the batches of two processes together."""
 
@@ -45,6 +46,12 @@ def train_alone(compose_config, settings):
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def alone(train_alone, tmp_path_factory):
+    """What one process makes of it."""
+    return train_alone(tmp_path_factory.mktemp("alone"))
 
 
 def command(*launcher, settings):
@@ -68,18 +75,18 @@ def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, train_alone):
+def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, alone):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
-    assert_equal_training(folder, train_alone(tmp_path / "alone"))
+    assert_equal_training(folder, alone)
 
 
 @pytest.mark.slow
-def test_torchrun_resumes_the_last_run(tmp_path, settings, train_alone):
+def test_torchrun_resumes_the_last_run(tmp_path, settings, train_alone, alone):
     """Started by one process, so that an incomplete restoration in two processes would show."""
     first = train_alone(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
@@ -87,7 +94,6 @@ def test_torchrun_resumes_the_last_run(tmp_path, settings, train_alone):
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
-    alone = train_alone(tmp_path / "alone")
     assert_equal_training(first, alone, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
 
 
@@ -111,7 +117,7 @@ def test_errors_that_mean_lost_processes(text, lost):
         (-signal.SIGSEGV, PEER_LOST, True),
         (PEER_LOST, PEER_LOST, True),  # it has lost another one itself
         (-signal.SIGINT, INTERRUPTED, False),
-        (USER_MISTAKE, USER_MISTAKE, False),
+        (USER_ERROR, USER_ERROR, False),
         (1, 1, False),  # a traceback
     ],
 )
@@ -127,7 +133,7 @@ import torch
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 how = os.environ["HOW"]

@@ -83,12 +83,12 @@ def package(tmp_path, monkeypatch):
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    known = dict(Generator.known)
+    known = dict(Generator.registry)
     yield tmp_path / "elsewhere" / "my_sr"
     sys.modules.pop("my_sr", None)
     plugins._imported.discard("my_sr")
-    Generator.known.clear()
-    Generator.known.update(known)
+    Generator.registry.clear()
+    Generator.registry.update(known)
 
 
 QUICK = ["scale=2", "patches.batch_size=2", "patches.patch_size=8", "patches.steps_per_epoch=2", "trainer=cpu"]
@@ -129,7 +129,7 @@ def test_weights_of_a_plugin_need_the_plugin(package, tmp_path, capsys):
     assert run_command(train, "--config-dir", package / "conf", "experiment=mine", *QUICK, *QUIET) == 0
     weights = tmp_path / "run" / "weights" / "generator_ema.safetensors"
     sys.modules.pop("my_sr")
-    Generator.known.pop("my_sr.SubPixel")
+    Generator.registry.pop("my_sr.SubPixel")
     with pytest.raises(FacehallError, match=r"FACEHALL_PLUGINS=my_sr"):
         load_generator(weights)
     assert "my_sr" not in sys.modules
@@ -146,4 +146,4 @@ def test_a_missing_plugin_is_reported(name):
 def test_plugins_of_the_environment(package, monkeypatch):
     monkeypatch.setenv("FACEHALL_PLUGINS", "my_sr")
     plugins.import_plugins()
-    assert "my_sr.SubPixel" in Generator.known
+    assert "my_sr.SubPixel" in Generator.registry

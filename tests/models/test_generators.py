@@ -36,9 +36,9 @@ def test_a_class_is_known_to_weights_files_once_it_is_imported():
     class Own(Generator):
         pass
 
-    assert Generator.known["RRDBNet"] is RRDBNet
-    assert Generator.known[f"{__name__}.{Own.__qualname__}"] is Own
-    del Generator.known[f"{__name__}.{Own.__qualname__}"]
+    assert Generator.registry["RRDBNet"] is RRDBNet
+    assert Generator.registry[f"{__name__}.{Own.__qualname__}"] is Own
+    del Generator.registry[f"{__name__}.{Own.__qualname__}"]
 
 
 def test_untrained_network_gives_the_bicubic_image():

@@ -1,6 +1,7 @@
 """The training module: which network each step updates, step counts, and checks at assembly."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 import lightning as L
 import pytest
@@ -9,7 +10,7 @@ from small import TINY_NETWORK
 
 from facehall.losses import AdversarialLoss, LossTerm, PyramidPixelLoss
 from facehall.metrics import Protocol
-from facehall.models.generators import MultiScaleRRDB
+from facehall.models.generators import Generator, MultiScaleRRDB
 from facehall.training import Curriculum
 from facehall.training.curriculum import Phase
 
@@ -334,3 +335,28 @@ def test_channels_last_networks_have_the_same_gradients(make_module):
         torch.stack(list(terms.values())).sum().backward()
     for a, b in zip(plain.generator.parameters(), turned.generator.parameters(), strict=True):
         assert (a.grad - b.grad).norm() < 1e-2 * a.grad.norm()  # batch norm over few values magnifies rounding
+
+
+class Luma(Generator):
+    """SRCNN's kind: sees the enlarged luma, gives luma."""
+
+    scale, input, colour = 2, "bicubic", "y"
+    arguments: ClassVar = {}
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def pyramid(self, lr, up_to=None):
+        assert lr.shape[1:] == (1, 16, 16)
+        return {2: lr + self.conv(lr)}
+
+
+def test_a_network_of_luma_trains_with_every_loss_and_validates_in_rgb(make_module, fit):
+    module = make_module(generator=Luma(), psnr_steps=1, gan_steps=2)
+    before = snapshot(module.generator)
+    fit(module, 3)
+    assert not same(before, module.generator)
+    sr = module(torch.rand(1, 3, 8, 8))
+    assert sr.shape == (1, 3, 16, 16)
+    assert not torch.equal(sr[:, 0], sr[:, 1])

@@ -48,7 +48,7 @@ def test_a_failing_training_removes_the_listener(make_module, fit, tmp_path):
 
 def test_debug_profile_writes_its_files(compose_config, tmp_path, capsys):
     base = ["experiment=esrgan_vgg16s", "debug=profile", *TINY, *LIGHT, f"run_dir={tmp_path}"]
-    train(compose_config("train", *base, "curriculum.gan.steps=3"))
+    train(compose_config("train", *base, "training.steps_per_phase=[0,7]"))
     with (tmp_path / "profile.csv").open() as file:
         rows = {row["section"]: row for row in csv.DictReader(file)}
     assert next(iter(rows)) == "data"

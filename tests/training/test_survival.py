@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from small import LIGHT, TINY, tiny_generator
 
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import write_picture
-from facehall.io.atomic import no_room, remove_partials
+from facehall.io.atomic import disk_full_error, remove_partials
 from facehall.metrics.judges import JUDGES
 from facehall.models.weights import save_generator
 from facehall.train import train
@@ -109,11 +110,11 @@ def send(name):
 
 INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the training resumes
     (Checkpoints, "on_train_batch_start", 2, cut, PowerCut, 2),
-    (SuperResolution, "training_step", 3, send("SIGTERM"), Stopped, 3),
-    (SuperResolution, "validation_step", 4, send("SIGUSR1"), Stopped, 4),
+    (SuperResolution, "training_step", 3, send("SIGTERM"), StoppedBySignal, 3),
+    (SuperResolution, "validation_step", 4, send("SIGUSR1"), StoppedBySignal, 4),
     (SuperResolution, "validation_step", 4, cut, PowerCut, 4),
     (History, "on_train_epoch_end", 4, cut, PowerCut, 4),
-    (History, "on_train_epoch_end", 4, send("SIGINT"), Stopped, 4),
+    (History, "on_train_epoch_end", 4, send("SIGINT"), StoppedBySignal, 4),
     (Checkpoints, "on_train_epoch_start", 4, cut, PowerCut, 4),
     (Checkpoints, "on_train_batch_start", 6, cut, PowerCut, 6),
     (Checkpoints, "on_validation_start", 8, cut, PowerCut, 8),
@@ -162,7 +163,7 @@ def test_epochs_without_validation_do_not_repeat_old_measures(start):
 
 
 def test_a_partly_accumulated_step_is_not_saved(start, tmp_path):
-    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(Stopped) as stopped:
+    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(StoppedBySignal) as stopped:
         start("run", "training.accumulate=2", "curriculum.psnr.steps=4", "curriculum.gan.steps=0",
               "curriculum.gan.ramp=0")  # fmt: skip
     assert "stopped and saved after step 1." in str(stopped.value)
@@ -236,7 +237,7 @@ def test_a_full_disk_leaves_every_file_as_it_was(name, tmp_path):
     before = path.read_bytes()
     with disk_with_room_for(20), pytest.raises((OSError, FacehallError)) as error:
         WRITERS[name](path)
-    assert no_room(error.value).filename == str(path)
+    assert disk_full_error(error.value).filename == str(path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
@@ -310,9 +311,9 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             while process.poll() is None and not list(tmp_path.glob("runs/run/*/checkpoints/last.ckpt")):
-                pass
+                time.sleep(0.05)
             os.killpg(process.pid, signal.SIGTERM)
-            output = process.communicate(timeout=60)[1]
+            output = process.communicate(timeout=240)[1]
         finally:
             process.kill()
     assert process.returncode == 143

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.plugins import LayerSync
 from torch import Tensor, nn
 
-from facehall.distributed.ranks import gather
+from facehall.distributed.gathering import gather
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):

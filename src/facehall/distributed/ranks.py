@@ -1,17 +1,17 @@
-"""Communication between the processes of one training: gathering tensors, and sharing a text from rank 0."""
+"""Ranks of the processes of one training, and sharing a text from rank 0 before there is a process group."""
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
-from torch import Tensor
 from torch import distributed as dist
 
 from facehall.errors import FacehallError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments import ClusterEnvironment
 
 RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 """Timeout for texts from rank 0 before there is a process group, whose own timeout the trainer sets."""
@@ -25,38 +25,6 @@ def rank() -> int:
         if name in os.environ:
             return int(os.environ[name])
     return 0
-
-
-def gather(x: Tensor) -> Tensor:
-    """Gather each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
-
-    Each rank's backward pass yields the gradient of the sum of all ranks' losses by its own part. DDP averages these,
-    which gives the gradient of the mean loss, as in one process with the whole batch.
-    """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return x[None]
-    return _gather(x)
-
-
-@torch.compiler.disable
-def _gather(x: Tensor) -> Tensor:
-    gathered: Tensor = _Gather.apply(x)
-    return gathered
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.contiguous()
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x)
-        return torch.stack(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        grad = grads[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(grad)
-        return grad[dist.get_rank()]
 
 
 def broadcast_text(key: str, text: str) -> str:
@@ -93,6 +61,10 @@ def broadcast_text(key: str, text: str) -> str:
 
 def _cluster_environment() -> ClusterEnvironment | None:
     """Return the environment of torchrun or SLURM, or None if Lightning starts the processes."""
+    if not any(name.startswith(("TORCHELASTIC_", "SLURM_")) for name in os.environ):
+        return None  # skips importing Lightning, which takes seconds and which most commands do not need
+    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
     try:
         for kind in (TorchElasticEnvironment, SLURMEnvironment):
             if kind.detect():

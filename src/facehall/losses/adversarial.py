@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facehall.distributed.ranks import gather
+from facehall.distributed.gathering import gather
 from facehall.losses.base import Batch, LossTerm, Outputs
 
 GanKind = Literal["vanilla", "ragan", "hinge"]

@@ -17,7 +17,7 @@ class Frozen(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.requires_grad_(False).eval()
-        self.register_load_state_dict_post_hook(_forget_missing)
+        self.register_load_state_dict_post_hook(_ignore_own_missing_keys)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.network(*args, **kwargs)
@@ -29,7 +29,7 @@ class Frozen(nn.Module):
         return {} if destination is None else destination
 
 
-def _forget_missing(module: nn.Module, incompatible_keys: Any) -> None:
+def _ignore_own_missing_keys(module: nn.Module, incompatible_keys: Any) -> None:
     """Drop the keys that this module leaves out on purpose; the hook sees its own prefix only through the names."""
     tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
     own = {name for name, _ in tensors}  # a tensor under two names, as in LPIPS, is missed under both

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 
-FOLDER = Path(__file__).parents[1] / "weights"
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 """Holds NAME.safetensors and NAME.md, its model card."""
 
 
-def names() -> list[str]:
+def bundled_names() -> list[str]:
     """The names of the weights in the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
 
 
 def weights_file(given: str | Path) -> Path:
     """The file of one of `names`; anything else is the path of a file."""
-    return FOLDER / f"{given}.safetensors" if str(given) in names() else Path(given)
+    return WEIGHTS_FOLDER / f"{given}.safetensors" if str(given) in bundled_names() else Path(given)
 
 
 def default_weights(scale: int = 4) -> str:
@@ -27,9 +27,9 @@ def default_weights(scale: int = 4) -> str:
         FacehallError: the package has none for that scale.
     """
     for name in (f"facehall-x{scale}", f"facehall-x{scale}_psnr"):
-        if name in names():
+        if name in bundled_names():
             return name
     raise FacehallError(
-        f"The package has no weights for x{scale}, only {', '.join(names())}. Give a weights file: one that training "
-        "wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
+        f"The package has no weights for x{scale}, only {', '.join(bundled_names())}. Give a weights file: one that "
+        "training wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
     )

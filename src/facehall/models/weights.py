@@ -46,10 +46,10 @@ def save_generator(
         for key, value in generator.state_dict().items()
     }
     with replacing(path, durable=True) as partial:  # by way of memory: save_file answers a full disk with no OSError
-        partial.write_bytes(_in_order(save(state, metadata=metadata)))
+        partial.write_bytes(_sorted_header(save(state, metadata=metadata)))
 
 
-def _in_order(file: bytes) -> bytes:
+def _sorted_header(file: bytes) -> bytes:
     """A safetensors file with its header's keys in order, which safetensors shuffles: equal networks, equal files."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -94,13 +94,13 @@ def load_generator(path: Path) -> Generator:
         return load_public_rrdbnet(path)
     metadata = read_metadata(path)
     target = metadata["target"]
-    network_class = Generator.known.get(target)  # what is imported: a file never makes us import anything
+    network_class = Generator.registry.get(target)  # what is imported: a file never makes us import anything
     if network_class is None:
         package = target.partition(".")[0]
         hint = f" If it is of a package of yours, name it: plugins=[{package}] or FACEHALL_PLUGINS={package}."
         raise FacehallError(
             f"{path}: it holds a {target!r}, which is not a generator of this version "
-            f"({', '.join(sorted(Generator.known))}).{hint if '.' in target else ''}"
+            f"({', '.join(sorted(Generator.registry))}).{hint if '.' in target else ''}"
         )
     try:
         generator = network_class(**json.loads(metadata["arguments"]))

@@ -19,20 +19,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.config.resolvers import register_resolvers
-from facehall.errors import PEER_LOST, USER_MISTAKE, FacehallError
+from facehall.errors import PEER_LOST, USER_ERROR, FacehallError
 from facehall.io.atomic import write_text
 from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
 from facehall.metrics.measures import headlines
 from facehall.sweeps.record import SUMMARY, claim_folder, declared_measures, read_summary, write_record
 from facehall.sweeps.report import write_report
-from facehall.sweeps.table import last_phase
+from facehall.sweeps.table import final_measures
 from facehall.training.runs import LAST_CHECKPOINT
 
 MODULE = "facehall.train"
 LOG = "log.txt"
 ERROR = "error.txt"
-JOB_OF_SWEEP = "FACEHALL_SWEEP_JOB"
+SWEEP_JOB_VARIABLE = "FACEHALL_SWEEP_JOB"
 """Set in the environment of a job; its standard input ends when the sweep is no more."""
 
 GRACE = 60.0  # seconds for a job that is interrupted to write its checkpoint
@@ -41,9 +41,9 @@ GRACE = 60.0  # seconds for a job that is interrupted to write its checkpoint
 def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
     """What Hydra's launchers call for each job, in whatever process and on whatever machine.
 
-    The training is the command that a person would give for it alone. What it prints is in log.txt of the job's folder,
-    why it failed in error.txt. A job that an earlier start of the same sweep finished is not run again; one that was
-    cut off goes on from its checkpoint. The sweep's table is written anew after each job.
+    The training runs as the command that a person would give for it alone. Its output is written to log.txt in the
+    job's folder, and the reason of a failure to error.txt. A job that an earlier start of the same sweep finished is not
+    run again; an interrupted one resumes from its checkpoint. The sweep's table is rewritten after each job.
 
     Returns:
         the measures that `search.objective` names, at the end of the last phase. None without a search, and for a job
@@ -77,12 +77,12 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
 
 
 def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
-    """Run the training; why it failed in one line, or nothing."""
+    """Run the training; failure_reason it failed in one line, or nothing."""
     jobs, threads = OmegaConf.select(cfg, "sweep.jobs"), OmegaConf.select(cfg, "sweep.threads")
     arguments = [*overrides, "trainer.enable_progress_bar=false", f"hydra.run.dir={folder}"]
     environment = {
         **os.environ,
-        JOB_OF_SWEEP: "1",
+        SWEEP_JOB_VARIABLE: "1",
         "PYTHONUNBUFFERED": "1",  # a job that is killed has written what it said
         "WANDB_RUN_GROUP": "-".join(folder.parent.parts[-2:]),
         "WANDB_NAME": f"{cfg.name}-{folder.name}",
@@ -112,7 +112,7 @@ def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
     if status == 0 and (folder / SUMMARY).is_file():
         return ""
     said = (folder / LOG).read_text(encoding="utf-8", errors="replace")
-    error = why(status, said)
+    error = failure_reason(status, said)
     alone = shlex.join(["python", *command[1:]])
     tail = "\n".join(said.splitlines()[-60:])
     write_text(folder / ERROR, f"{error}\n\nAlone, this job is run by\n  {alone}\n\nThe end of {LOG}:\n{tail}\n")
@@ -146,7 +146,7 @@ def _config_flags() -> list[str]:
     return flags
 
 
-def why(status: int, said: str) -> str:
+def failure_reason(status: int, said: str) -> str:
     """Why a job failed: the paragraph for its user, its exception, or the signal that ended it.
 
     Args:
@@ -156,7 +156,7 @@ def why(status: int, said: str) -> str:
     if status < 0:
         name = signal.Signals(-status).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    if status in (USER_MISTAKE, PEER_LOST) and (paragraph := said.rpartition("\nfacehall: ")[2].strip()):
+    if status in (USER_ERROR, PEER_LOST) and (paragraph := said.rpartition("\nfacehall: ")[2].strip()):
         return paragraph
     lines = said.rpartition("Traceback (most recent call last):")[2].splitlines()
     exceptions = [line for line in lines if re.match(r"[\w.]+(:|$)", line)]
@@ -167,7 +167,7 @@ def _outcome(folder: Path, error: str, seconds: float) -> str:
     if error:
         return f"failed: {error} ({folder / ERROR})"
     summary = read_summary(folder)
-    found, declared = last_phase(summary), headlines(declared_measures(summary))
+    found, declared = final_measures(summary), headlines(declared_measures(summary))
     values = "  ".join(f"{each.label} {found[each.name]:.4f}" for each in declared if each.name in found)
     return f"finished in {seconds / 60:.1f} minutes  {values}"
 
@@ -177,7 +177,7 @@ def _objective(folder: Path, names: Any, finished: bool) -> float | tuple[float,
     if not finished:
         return None
     names = [names] if isinstance(names, str) else list(names)
-    measures = last_phase(read_summary(folder))
+    measures = final_measures(read_summary(folder))
     missing = [name for name in names if name not in measures]
     if missing:
         raise FacehallError(f"search.objective: the validation measures no {missing[0]}, but {', '.join(measures)}.")

@@ -18,7 +18,7 @@ from facehall.sweeps.report import write_report
 from facehall.sweeps.table import Job, read_jobs
 from facehall.training.runs import display_path
 
-MOST_FAILED = 101  # as an exit status; GNU parallel's convention
+MAX_EXIT_STATUS = 101  # as an exit status; GNU parallel's convention
 
 
 class SweepFolder(Callback):
@@ -43,7 +43,7 @@ def run_sweep(multirun: Callable[[], object]) -> None:
         KeyboardInterrupt: the sweep was interrupted, by SIGTERM too; the table is written.
     """
     SweepFolder.current = None
-    _name_gpus()
+    _export_visible_gpus()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs: list[Job] = []
@@ -55,15 +55,15 @@ def run_sweep(multirun: Callable[[], object]) -> None:
     finally:
         if SweepFolder.current is not None and (jobs := read_jobs(SweepFolder.current)):
             write_report(SweepFolder.current)
-            say(closing_lines(SweepFolder.current, jobs))
+            say(outcome_text(SweepFolder.current, jobs))
     if failed := [job for job in jobs if job.record.status == "failed"]:
         errors = dict.fromkeys(job.record.error for job in failed)
         reasons = "".join(f"\n  {error}" for error in errors)
         print(f"\nfacehall: {len(failed)} of {len(jobs)} jobs failed:{reasons}", file=sys.stderr)
-        raise SystemExit(min(len(failed), MOST_FAILED))
+        raise SystemExit(min(len(failed), MAX_EXIT_STATUS))
 
 
-def _name_gpus() -> None:
+def _export_visible_gpus() -> None:
     """Name this machine's GPUs in the environment, where every process of the sweep can read them without torch."""
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         import torch
@@ -72,7 +72,7 @@ def _name_gpus() -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(count)))
 
 
-def closing_lines(sweep: Path, jobs: list[Job]) -> str:
+def outcome_text(sweep: Path, jobs: list[Job]) -> str:
     """How the jobs ended, where the table is, and how to go on."""
     counts = {status: sum(job.record.status == status for job in jobs) for status in ("finished", "failed")}
     open_jobs = len(jobs) - sum(counts.values())
@@ -87,7 +87,7 @@ def closing_lines(sweep: Path, jobs: list[Job]) -> str:
     return text
 
 
-def end_with_sweep() -> None:
+def terminate_with_sweep() -> None:
     """In a job of a sweep: be terminated, as by a person, when the sweep's process is gone and cannot say so."""
 
     def watch() -> None:

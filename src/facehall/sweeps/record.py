@@ -39,7 +39,7 @@ class Record:
     host: str = field(default_factory=socket.gethostname)
     process: int = field(default_factory=os.getpid)
 
-    def settled(self) -> Record:
+    def refreshed(self) -> Record:
         """As it is, but lost where it claims to run on this machine and does not."""
         here = self.host == socket.gethostname()
         return replace(self, status="lost") if self.status == "running" and here and not _alive(self.process) else self
@@ -58,7 +58,7 @@ def _alive(process: int) -> bool:
 def read_record(folder: Path) -> Record | None:
     """The record of a job's folder; None where there is none, or it is being written for the first time."""
     try:
-        return Record(**json.loads((folder / RECORD).read_text(encoding="utf-8"))).settled()
+        return Record(**json.loads((folder / RECORD).read_text(encoding="utf-8"))).refreshed()
     except (OSError, ValueError, TypeError):
         return None
 

@@ -50,24 +50,24 @@ def read_jobs(sweep: Path) -> list[Job]:
     return sorted(jobs, key=lambda job: (not job.name.isdecimal(), len(job.name), job.name))
 
 
-def varied(jobs: Sequence[Job]) -> list[str]:
+def varied_keys(jobs: Sequence[Job]) -> list[str]:
     """The override keys that tell the jobs apart, in the order of the command line."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def phases(summary: Mapping[str, Any]) -> list[str]:
+def phase_keys(summary: Mapping[str, Any]) -> list[str]:
     """The keys of a summary under which the end of a phase stands, first phase first."""
     return [key for key, value in summary.items() if key.startswith("end_of_") and isinstance(value, Mapping)]
 
 
-def last_phase(summary: Mapping[str, Any]) -> Mapping[str, float]:
+def final_measures(summary: Mapping[str, Any]) -> Mapping[str, float]:
     """The measures at the end of a training; empty where there are none."""
-    names = phases(summary)
+    names = phase_keys(summary)
     return summary[names[-1]] if names else {}
 
 
-def measures(jobs: Iterable[Job]) -> list[Measure]:
+def job_measures(jobs: Iterable[Job]) -> list[Measure]:
     """The headline measures of all jobs, as their summaries declare them."""
     found = {measure.name: measure for job in jobs for measure in declared_measures(job.summary)}
     return headlines(found.values())
@@ -100,9 +100,9 @@ def _same_bicubic(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
     """The columns, and a row a baseline, then a row a job, in which what is not known is absent."""
-    ends = list(dict.fromkeys(key for job in jobs for key in phases(job.summary)))
-    keys = varied(jobs)
-    names = [measure.name for measure in measures(jobs)]
+    ends = list(dict.fromkeys(key for job in jobs for key in phase_keys(job.summary)))
+    keys = varied_keys(jobs)
+    names = [measure.name for measure in job_measures(jobs)]
     rows: list[Row] = [
         {"job": baseline.label, "parameters": 0, **_values(dict.fromkeys(ends, baseline.measures), names)}
         for baseline in baselines(jobs)
@@ -130,7 +130,7 @@ def _values(ends: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> Ro
 def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
     """The table for people: what all jobs have in common, a row a baseline and a job."""
     columns, rows = table(jobs)
-    keys, declared = varied(jobs), {measure.name: measure for measure in measures(jobs)}
+    keys, declared = varied_keys(jobs), {measure.name: measure for measure in job_measures(jobs)}
     common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
     protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
     finished = sum(job.record.status == "finished" for job in jobs)

@@ -69,7 +69,7 @@ class MeasuredModule(L.LightningModule):
     def _means(self, prefix: str, measure: str) -> list[MeanMetric]:
         """Return the running means of a measure's statistics; most measures have one."""
         keys = [f"{prefix}{measure}"]
-        if (width := self.protocol.widths[measure]) > 1:
+        if (width := self.protocol.statistic_counts[measure]) > 1:
             keys = [f"{keys[0]}[{i}]" for i in range(width)]
         for key in keys:
             if key not in self.means:

@@ -167,12 +167,12 @@ def test_what_is_changed_on_the_way_is_noted(folder):
     save(train / "moving.webp", picture(25), save_all=True, append_images=[picture(26)])
     report = look(FolderSource(folder), policy="strict").report()
     for line in (
-        "2 with 16 bits a channel, of which 8 are kept: deep.png, deep_colour.png",
+        "2 with 16 bits per channel, reduced to 8: deep.png, deep_colour.png",
         "1 with CMYK, converted to RGB: print.jpg",
         "1 with a palette, converted to RGB: palette.png",
         "1 with transparency, dropped: clear.png",
-        "1 with turned upright as its EXIF orientation says: turned.jpg",
-        "1 with several frames, of which the first is taken: moving.webp",
+        "1 with an EXIF orientation, applied: turned.jpg",
+        "1 with several frames, only the first is used: moving.webp",
     ):
         assert line in report.splitlines()
 
@@ -232,7 +232,7 @@ def test_facts_are_those_of_the_picture_in_its_size(folder, tmp_path, monkeypatc
     assert shapes_fingerprinted(monkeypatch, reduced, store) == []
 
 
-@pytest.mark.parametrize("version", ["FACTS_MADE_BY", "MADE_BY"])
+@pytest.mark.parametrize("version", ["FACTS_VERSION", "ARRAYS_VERSION"])
 def test_facts_of_another_version_are_found_anew(folder, tmp_path, monkeypatch, version):
     store, source = DiskStore(tmp_path / "store"), FolderSource(folder)
     first = shapes_fingerprinted(monkeypatch, source, store)

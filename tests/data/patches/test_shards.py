@@ -18,7 +18,7 @@ from small import LIGHT, TINY, Malicious, make_photographs, run_command
 from facehall.config.build import build
 from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule
 from facehall.data.patches.shards import ShardDataset
-from facehall.data.storage.chunk_store import FETCHING, ChunkStore
+from facehall.data.storage.chunk_store import PREFETCH_THREAD, ChunkStore
 from facehall.data.storage.manifest import read_manifest
 from facehall.errors import FacehallError
 from facehall.mine import main
@@ -213,7 +213,7 @@ def test_the_cache_keeps_its_limit_and_holds_nothing_else(shards, cache, tmp_pat
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     epochs(datamodule(f"local:{shards}"), range(20))
     for thread in threading.enumerate():
-        if thread.name == FETCHING:
+        if thread.name == PREFETCH_THREAD:
             thread.join()
     kept = [path for path in cache.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
     assert {re.sub(r"\d+", "0", path.name) for path in kept} == {"chunk-0-0.bin"}

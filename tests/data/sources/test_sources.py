@@ -11,7 +11,7 @@ from picture_folders import names, write
 from small import make_photographs
 
 from facehall.data import FolderSource, ImageFile, PairedSource, SampleSource
-from facehall.data.sources.base import SPLITS, limited, random_split
+from facehall.data.sources.base import SPLITS, limit_files, random_split
 from facehall.data.sources.folders import files_below
 from facehall.errors import FacehallError
 
@@ -160,7 +160,7 @@ def test_one_picture_more_moves_one_at_most_across_a_boundary(count, val, test, 
     assert len(moves) == len(set(moves)) <= 2
     assert frozenset(("val", "test")) not in moves or not before["train"] or not after["train"]
     for which in ("val", "test"):
-        chosen = [{file.name for file in limited(dealt[which], limit, seed)} for dealt in (before, after)]
+        chosen = [{file.name for file in limit_files(dealt[which], limit, seed)} for dealt in (before, after)]
         assert len(chosen[0] - chosen[1]) <= 1
 
 

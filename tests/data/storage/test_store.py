@@ -31,7 +31,7 @@ def test_an_array_is_made_once(tmp_path, make_store):
     assert np.array_equal(store.get("a", lambda: array), array)
     assert np.array_equal(store.get("a", never), array)
     assert np.array_equal(store.get("b", lambda: array + 1), array + 1)
-    assert store.complaint is None
+    assert store.warning is None
 
 
 def test_another_process_maps_the_same_file(tmp_path):
@@ -67,7 +67,7 @@ def test_the_limit_drops_what_this_run_does_not_use(tmp_path):
     new.get("a", never)
     new.get("d", lambda: ones(1))
     new.get("e", lambda: ones(1))
-    assert new.complaint is None
+    assert new.warning is None
     assert sum(path.stat().st_size for path in tmp_path.glob("??/*")) <= 4700
     DiskStore(tmp_path).get("a", never)
 
@@ -79,19 +79,19 @@ def test_what_the_limit_does_not_admit_stays_in_memory(tmp_path):
     for key in ("a", "b", "c"):
         assert store.get(key, never).sum() == 1000
     assert len(list(tmp_path.glob("??/*"))) == 2
-    assert "max_gb=2.5e-06 is reached" in store.complaint
+    assert "max_gb=2.5e-06 is reached" in store.warning
 
 
 def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
     full = DiskStore(tmp_path / "full")
     assert full.get("a", lambda: ones(1)).sum() == 1000
-    assert "is full" in full.complaint
+    assert "is full" in full.warning
     (tmp_path / "file").touch()
     closed = DiskStore(tmp_path / "file" / "below")
     with closed.exclusive():
         assert closed.get("a", lambda: ones(1)).sum() == 1000
-    assert "cannot be written" in closed.complaint
+    assert "cannot be written" in closed.warning
     with pytest.raises(FacehallError, match=r"store\.root=.*is a file"):
         DiskStore(tmp_path / "file")
 
@@ -125,7 +125,7 @@ def test_more_arrays_than_a_process_may_have_files_open(tmp_path):
             assert store.get(str(i), never)[0] == i
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert store.complaint is None
+    assert store.warning is None
 
 
 def build(root) -> None:
@@ -163,7 +163,7 @@ for i in range(20):
     if i == 0:
         print(flush=True)
         sys.stdin.readline()  # until all have begun: each has counted what was there then
-print(store.complaint)
+print(store.warning)
 """
 
 
@@ -172,10 +172,10 @@ def test_the_limit_holds_for_all_processes_together(tmp_path):
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], **pipes) for i in range(4)]
     for writer in writers:
         writer.stdout.readline()
-    complaints = [writer.communicate("\n")[0] for writer in writers]
+    warnings = [writer.communicate("\n")[0] for writer in writers]
     written = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
     assert 9e6 < written <= 10e6
-    assert all("max_gb=0.01 is reached" in complaint for complaint in complaints)
+    assert all("max_gb=0.01 is reached" in warning for warning in warnings)
 
 
 def test_what_others_remove_makes_room(tmp_path):
@@ -186,5 +186,5 @@ def test_what_others_remove_makes_room(tmp_path):
         path.unlink()
     store.get("c", lambda: ones(1))
     store.get("d", lambda: ones(1))
-    assert store.complaint is None
+    assert store.warning is None
     assert len(list(tmp_path.glob("??/*"))) == 2

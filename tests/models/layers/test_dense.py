@@ -16,7 +16,7 @@ from facehall.errors import FacehallError
 from facehall.models.generators import MultiScaleRRDB, RRDBNet
 from facehall.models.layers.blocks import RRDB
 from facehall.models.layers.dense import dense, dense_branches, dense_grouped
-from facehall.models.layers.execution import on_threads, runner
+from facehall.models.layers.execution import run_on_threads, runner
 
 WAYS = [
     {"memory": "efficient"},
@@ -98,7 +98,7 @@ def test_first_and_second_derivatives_are_those_of_differences(way, memory_forma
     branches = [convolutions(2, 1, 2, 3) for _ in range(2)]
     functions = {
         "one": lambda x: dense(x, branches[0]),
-        "threads": lambda x: torch.cat(dense_branches(x, branches, on_threads)),
+        "threads": lambda x: torch.cat(dense_branches(x, branches, run_on_threads)),
         "grouped": lambda x: torch.cat(dense_grouped(x, branches)),
     }
     x = torch.randn(1, 2, 3, 2, dtype=torch.double).contiguous(memory_format=memory_format).requires_grad_()
@@ -168,14 +168,14 @@ def test_captured_graphs_hold_ordinary_operations(way):
 
 
 def test_threads_run_side_by_side_and_leave_the_number_of_threads_alone():
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=120)
 
     def task() -> list:
         together.wait()  # one alone would wait in vain
         assert not torch.is_grad_enabled()
         return [torch.get_num_threads()]
 
-    assert on_threads([task, task]) == [[1], [1]]
+    assert run_on_threads([task, task]) == [[1], [1]]
     assert torch.get_num_threads() == 2
 
 
@@ -184,18 +184,18 @@ def test_an_error_on_a_thread_comes_through():
         raise MemoryError("no more")
 
     with pytest.raises(MemoryError, match="no more"):
-        on_threads([task, task])
+        run_on_threads([task, task])
 
 
 FORK = """
 import os
-from facehall.models.layers.execution import on_threads, runner
+from facehall.models.layers.execution import run_on_threads, runner
 import torch
 torch.set_num_threads(2)
-on_threads([list, list])
+run_on_threads([list, list])
 child = os.fork()
 if not child:
-    os._exit(on_threads([lambda: [1], lambda: [2]]) != [[1], [2]])
+    os._exit(run_on_threads([lambda: [1], lambda: [2]]) != [[1], [2]])
 raise SystemExit(os.waitpid(child, 0)[1])
 """
 
@@ -203,7 +203,7 @@ raise SystemExit(os.waitpid(child, 0)[1])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_has_threads_of_its_own():
     """In a process of its own: what else the tests have loaded may not survive a fork."""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=240)
 
 
 @pytest.mark.parametrize("execution", ["threads", "grouped"])

@@ -1,13 +1,15 @@
 """The files of a run folder, without a training."""
 
+import lightning as L
 import pytest
 import torch
 from small import Malicious
 
-from facehall.errors import FacehallError
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import read_rgb
 from facehall.metrics import Protocol, psnr
 from facehall.metrics.judges import JUDGES
+from facehall.training.callbacks import History, history
 from facehall.training.callbacks.history import read_history, write_history
 from facehall.training.callbacks.samples import draw_panel
 from facehall.training.checkpointing.files import intact_checkpoint
@@ -71,3 +73,27 @@ def test_checkpoints_execute_nothing(tmp_path):
     with pytest.raises(FacehallError, match="not a readable"):
         intact_checkpoint(tmp_path / "last.ckpt", fall_back=True)
     assert not (tmp_path / "executed").exists()
+
+
+class Stop(L.Callback):
+    """Stops a training at the end of its second epoch."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise StoppedBySignal("enough", None)
+
+
+@pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3])])
+def test_curves_follow_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
+    drawn = []
+    monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
+    fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, interval)])
+    assert drawn == drawings
+
+
+def test_curves_of_a_stopped_training_are_complete(tmp_path, make_module, fit, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
+    with pytest.raises(StoppedBySignal):
+        fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, 1000), Stop()])
+    assert drawn == [2]

@@ -28,7 +28,7 @@ class Generator(nn.Module):
         provides: the names in what `outputs` returns.
     """
 
-    known: ClassVar[dict[str, type[Generator]]] = {}
+    registry: ClassVar[dict[str, type[Generator]]] = {}
 
     scale: int
     arguments: dict[str, Any]
@@ -38,7 +38,7 @@ class Generator(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Generator.known[target_name(cls)] = cls
+        Generator.registry[target_name(cls)] = cls
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -72,13 +72,13 @@ def target_name(cls: type[Generator]) -> str:
 def records_arguments(init: Callable[..., None]) -> Callable[..., None]:
     """Keep a constructor's arguments, defaults included, `EXECUTION_ARGS` left out, in ``self.arguments``."""
     signature = inspect.signature(init)
-    left_out = {"self", *EXECUTION_ARGS}
+    excluded = {"self", *EXECUTION_ARGS}
 
     @functools.wraps(init)
     def wrapper(self: Generator, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         init(self, *args, **kwargs)
-        self.arguments = {name: value for name, value in bound.arguments.items() if name not in left_out}
+        self.arguments = {name: value for name, value in bound.arguments.items() if name not in excluded}
 
     return wrapper

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
-from facehall.models.layers.dense import Memory, dense, recomputing
+from facehall.models.layers.dense import Memory, checkpointed, dense
 from facehall.models.layers.execution import Execution
 
 STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
@@ -51,7 +51,7 @@ class RefineBlock(nn.Module):
         self.activation = leaky_relu(inplace=memory != "naive")
 
     def forward(self, x: Tensor, carried: list[Tensor]) -> Tensor:
-        return recomputing(self._refine, x, carried) if self.memory == "recompute" else self._refine(x, carried)
+        return checkpointed(self._refine, x, carried) if self.memory == "recompute" else self._refine(x, carried)
 
     def _refine(self, x: Tensor, carried: list[Tensor]) -> Tensor:
         size = x.shape[-2:]

@@ -11,11 +11,11 @@ from facehall.models.layers.dense import (
     MEMORIES,
     NEGATIVE_SLOPE,
     Memory,
+    checkpointed,
     dense,
     dense_branches,
     dense_grouped,
-    must_stay_plain,
-    recomputing,
+    is_capturing_graph,
 )
 from facehall.models.layers.execution import EXECUTIONS, Execution, runner
 
@@ -34,7 +34,7 @@ def conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def shrink_(module: nn.Module, factor: float = 0.1) -> None:
+def init_scaled_he_(module: nn.Module, factor: float = 0.1) -> None:
     """He initialisation times `factor`: deep residual stacks start near the identity (ESRGAN, sec. 3.1)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
@@ -63,7 +63,7 @@ class ResidualDenseBlock(nn.Module):
         for i in range(convs):  # conv1 … convC and the fusion conv(C+1): the names of the public ESRGAN weights
             setattr(self, f"conv{i + 1}", conv3(features + i * growth, growth))
         setattr(self, f"conv{convs + 1}", conv3(features + convs * growth, features))
-        shrink_(self)
+        init_scaled_he_(self)
 
     @property
     def layers(self) -> list[nn.Conv2d]:
@@ -124,20 +124,20 @@ class RRDB(nn.Module):
                 self.fuse.weight.copy_(mean[:, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
-        out = recomputing(self._inner, x) if self.memory == "recompute" else self._inner(x)
+        out = checkpointed(self._inner, x) if self.memory == "recompute" else self._inner(x)
         return torch.add(x, out, alpha=RESIDUAL_SCALE)
 
     def _inner(self, x: Tensor) -> Tensor:
         blocks = [getattr(self, f"rdb{i + 1}") for i in range(self.dense_blocks)]
         if self.topology == "parallel":
-            return self.fuse(torch.cat(self._side_by_side(x, blocks), dim=1))
+            return self.fuse(torch.cat(self._parallel_outputs(x, blocks), dim=1))
         out = x
         for block in blocks:
             out = block(out)
         return out
 
-    def _side_by_side(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
-        if self.execution == "in_turn" or must_stay_plain():
+    def _parallel_outputs(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
+        if self.execution == "in_turn" or is_capturing_graph():
             return [block(x) for block in blocks]
         branches = [block.layers for block in blocks]
         if self.execution == "grouped":

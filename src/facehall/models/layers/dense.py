@@ -2,7 +2,7 @@
 
 Written with `torch.cat`, autograd saves every concatenation: map i is stored C + 1 - i times, and once more before its
 activation. Here a concatenation lives only while its convolution runs; it is made again, a copy, in the backward pass
-(the idea of Pleiss et al. 2017, without recomputing any convolution).
+(the idea of Pleiss et al. 2017, without checkpointed any convolution).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from facehall.models.layers.execution import Runner, in_turn
+from facehall.models.layers.execution import Runner, run_in_turn
 
 Memory = Literal["naive", "efficient", "recompute"]
 MEMORIES = ("naive", "efficient", "recompute")
@@ -24,7 +24,7 @@ MEMORIES = ("naive", "efficient", "recompute")
 NEGATIVE_SLOPE = 0.2
 
 
-def must_stay_plain() -> bool:
+def is_capturing_graph() -> bool:
     """Whether a graph is being captured (torch.compile, torch.export, ONNX, TorchScript), which wants ordinary ops."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
@@ -39,7 +39,7 @@ def dense(x: Tensor, convs: Sequence[nn.Conv2d], memory: Memory = "efficient") -
 
     Shapes: -> (B, C_n, h, w), in x's memory format.
     """
-    if memory == "naive" or must_stay_plain():
+    if memory == "naive" or is_capturing_graph():
         maps = [x]
         for conv in convs[:-1]:
             maps.append(F.leaky_relu(conv(torch.cat(maps, dim=1)), NEGATIVE_SLOPE))
@@ -47,7 +47,7 @@ def dense(x: Tensor, convs: Sequence[nn.Conv2d], memory: Memory = "efficient") -
     return dense_branches(x, [convs])[0]
 
 
-def dense_branches(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]], run: Runner = in_turn) -> tuple[Tensor, ...]:
+def dense_branches(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]], run: Runner = run_in_turn) -> tuple[Tensor, ...]:
     """`dense` of several branches that read the same input, forward and backward executed by `run`."""
     parameters = [p for convs in branches for conv in convs for p in conv.parameters(recurse=False)]
     return _Dense.apply(run, 1, len(branches), *_autocast([x, *parameters]))
@@ -57,11 +57,11 @@ def dense_grouped(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]]) -> tuple[T
     """`dense` of several branches of equal shapes as one, each convolution grouped over the branches' channels."""
     layers = list(zip(*branches, strict=True))
     parameters = [torch.cat([getattr(conv, p) for conv in layer]) for layer in layers for p in ("weight", "bias")]
-    (stacked,) = _Dense.apply(in_turn, len(branches), 1, *_autocast([x, *parameters]))
+    (stacked,) = _Dense.apply(run_in_turn, len(branches), 1, *_autocast([x, *parameters]))
     return stacked.chunk(len(branches), dim=1)
 
 
-def recomputing(module: Any, *arguments: Any) -> Any:
+def checkpointed(module: Any, *arguments: Any) -> Any:
     """Call a function whose inner results are not kept but computed a second time in the backward pass."""
     if not torch.is_grad_enabled() or torch.jit.is_tracing():
         return module(*arguments)

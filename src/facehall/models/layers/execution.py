@@ -21,23 +21,23 @@ Runner = Callable[[Sequence[Task]], list[Any]]
 """Runs tasks, each of which returns a sequence of tensors and Nones, and returns what they return, in their order."""
 
 
-def in_turn(tasks: Sequence[Task]) -> list[Any]:
+def run_in_turn(tasks: Sequence[Task]) -> list[Any]:
     """One after another, each with all intra-op threads."""
     return [task() for task in tasks]
 
 
-def on_threads(tasks: Sequence[Task]) -> list[Any]:
+def run_on_threads(tasks: Sequence[Task]) -> list[Any]:
     """Side by side on as many threads as torch may use here, which share its intra-op threads."""
     threads = torch.get_num_threads()
     workers = min(len(tasks), threads)
     if workers < 2:
-        return in_turn(tasks)
-    return list(_pool(workers, threads // workers).map(_without_graph, tasks))
+        return run_in_turn(tasks)
+    return list(_pool(workers, threads // workers).map(_run_without_grad, tasks))
 
 
 RUNNERS: dict[str, tuple[Runner, str | None]] = {
-    "in_turn": (in_turn, None),
-    "threads": (on_threads, "cpu"),
+    "in_turn": (run_in_turn, None),
+    "threads": (run_on_threads, "cpu"),
 }
 """Runner and the device type that it needs."""
 
@@ -57,7 +57,7 @@ def runner(execution: str, device: torch.device) -> Runner:
     return run
 
 
-def _without_graph(task: Task) -> Sequence[Any]:
+def _run_without_grad(task: Task) -> Sequence[Any]:
     with torch.no_grad():  # gradient mode belongs to a thread, and a new thread's is on
         return task()
 

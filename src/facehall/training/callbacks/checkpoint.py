@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributed import all_gather_object
 from torch.utils.data import DataLoader
 
-from facehall.errors import Stopped
+from facehall.errors import StoppedBySignal
 from facehall.training.checkpointing.files import AtomicCheckpointIO
 from facehall.training.checkpointing.state import LoggedSums, State, random_state, set_random_state
 from facehall.training.module import SuperResolution
@@ -37,8 +37,8 @@ class Checkpoints(Checkpoint):
     Resuming from any of them gives the same numbers as an uninterrupted run: in addition to Lightning's state it holds
     the random states, the sums behind the epoch means, and each process's own share of these.
 
-    On SIGTERM, SIGUSR1, SIGHUP or Ctrl-C the current step is finished and saved, and `Stopped` is raised. A single
-    process stops during validation, which is repeated on resumption; several processes finish it first.
+    On SIGTERM, SIGUSR1, SIGHUP or Ctrl-C the current step is finished and saved, and `StoppedBySignal` is raised. A
+    single process stops during validation, which is repeated on resumption; several processes finish it first.
 
     Args:
         folder: the run folder.
@@ -171,7 +171,7 @@ class Checkpoints(Checkpoint):
     def _stop(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SuperResolution)
         text = f"stopped and saved after step {module.generator_step}. {resume_hint(self.path.parents[1])}"
-        raise Stopped(text if trainer.is_global_zero else "", self.signals.received)
+        raise StoppedBySignal(text if trainer.is_global_zero else "", self.signals.received)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.signals.restore()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
+from facehall.errors import StoppedBySignal
 from facehall.io.atomic import replacing
 from facehall.training.curves import draw_curves
 from facehall.training.module import SuperResolution
@@ -19,24 +21,32 @@ class History(L.Callback):
     """Write one row per epoch: epoch, generator step, phase, validation measures, the mean of each loss term.
 
     Both files are rewritten atomically. The rows are stored in checkpoints, so that a resumed run continues from those
-    of its checkpoint, whatever happened to the file.
+    of its checkpoint, whatever happened to the file. Drawing takes half a second: if epochs are shorter than
+    `interval`, the curves are drawn at that interval, and at the end of the training, finished or stopped.
 
     Args:
         folder: the run folder.
+        interval: least seconds between two drawings of the curves.
 
     Attributes:
         rows: the table so far.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, interval: float = 10) -> None:
         self.folder = Path(folder)
+        self.interval = interval
         self.rows: list[Row] = []
+        self._drawn_at = 0.0
+        self._drawn_rows = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = state_dict["rows"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._drawn_at, self._drawn_rows = time.monotonic(), 0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.callback_metrics.clear()  # Lightning keeps the values of earlier epochs
@@ -55,7 +65,24 @@ class History(L.Callback):
             }
         )
         write_history(self.folder / "metrics.csv", self.rows)
-        draw_curves(self.rows, self.folder / "curves.png", pl_module.protocol.measures)
+        if time.monotonic() - self._drawn_at >= self.interval:
+            self._draw(pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self._draw(pl_module)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if trainer.is_global_zero and isinstance(exception, StoppedBySignal):
+            self._draw(pl_module)
+
+    def _draw(self, module: L.LightningModule) -> None:
+        """Draw the curves unless they show every row."""
+        assert isinstance(module, SuperResolution)
+        if len(self.rows) == self._drawn_rows:
+            return
+        draw_curves(self.rows, self.folder / "curves.png", module.protocol.measures)
+        self._drawn_at, self._drawn_rows = time.monotonic(), len(self.rows)
 
 
 def _measured(trainer: L.Trainer) -> dict[str, float]:

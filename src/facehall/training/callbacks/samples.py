@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol
-from facehall.metrics.views import PROVIDED
+from facehall.metrics.views import PROVIDED_INPUTS
 from facehall.training.module import SuperResolution
 
 TITLES = ["LR", "bicubic", "facehall", "HR"]
@@ -79,7 +79,7 @@ def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, protocol: Protocol
         lr: (3, h, w) in [0, 1]; hr and sr: (3, s h, s w).
     """
     bicubic = upscale_bicubic(lr, protocol.scale)
-    measure = next((each for each in protocol.measures if {*each.needs} <= {*PROVIDED, "lr"}), None)
+    measure = next((each for each in protocol.measures if {*each.needs} <= {*PROVIDED_INPUTS, "lr"}), None)
     captions = ["", ""]
     if measure is not None:
         images, truth = torch.stack((bicubic, sr)), hr.expand(2, -1, -1, -1)

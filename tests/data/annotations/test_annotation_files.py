@@ -9,7 +9,7 @@ from picture_folders import write
 from PIL import Image
 
 from facehall.data import FolderSource
-from facehall.data.annotations import FACES11, FIVE, IBUG68, Annotations, Beside, Entry, read_set, write_beside
+from facehall.data.annotations import FACES11, FIVE, IBUG68, Annotations, Entry, Sidecar, read_set, write_sidecar
 from facehall.errors import FacehallError
 
 SIZE = (24, 32)
@@ -91,8 +91,8 @@ def test_what_is_written_beside_a_cut_out_is_read_back(tmp_path):
     own = type(FACES11)("own", ("background", "left_half", "right_half"))
     points = np.array([[-70, 3.125], [5, 6], [7, 8], [200, 9], [300, 400]], np.float32)  # far outside of a small patch
     written = Annotations(SIZE, points, parsing_map(3), 9, FIVE, own)
-    write_beside(picture, written)
-    found = Beside(picture).read(SIZE)
+    write_sidecar(picture, written)
+    found = Sidecar(picture).read(SIZE)
     assert np.array_equal(found.landmarks, points)
     assert np.array_equal(found.parsing, written.parsing)
     assert (found.identity, found.landmark_scheme, found.parsing_scheme.labels) == (9, FIVE, own.labels)
@@ -106,7 +106,7 @@ def test_a_map_is_grey_or_a_palette(tmp_path, mode):
         image.putpalette([7, 77, 177] * 256)
     image.save(tmp_path / "a.parsing.png")
     (tmp_path / "a.annotations.json").write_text('{"parsing_scheme": "faces11"}')
-    assert np.array_equal(Beside(picture).read(SIZE).parsing, parsing_map())
+    assert np.array_equal(Sidecar(picture).read(SIZE).parsing, parsing_map())
 
 
 def test_a_file_that_changes_is_read_again(tmp_path):
@@ -190,7 +190,7 @@ def test_a_picture_without_an_entry_is_named(tmp_path):
     with pytest.raises(FacehallError, match=r"x/a\.png has no annotations in .*set\.json"):
         Entry(file, "x/a.png").read(SIZE)
     with pytest.raises(FacehallError, match=r"a\.png has no annotations: neither a\.annotations\.json nor a\.parsing"):
-        Beside(tmp_path / "a.png").read(SIZE)
+        Sidecar(tmp_path / "a.png").read(SIZE)
 
 
 @pytest.mark.parametrize(
