@@ -42,8 +42,8 @@ def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
     """What Hydra's launchers call for each job, in whatever process and on whatever machine.
 
     The training runs as the command that a person would give for it alone. Its output is written to log.txt in the
-    job's folder, and the reason of a failure to error.txt. A job that an earlier start of the same sweep finished is not
-    run again; an interrupted one resumes from its checkpoint. The sweep's table is rewritten after each job.
+    job's folder, and the reason of a failure to error.txt. A job that an earlier start of the same sweep finished is
+    not run again; an interrupted one resumes from its checkpoint. The sweep's table is rewritten after each job.
 
     Returns:
         the measures that `search.objective` names, at the end of the last phase. None without a search, and for a job
