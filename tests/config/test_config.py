@@ -57,9 +57,7 @@ LAUNCHERS = {"ray": "ray", "slurm": "submitit", "submitit_local": "submitit"}
 def test_every_option_of_every_group_composes(compose_config, monkeypatch, name, group, option):
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")  # as set by srun
     if group == "sweep" and option in LAUNCHERS:
-        pytest.importorskip(
-            f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="the extra sweeps is not installed"
-        )
+        pytest.importorskip(f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="needs the extra sweeps")
     check_targets(resolved(compose_config(name, f"{group}={option}")))
 
 

@@ -38,7 +38,7 @@ def settings(photographs):
 
 
 @pytest.fixture(scope="module")
-def train_alone(compose_config, settings):
+def train_in_one_process(compose_config, settings):
     """Train in this process, with the batches of two processes together."""
 
     def run(folder, *overrides):
@@ -49,24 +49,24 @@ def train_alone(compose_config, settings):
 
 
 @pytest.fixture(scope="module")
-def alone(train_alone, tmp_path_factory):
-    """What one process makes of it."""
-    return train_alone(tmp_path_factory.mktemp("alone"))
+def reference(train_in_one_process, tmp_path_factory):
+    """The run folder of the same training in one process."""
+    return train_in_one_process(tmp_path_factory.mktemp("reference"))
 
 
 def command(*launcher, settings):
     return [sys.executable, *launcher, *settings, "trainer=ddp_cpu"]
 
 
-def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
+def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
     ours, theirs = (
-        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (folder, alone)
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (folder, reference)
     )
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
         if isinstance(value, torch.Tensor):
             torch.testing.assert_close(ours[key], value, rtol=rtol, atol=atol, msg=lambda text, key=key: key + text)
-    last, expected = (list(csv.DictReader((run / "metrics.csv").open()))[-1] for run in (folder, alone))
+    last, expected = (list(csv.DictReader((run / "metrics.csv").open()))[-1] for run in (folder, reference))
     measures = [name for name in expected if name.startswith("val/")]
     assert len(measures) > 8
     for name in measures:
@@ -75,26 +75,26 @@ def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, alone):
+def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
-    assert_equal_training(folder, alone)
+    assert_equal_training(folder, reference)
 
 
 @pytest.mark.slow
-def test_torchrun_resumes_the_last_run(tmp_path, settings, train_alone, alone):
+def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process, reference):
     """Started by one process, so that an incomplete restoration in two processes would show."""
-    first = train_alone(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
+    first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
     started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
-    assert_equal_training(first, alone, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
+    assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def run(compose_config, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(compose_config, tmp_path_factory):
-    """One complete training, for tests that only look at it."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
+def finished(compose_config, tmp_path_factory):
+    """One complete training, shared by tests that only read it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
     return train(compose_config("train", *TRAINING, *LIGHT, f"run_dir={folder}"))
 
 
@@ -78,8 +78,8 @@ def test_a_run_folder_is_complete(run, pretrained):
     assert read_metadata(folder / "weights" / "generator_psnr.safetensors")["step"] == "4"
 
 
-def test_exported_weights_are_the_averaged_generator(whole):
-    result = whole
+def test_exported_weights_are_the_averaged_generator(finished):
+    result = finished
     lr = torch.rand(1, 3, 8, 8)
     exported = load_generator(result.run_dir / "weights" / "generator_ema.safetensors")
     live = load_generator(result.run_dir / "weights" / "generator.safetensors")
@@ -90,8 +90,8 @@ def test_exported_weights_are_the_averaged_generator(whole):
         assert not torch.equal(exported(lr), live(lr))
 
 
-def test_a_training_starts_from_a_weights_file(run, whole, tmp_path, capsys):
-    weights = whole.run_dir / "weights" / "generator_ema.safetensors"
+def test_a_training_starts_from_a_weights_file(run, finished, tmp_path, capsys):
+    weights = finished.run_dir / "weights" / "generator_ema.safetensors"
     run(*LIGHT, f"init='{weights}'", "optimizer.generator.lr=0.0", "curriculum.gan.steps=0", folder="second")
     started = load_generator(tmp_path / "second" / "weights" / "generator_ema.safetensors")
     for name, tensor in load_generator(weights).state_dict().items():
@@ -109,22 +109,22 @@ def test_a_last_partial_epoch_is_completed_and_announced(run, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("interrupted_after", [1, 3])
-def test_resumed_equals_uninterrupted(run, whole, tmp_path, interrupted_after):
+def test_resumed_equals_uninterrupted(run, finished, tmp_path, interrupted_after):
     run(*LIGHT, f"trainer.max_epochs={interrupted_after}", folder="parts")
     resumed = run(*LIGHT, f"resume={tmp_path / 'parts'}", folder="parts")
-    ours, theirs = resumed.training.module, whole.training.module
+    ours, theirs = resumed.training.module, finished.training.module
     assert ours.generator_step == theirs.generator_step == 8
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.equal(a, b), name
-    for a, b in zip(resumed.training.trainer.optimizers, whole.training.trainer.optimizers, strict=True):
+    for a, b in zip(resumed.training.trainer.optimizers, finished.training.trainer.optimizers, strict=True):
         assert a.param_groups[0]["lr"] == b.param_groups[0]["lr"]
         for mine, other in zip(a.state.values(), b.state.values(), strict=True):
             assert all(torch.equal(mine[key], other[key]) for key in mine)
-    assert (resumed.run_dir / "metrics.csv").read_text() == (whole.run_dir / "metrics.csv").read_text()
+    assert (resumed.run_dir / "metrics.csv").read_text() == (finished.run_dir / "metrics.csv").read_text()
 
 
-def test_checkpoints_hold_no_pickled_code(whole):
-    checkpoint = torch.load(whole.run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+def test_checkpoints_hold_no_pickled_code(finished):
+    checkpoint = torch.load(finished.run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["generator_step"] == 8
     assert not any("perceptual" in key or "protocol" in key for key in checkpoint["state_dict"])
 
@@ -140,12 +140,12 @@ def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_p
     module = result.training.module
     assert module.generator_step == 2 * len(module.curriculum.trained)
     last = result.metrics[f"end_of_{module.curriculum.trained[-1].name}_phase"]
-    assert last["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # untrained, it starts near bicubic
+    assert last["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # networks start near bicubic
 
 
-def test_a_checkpoint_of_another_network_is_rejected(run, whole):
+def test_a_checkpoint_of_another_network_is_rejected(run, finished):
     with pytest.raises(FacehallError, match=r"another network.*generator"):
-        run(*LIGHT, "generator.growth=8", f"resume={whole.run_dir}")
+        run(*LIGHT, "generator.growth=8", f"resume={finished.run_dir}")
 
 
 def test_nothing_to_resume_is_an_error(run, tmp_path):

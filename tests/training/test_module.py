@@ -338,7 +338,7 @@ def test_channels_last_networks_have_the_same_gradients(make_module):
 
 
 class Luma(Generator):
-    """SRCNN's kind: sees the enlarged luma, gives luma."""
+    """A network like SRCNN: enlarged luma -> luma."""
 
     scale, input, colour = 2, "bicubic", "y"
     arguments: ClassVar = {}
@@ -352,7 +352,7 @@ class Luma(Generator):
         return {2: lr + self.conv(lr)}
 
 
-def test_a_network_of_luma_trains_with_every_loss_and_validates_in_rgb(make_module, fit):
+def test_a_luma_network_trains_with_every_loss_and_validates_in_rgb(make_module, fit):
     module = make_module(generator=Luma(), psnr_steps=1, gan_steps=2)
     before = snapshot(module.generator)
     fit(module, 3)

@@ -19,8 +19,8 @@ def register_resolvers() -> None:
     """Register all resolvers; repeated calls are harmless. The run folder is cached: one folder per process."""
     OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("facehall.run_dir", run_folder, use_cache=True, replace=True)
-    for share in (machine.default_jobs, machine.threads_per_job, machine.gpus_per_job):
-        OmegaConf.register_new_resolver(f"facehall.{share.__name__}", share, replace=True)
+    for function in (machine.default_jobs, machine.threads_per_job, machine.gpus_per_job):
+        OmegaConf.register_new_resolver(f"facehall.{function.__name__}", function, replace=True)
     OmegaConf.register_new_resolver("facehall.directions", _directions, replace=True)
 
 

@@ -147,9 +147,8 @@ class SuperResolution(MeasuredModule):
         """Convert a batch to the networks' memory format and colour channels, at the active scale."""
         images = {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
         scale = self.generator.scale
-        return downscale_batch(
-            to_generator_colour({**batch, **images}, self.generator), scale // (phase.scale or scale)
-        )
+        batch = to_generator_colour({**batch, **images}, self.generator)
+        return downscale_batch(batch, scale // (phase.scale or scale))
 
     def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, take_step: bool) -> None:
         discriminator, hr = self.discriminator, batch["hr"]

@@ -76,7 +76,7 @@ def test_checkpoints_execute_nothing(tmp_path):
 
 
 class Stop(L.Callback):
-    """Stops a training at the end of its second epoch."""
+    """Stop a training at the end of its second epoch."""
 
     def on_train_epoch_end(self, trainer, pl_module):
         if trainer.current_epoch == 1:
@@ -84,7 +84,7 @@ class Stop(L.Callback):
 
 
 @pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3])])
-def test_curves_follow_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
+def test_curves_are_drawn_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
     drawn = []
     monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
     fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, interval)])

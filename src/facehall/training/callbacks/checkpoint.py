@@ -70,7 +70,7 @@ class Checkpoints(Checkpoint):
         self._sums = LoggedSums(trainer, self._saved_sums)
         trainer.callback_metrics.update(self._latest_metrics)
         if self._resumed is not None and self._resumed[0] == "validation":
-            self._sums.merge(whole=True)
+            self._sums.merge(restore_all=True)
         loader = trainer.train_dataloader
         if isinstance(loader, DataLoader):  # its workers start with the first batch
             loader.worker_init_fn = partial(ignore_group_signals, worker_init_fn=loader.worker_init_fn)
@@ -108,7 +108,7 @@ class Checkpoints(Checkpoint):
         assert isinstance(pl_module, SuperResolution)
         assert self._sums is not None
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        self._sums.merge(whole=last)
+        self._sums.merge(restore_all=last)
         if last or (batch_idx + 1) % pl_module.accumulate:  # the epoch's end saves; a partial step cannot be resumed
             return
         stop = self._stop_requested(trainer)

@@ -26,7 +26,7 @@ class History(L.Callback):
 
     Args:
         folder: the run folder.
-        interval: least seconds between two drawings of the curves.
+        interval: minimum seconds between drawings of the curves.
 
     Attributes:
         rows: the table so far.
@@ -77,7 +77,7 @@ class History(L.Callback):
             self._draw(pl_module)
 
     def _draw(self, module: L.LightningModule) -> None:
-        """Draw the curves unless they show every row."""
+        """Draw the curves, unless they are up to date."""
         assert isinstance(module, SuperResolution)
         if len(self.rows) == self._drawn_rows:
             return

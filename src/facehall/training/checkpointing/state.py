@@ -59,17 +59,17 @@ class LoggedSums:
         known = {key: _plain(metric) for key, metric in results.items() if metric.is_tensor and not metric.has_reset}
         return {**self.earlier, **known}
 
-    def merge(self, whole: bool = False) -> None:
+    def merge(self, restore_all: bool = False) -> None:
         """Add the earlier sums to the current ones.
 
         Args:
-            whole: also restore sums that were not logged again, since the epoch has no further steps.
+            restore_all: also restore sums that were not logged again, since the epoch has no further steps.
         """
         results = self.trainer.fit_loop.epoch_loop._results
         for key in list(self.earlier):
             if key in results and not results[key].has_reset:
                 _add(results[key], self.earlier.pop(key))
-            elif whole:
+            elif restore_all:
                 results[key] = self._rebuild(self.earlier.pop(key))
                 self._rebuilt.append(key)
 
