@@ -14,6 +14,7 @@ from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.generators import Generator
 from facehall.training.batches import downscale_batch, loss_outputs, network_input, to_generator_colour
+from facehall.training.checkpointing.files import CHECKPOINT_FORMAT
 from facehall.training.curriculum import Curriculum, Phase
 from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import BufferGuard, FiniteGuard
@@ -253,6 +254,7 @@ class SuperResolution(MeasuredModule):
     # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format"] = CHECKPOINT_FORMAT
         checkpoint["generator_step"] = self.generator_step
         checkpoint["skipped_steps"] = self.guard.skipped
 

@@ -24,6 +24,9 @@ from facehall.training.runs import PREVIOUS
 
 _log = logging.getLogger(__name__)
 
+CHECKPOINT_FORMAT = 2
+"""Raise it when older checkpoints cannot be resumed exactly any more."""
+
 _UNREADABLE = (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
@@ -96,12 +99,19 @@ def _damage(path: Path) -> str | None:
 
 
 def check_checkpoint(path: Path, module: nn.Module) -> None:
-    """Check that an intact checkpoint matches the networks of `module`.
+    """Check that an intact checkpoint is of this version's format and matches the networks of `module`.
 
     Raises:
-        FacehallError: it belongs to other networks.
+        FacehallError: another version wrote it, or it belongs to other networks.
     """
-    state = _tensors(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if checkpoint.get("format") != CHECKPOINT_FORMAT:
+        raise FacehallError(
+            f"{path}: another version of facehall wrote this checkpoint (format {checkpoint.get('format', 1)}, not "
+            f"{CHECKPOINT_FORMAT}). Finish that run with that version, or start from its weights: "
+            "init=RUN/weights/generator_ema.safetensors."
+        )
+    state = _tensors(checkpoint["state_dict"])
     differing = differing_tensors(state, _tensors(module.state_dict()))
     if differing:
         raise FacehallError(
