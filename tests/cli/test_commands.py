@@ -57,7 +57,7 @@ def test_help_lists_the_groups(name, capsys):
 
 def test_a_hydra_command_is_the_module(photographs, capsys):
     assert status("check", "data=folder", "data.root=photographs", "patches.patch_size=8", "scale=2") == 0
-    assert capsys.readouterr().out == "Of 6 pictures, 6 can be used: 4 train, 1 val, 1 test.\n"
+    assert capsys.readouterr().out == "6 of 6 pictures can be used: 4 train, 1 val, 1 test.\n"
     assert status("check", "data=foldr") == 2
     assert "data=foldr: no such option. Did you mean 'folder'?" in capsys.readouterr().err
     assert status("train", "seed=2", "--cfg", "job", "--package", "name") == 0  # Hydra's own flags

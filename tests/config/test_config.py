@@ -86,7 +86,7 @@ def test_every_folder_of_conf_is_used():
         ({"_target_": "facehall.data.FolderSource", "root": "${nowhere}"}, "Interpolation key 'nowhere' not found"),
         (
             {"_target_": "facehall.data.Div2kSource", "root": "x", "scale": 4, "lr": "no"},
-            r"^data\.lr=no: give make or official",
+            r"^data\.lr=no: expected make or official",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from facehall.check import main
 def test_a_good_folder_is_counted(photographs, capsys):
     status = run_command(main, "data=folder", f"data.root={photographs}", "patches.patch_size=8")
     assert status == 0
-    assert capsys.readouterr().out.strip() == "Of 6 pictures, 6 can be used: 4 train, 1 val, 1 test."
+    assert capsys.readouterr().out.strip() == "6 of 6 pictures can be used: 4 train, 1 val, 1 test."
 
 
 @pytest.mark.parametrize("policy", ["strict", "skip"])

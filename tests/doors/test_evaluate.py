@@ -249,7 +249,7 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
     assert "has 32x31 pixels, but x2 of" in capsys.readouterr().err
     (tmp_path / "LR" / "3.png").unlink()
     assert run_command(main, *arguments) == 2
-    assert "HR/3.png stands alone: LR/3.png is missing" in capsys.readouterr().err
+    assert "HR/3.png has no partner: LR/3.png is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

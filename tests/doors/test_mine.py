@@ -46,7 +46,7 @@ def test_pairs_of_identical_names_and_a_manifest(photographs, tmp_path, capsys):
     assert mine() == 0
     out = tmp_path / "out"
     rows = manifest(out)
-    assert "18 patches (12 train, 3 val, 3 test) out of 6 pictures are in out." in capsys.readouterr().out
+    assert "Stored 18 patches (12 train, 3 val, 3 test) from 6 pictures in out." in capsys.readouterr().out
     assert len(rows) == 18
     stored = {f"{row['split']}/{kind}/{row['name']}.png" for row in rows for kind in ("HR", "LR")}
     assert set(tree(out)) == stored | {"manifest.csv", "settings.json", "contact_sheet.png"}
@@ -137,7 +137,7 @@ def test_what_is_complete_stays_as_it_is(photographs, tmp_path, capsys):
     before = tree(tmp_path / "out")
     shutil.rmtree(photographs)
     assert mine() == 0
-    assert "out is complete already: 18 patches" in capsys.readouterr().out
+    assert "out is already complete: 18 patches" in capsys.readouterr().out
     assert tree(tmp_path / "out") == before
 
 
@@ -145,7 +145,7 @@ def test_other_settings_are_refused_and_named(photographs, tmp_path, capsys):
     assert mine("mining.threshold=0.05") == 0
     assert mine("mining.threshold=0.1", "patch_size=4") == 2
     said = capsys.readouterr().err
-    assert "out was begun with other settings: mining.threshold was 0.05 and is 0.1, patch_size was 8" in said
+    assert "out was started with different settings: mining.threshold was 0.05 and is 0.1, patch_size was 8" in said
 
 
 def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path, capsys):
@@ -159,7 +159,7 @@ def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path
 def test_a_folder_with_something_else_is_left_alone(photographs, tmp_path, capsys):
     make_photographs(tmp_path / "others", 2)
     assert mine("output=others") == 2
-    assert "others holds 0.png already: give output=DIR" in capsys.readouterr().err
+    assert "others already holds 0.png: set output" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "others").iterdir()) == ["0.png", "1.png"]
 
 
@@ -167,7 +167,7 @@ def test_a_folder_with_something_else_is_left_alone(photographs, tmp_path, capsy
 def test_patches_are_not_put_among_the_pictures(photographs, output, capsys):
     """The next command would take them for pictures."""
     assert mine(f"output={output}") == 2
-    assert f"output={output} lies inside data.root=photographs" in capsys.readouterr().err
+    assert f"output={output} is inside data.root=photographs" in capsys.readouterr().err
     assert len(list(photographs.iterdir())) == 6
 
 
@@ -213,7 +213,7 @@ def miner(photographs, tmp_path, degradation=None, size=8):
 
 
 def test_a_killed_worker_is_an_error(photographs, tmp_path):
-    with pytest.raises(FacehallError, match=r"a worker process was killed.*the same command goes on"):
+    with pytest.raises(FacehallError, match=r"A worker process was killed.*run the same command again to resume"):
         mine_module._run(miner(photographs, tmp_path, Deadly()), workers=2)
 
 
@@ -224,7 +224,9 @@ def test_a_disk_that_refuses_is_an_error(tmp_path, workers):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))  # as if there were room for no more
     try:
-        with pytest.raises(FacehallError, match=r"0\.png cannot be written: File too large\. What is stored is whole"):
+        with pytest.raises(
+            FacehallError, match=r"0\.png cannot be written: File too large\. The stored patches are valid"
+        ):
             mine_module._run(miner(folder, tmp_path, size=64), workers)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)

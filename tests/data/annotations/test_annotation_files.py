@@ -133,8 +133,8 @@ def test_a_source_names_a_file_that_is_missing(tmp_path):
     [
         ("{", "are not JSON"),
         ("[]", "hold a list, not an object"),
-        ("{}", "no usable 'pictures'"),
-        ('{"pictures": {"a": []}}', "no usable 'pictures'"),
+        ("{}", "no valid 'pictures'"),
+        ('{"pictures": {"a": []}}', "no valid 'pictures'"),
         ('{"pictures": {"a": {"landmark": []}}}', "a in .*: unknown key 'landmark'"),
         ('{"pictures": {"a": {"landmarks": [[1, 2, 3]]}}}', "a in .*N pairs of numbers"),
         ('{"pictures": {"a": {"landmarks": [[1, 2], [3]]}}}', "a in .*N pairs of numbers"),
@@ -142,8 +142,8 @@ def test_a_source_names_a_file_that_is_missing(tmp_path):
         ('{"pictures": {"a": {"landmarks": [[1, NaN]]}}}', "a in .*finite"),
         ('{"pictures": {"a": {"parsing": 3}}}', "a in .*path of a PNG"),
         ('{"pictures": {"a": {"parsing": "a.png"}}}', "declares no parsing_scheme"),
-        ('{"pictures": {"a": {"identity": -1}}}', "a in .*whole number from 0 on, not -1"),
-        ('{"pictures": {"a": {"identity": 1}, "b": {"identity": "x"}}}', "b in .*whole number from 0 on, not 'x'"),
+        ('{"pictures": {"a": {"identity": -1}}}', "a in .*non-negative integer, not -1"),
+        ('{"pictures": {"a": {"identity": 1}, "b": {"identity": "x"}}}', "b in .*non-negative integer, not 'x'"),
         ('{"pictures": {"a": {"landmarks": [[1, 2]]}, "b": {"landmarks": [[1, 2], [2, 2]]}}}', "a has 1 but b has 2"),
     ],
 )
@@ -156,13 +156,13 @@ def test_what_is_wrong_with_a_json_file_is_told(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pts": np.zeros((1, 5, 2), np.int16)}, "no usable names"),
-        ({"names": np.array(["a"])}, "neither landmarks nor pts nor identity"),
-        ({"names": np.array(["a", "a"]), "identity": np.array([1, 2])}, "name a picture twice"),
-        ({"names": np.array(["a"]), "pts": np.zeros((1, 5, 2))}, "pts that are not integers"),
-        ({"names": np.array(["a"]), "landmarks": np.zeros((2, 5, 2))}, r"landmarks \(2, 5, 2\) of 1 names"),
+        ({"pts": np.zeros((1, 5, 2), np.int16)}, "no valid names"),
+        ({"names": np.array(["a"])}, "no landmarks, pts or identity"),
+        ({"names": np.array(["a", "a"]), "identity": np.array([1, 2])}, "list a picture twice"),
+        ({"names": np.array(["a"]), "pts": np.zeros((1, 5, 2))}, r"pts in the annotations .* are not integers"),
+        ({"names": np.array(["a"]), "landmarks": np.zeros((2, 5, 2))}, r"landmarks of shape \(2, 5, 2\) for 1 names"),
         ({"names": np.array(["a"]), "landmarks": np.full((1, 5, 2), np.inf)}, "a in .*finite"),
-        ({"names": np.array(["a"]), "identity": np.zeros((1, 2), int)}, r"identity \(1, 2\) of 1 names"),
+        ({"names": np.array(["a"]), "identity": np.zeros((1, 2), int)}, r"identity of shape \(1, 2\) for 1 names"),
     ],
 )
 def test_what_is_wrong_with_an_npz_file_is_told(tmp_path, arrays, message):
@@ -207,7 +207,9 @@ def test_landmarks_far_outside_are_those_of_something_else(tmp_path, points, fit
     if fits:
         assert len(Entry(file, "a.png").read(SIZE).landmarks) == 5
         return
-    with pytest.raises(FacehallError, match=r"a\.png in .*set\.json: landmark \d at .*32x24 pixels.*check their unit"):
+    with pytest.raises(
+        FacehallError, match=r"a\.png in .*set\.json: landmark \d is at .*outside its 32x24 pixels.*check their unit"
+    ):
         Entry(file, "a.png").read(SIZE)
 
 

@@ -52,7 +52,7 @@ def test_a_scheme_of_five_or_68_points_need_not_be_declared():
         landmark_scheme(None, 97, "f")
     with pytest.raises(FacehallError, match=r"'five' has 5"):
         landmark_scheme("five", 68, "f")
-    with pytest.raises(FacehallError, match=r"unknown landmark_scheme 'ibug'; known are ibug68, five"):
+    with pytest.raises(FacehallError, match=r"unknown landmark_scheme 'ibug'; known: ibug68, five"):
         landmark_scheme("ibug", 68, "f")
 
 

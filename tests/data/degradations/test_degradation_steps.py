@@ -116,7 +116,7 @@ def test_a_gaussian_has_its_widths():
 
 
 def test_a_kernel_of_even_side_is_refused():
-    with pytest.raises(ValueError, match="odd, not 4"):
+    with pytest.raises(ValueError, match="must be odd, not 4"):
         Blur("gaussian", 4, [1.0, 1.0]).kernel()
 
 

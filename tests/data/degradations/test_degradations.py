@@ -97,9 +97,9 @@ def test_random_ones_want_a_recipe_that_they_understand(option):
     recipe = degradation.draw(np.random.default_rng(0), 4)
     with pytest.raises(ValueError, match=rf"{option} is random: it needs a recipe"):
         degradation(hr, 4)
-    with pytest.raises(ValueError, match=r"the one key 'steps', not \['sigma', 'steps'\]"):
+    with pytest.raises(ValueError, match=r"the single key 'steps', not \['sigma', 'steps'\]"):
         degradation(hr, 4, {**recipe, "sigma": 1})
-    with pytest.raises(ValueError, match="the operation 'smear'; there are blur, darken"):
+    with pytest.raises(ValueError, match="the unknown operation 'smear'; expected one of blur, darken"):
         degradation(hr, 4, {"steps": [{"op": "smear"}]})
     steps = [{**recipe["steps"][0], "strange": 1}, *recipe["steps"][1:]]
     with pytest.raises(ValueError, match=r"wrong parameters for \w+: .*strange"):
@@ -130,22 +130,26 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
 @pytest.mark.parametrize(
     ("option", "changes", "message"),
     [
-        ("blind_face", "sigma=[10,0.1]", r"degradation: sigma is a range \[a, b\] with 0\.01 <= a <= b <= 100, not"),
-        ("blind_face", "sigma=[0,1]", "sigma is a range"),
-        ("blind_face", "jpeg=[0,100]", "jpeg is a range"),
-        ("blind_face", "noise=3", "noise is a range"),
-        ("blind_face", "downsample=[1,a]", "downsample is a range"),
-        ("blind_face", "kernel_size=40", "kernel_size is odd"),
-        ("blind_face", "anisotropic=2", "anisotropic is a probability"),
-        ("low_light", "gamma=[0.5,1]", "gamma is a range"),
-        ("low_light", "photons=[0,10]", "photons is a range"),
-        ("photo", "clean=2", "clean is a probability"),
-        ("photo", "jpeg=[0,50]", "jpeg is a range"),
-        ("real", "final_sinc=-1", "final_sinc is a probability"),
-        ("real", "first.resize=[1.1,1.5]", "resize is a range around 1"),
+        (
+            "blind_face",
+            "sigma=[10,0.1]",
+            r"degradation: sigma must be a range \[a, b\] with 0\.01 <= a <= b <= 100, not",
+        ),
+        ("blind_face", "sigma=[0,1]", "sigma must be a range"),
+        ("blind_face", "jpeg=[0,100]", "jpeg must be a range"),
+        ("blind_face", "noise=3", "noise must be a range"),
+        ("blind_face", "downsample=[1,a]", "downsample must be a range"),
+        ("blind_face", "kernel_size=40", "kernel_size must be odd"),
+        ("blind_face", "anisotropic=2", "anisotropic must be a probability"),
+        ("low_light", "gamma=[0.5,1]", "gamma must be a range"),
+        ("low_light", "photons=[0,10]", "photons must be a range"),
+        ("photo", "clean=2", "clean must be a probability"),
+        ("photo", "jpeg=[0,50]", "jpeg must be a range"),
+        ("real", "final_sinc=-1", "final_sinc must be a probability"),
+        ("real", "first.resize=[1.1,1.5]", "resize must be a range around 1"),
         ("real", "first.up=0.9", r"up \(0\.9\) and down"),
-        ("real", "first.kernel_size=[8,21]", "kernel_size is a range of odd"),
-        ("real", "first.kernels.square=1", "kernels gives probabilities to gaussian_iso"),
+        ("real", "first.kernel_size=[8,21]", "kernel_size must be a range of odd"),
+        ("real", "first.kernels.square=1", "kernels must map gaussian_iso"),
     ],
 )
 def test_a_setting_out_of_its_range_is_named(option, changes, message):

@@ -194,7 +194,7 @@ def test_pictures_without_annotations_are_problems_of_the_check(tmp_path):
         _ = datamodule(folder(tmp_path)).survey
     told = str(error.value)
     assert "train/0.png has no annotations in" in told
-    assert "1.png has no landmarks, but other pictures of train have" in told
+    assert "1.png has no landmarks, unlike other pictures of train" in told
     assert "val/2.png in" in told
     assert "none.png does not exist" in told
     assert "4 of 12 pictures cannot be used" in told
@@ -269,7 +269,7 @@ def test_mined_patches_keep_their_annotations(root, compose_config, tmp_path):
     assert configured.split("train") == source.split("train")
     plain = FolderSource(tmp_path / "out" / "train" / "HR", 0, 1)
     assert len(plain.split("test")) == 12  # maps are no pictures
-    with pytest.raises(FacehallError, match=r"cannot be mined into shards.*format=png"):
+    with pytest.raises(FacehallError, match=r"cannot be stored in shards.*format=png"):
         mine(config(f"output={tmp_path / 'shards'}", "format=shards"))
 
 
@@ -280,7 +280,7 @@ def test_an_excluded_folder_that_is_not_there_is_a_remark(tmp_path):
         make_photographs(tmp_path / which / "b", 2, seed=10 + seed)
     source = FolderSource(tmp_path, exclude=["b", "lfw250"])
     survey = datamodule(source).survey
-    told = f"data.exclude names lfw250, but no picture below {tmp_path} lies in a folder of that name."
+    told = f"data.exclude names lfw250, but no picture below {tmp_path} is in a folder of that name."
     assert survey.remarks == [told]
     assert survey.report() == told
     assert not survey.problems

@@ -118,7 +118,7 @@ def test_workers_find_the_same(folder):
 def test_nothing_left_is_told(folder):
     for path in (folder / "train").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(FacehallError, match=r"3 of 9 pictures cannot be used:(.|\n)*No train picture is left"):
+    with pytest.raises(FacehallError, match=r"3 of 9 pictures cannot be used:(.|\n)*No usable train picture is left"):
         look(FolderSource(folder))
 
 
@@ -141,8 +141,8 @@ def test_files_without_a_sibling_are_problems(tmp_path):
     (tmp_path / "val" / "LR" / "1.png").unlink()
     found = look(PairedSource(tmp_path))
     assert [len(found.files[which]) for which in SPLITS] == [2, 2, 3]
-    assert "train/LR/0.png stands alone" in found.problems[0]
-    assert "val/HR/1.png stands alone" in found.problems[1]
+    assert "train/LR/0.png has no partner" in found.problems[0]
+    assert "val/HR/1.png has no partner" in found.problems[1]
 
 
 @pytest.mark.parametrize("which", ["val", "test"])
@@ -151,7 +151,7 @@ def test_a_picture_of_train_that_is_measured_on_is_a_problem(folder, which):
     Image.open(twin).resize((40, 40)).save(folder / "train" / "copy.jpg", quality=60)
     found = look(FolderSource(folder))
     assert [file.name for file in found.files["train"]] == ["train/0", "train/1", "train/2"]
-    assert f"copy.jpg of train shows nearly the same as {twin} of {which}" in found.problems[0]
+    assert f"copy.jpg in train is a near-duplicate of {twin} in {which}" in found.problems[0]
 
 
 def test_what_is_changed_on_the_way_is_noted(folder):
@@ -194,7 +194,9 @@ def test_the_second_look_decodes_nothing(folder, tmp_path, monkeypatch):
 
 def test_a_store_without_room_is_told(folder, tmp_path):
     found = look(FolderSource(folder), DiskStore(tmp_path / "store", max_gb=0))
-    assert "stored decoded, which makes loading slower: store.max_gb=0 is reached" in found.report()
+    assert (
+        "not stored decoded, which slows loading down: the pictures of this run exceed store.max_gb=0" in found.report()
+    )
 
 
 def distance(a, b):

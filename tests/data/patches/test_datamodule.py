@@ -220,7 +220,7 @@ def test_pictures_are_shared_by_the_processes_once_each(source):
     assert len(names) == 2
     assert of(0, 2) + of(1, 2) == names
     for rank in range(3):  # all of them, so that none waits for another
-        with pytest.raises(FacehallError, match=r"2 val image\(s\) cannot be shared by 3 processes"):
+        with pytest.raises(FacehallError, match=r"2 val image\(s\) are too few for 3 processes"):
             of(rank, 3)
 
 
@@ -256,19 +256,19 @@ def test_a_shared_budget_is_spent_as_the_definition_says(source):
 
 
 def test_pictures_too_small_for_a_patch_are_named_before_training(source):
-    with pytest.raises(FacehallError, match=r"96x96 pixels are too few for patches of 100x100"):
+    with pytest.raises(FacehallError, match=r"96x96 pixels are too few for HR patches of 100x100"):
         datamodule(source, patch_size=25).train_dataloader()
 
 
 @pytest.mark.parametrize("name", ["patch_size", "batch_size", "steps_per_epoch"])
 def test_sizes_start_at_one(source, name):
-    with pytest.raises(ValueError, match=f"{name} is at least 1, not 0"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
         datamodule(source, **{name: 0})
 
 
 @pytest.mark.parametrize("name", ["workers", "seed"])
 def test_other_settings_start_at_nought(source, name):
-    with pytest.raises(ValueError, match=f"{name} is at least 0, not -1"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0, not -1"):
         datamodule(source, **{name: -1})
 
 

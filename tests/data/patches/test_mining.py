@@ -157,7 +157,7 @@ def test_threshold_schedule_by_hand():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"measure": "mean"}, "measure is one of"),
+        ({"measure": "mean"}, "measure must be one of"),
         ({"threshold": 0.3, "max_threshold": 0.2}, "threshold"),
         ({"threshold": -0.1}, "threshold"),
         ({"max_threshold": 0.6}, "0.5"),

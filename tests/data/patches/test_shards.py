@@ -228,7 +228,7 @@ def test_the_cache_keeps_its_limit_and_holds_nothing_else(shards, cache, tmp_pat
 
 
 def test_a_cache_too_small_for_the_chunks_is_refused(shards):
-    with pytest.raises(FacehallError, match=r"patches\.cache_gb=1e-06 must have room for three chunks"):
+    with pytest.raises(FacehallError, match=r"patches\.cache_gb=1e-06 is too small for three chunks"):
         ChunkStore(f"local:{shards}/train", 1e-6)
 
 
@@ -251,9 +251,9 @@ def test_nothing_is_unpickled(shards, tmp_path):
     writer[0] = (b"", b"", b"", 0.5, 1, Malicious(tmp_path / "mark"))
     writer.done()
     writer.merge(1)
-    with pytest.raises(FacehallError, match=r"asks for bytes, bytes, bytes, float, int, pickle to read an item"):
+    with pytest.raises(FacehallError, match=r"declares the item format bytes, bytes, bytes, float, int, pickle, but"):
         ChunkStore(str(folder))
-    with pytest.raises(FacehallError, match=r"pickle would run foreign code"):
+    with pytest.raises(FacehallError, match=r"pickle can run arbitrary code"):
         ChunkStore(f"local:{folder}")
     assert not (tmp_path / "mark").exists()
     litdata.StreamingDataset(str(folder))[0]
@@ -263,12 +263,12 @@ def test_nothing_is_unpickled(shards, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda index: index["chunks"][0].update(filename="../../evil.bin"), "is no name of a chunk"),
+        (lambda index: index["chunks"][0].update(filename="../../evil.bin"), "is not a chunk name"),
         (lambda index: index["chunks"][0].update(filename=7), "TypeError"),
         (lambda index: index.update(chunks=[]), "lists no chunks"),
         (lambda index: index.pop("config"), "KeyError"),
         (lambda index: index["config"].update(data_format=None), "TypeError"),
-        (lambda index: index["config"].update(compression="zstd"), "asks for compression"),
+        (lambda index: index["config"].update(compression="zstd"), "uses compression, which is not supported"),
         (lambda index: index["chunks"][0].update(chunk_size=0), "empty ones"),
     ],
 )
@@ -287,9 +287,9 @@ def test_what_is_missing_or_damaged_is_named(shards, tmp_path):
     path = folder / near.chunks[0].file
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin has \d+ bytes, but index\.json says"):
+    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin has \d+ bytes, but index\.json lists"):
         near.read(0, 0)
-    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin is not as long as"):
+    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin does not have the size in"):
         far.read(0, 0)
     path.unlink()
     with pytest.raises(FacehallError, match=r"chunk-0-0\.bin is missing"):
@@ -352,5 +352,5 @@ def test_the_configured_datamodule_feeds(compose_config, shards, pictures, image
     assert next(iter(module.train_dataloader()))["hr"].shape == (8, 3, 16, 16)
     assert len(module.val_dataloader()) == {"data": 1, "shards": 9}[images]
     cfg = compose_config("train", "patches=shards", *more[:3], "patches.images=both")
-    with pytest.raises(FacehallError, match="images is data or shards, not 'both'"):
+    with pytest.raises(FacehallError, match="images must be data or shards, not 'both'"):
         build(cfg.patches, "patches", source=source)

@@ -69,7 +69,7 @@ def test_every_layout_is_found(tmp_path, layout):
 
 def test_a_set_is_for_testing_alone(tmp_path):
     for which in ("train", "val"):
-        with pytest.raises(FacehallError, match=rf"Set5 is for testing alone and has no {which} images"):
+        with pytest.raises(FacehallError, match=rf"Set5 is a test set and has no {which} images"):
             source(lay_out(tmp_path, "HR")).split(which)
 
 
@@ -77,14 +77,14 @@ def test_a_set_is_for_testing_alone(tmp_path):
     ("layout", "options", "says"),
     [
         ("HR", {"count": 5}, r"HR holds 2 HR image\(s\), but Set5 has 5\..*data\.count=null"),
-        ("SelfExSR", {"scale": 3}, r"holds 0 HR image\(s\), but Set5 has 2\. They are looked for in image_SRF_3, HR"),
+        ("SelfExSR", {"scale": 3}, r"holds 0 HR image\(s\), but Set5 has 2\. Searched: image_SRF_3, HR"),
         (
             "HR",
             {"scale": 3, "lr": "official"},
-            r"no LR images of x3: they are looked for in LR_x3, .*data\.lr=make",
+            r"no LR images for x3\. Searched: LR_x3, .*data\.lr=make",
         ),
-        ("nothing but pictures", {"scale": 3, "lr": "official"}, "no LR images of x3"),
-        ("HR", {"lr": "mak"}, r"data\.lr=mak: give make or official"),
+        ("nothing but pictures", {"scale": 3, "lr": "official"}, "no LR images for x3"),
+        ("HR", {"lr": "mak"}, r"data\.lr=mak: expected make or official"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path, layout, options, says):
@@ -96,10 +96,10 @@ def test_what_is_not_there_is_named(tmp_path, layout, options, says):
 def test_strays_are_named(tmp_path):
     lay_out(tmp_path, "HR")
     (tmp_path / "LR_x4" / "b.png").unlink()
-    with pytest.raises(FacehallError, match=r"HR/b\.png stands alone: .*LR_x4/b\.png is missing"):
+    with pytest.raises(FacehallError, match=r"HR/b\.png has no partner: .*LR_x4/b\.png is missing"):
         check_pairs(source(tmp_path, "official").split("test"))
     write(tmp_path / "HR" / "b.webp")
-    with pytest.raises(FacehallError, match=r"b\.png and .*b\.webp are both b of Set5: remove one"):
+    with pytest.raises(FacehallError, match=r"b\.png and .*b\.webp both name b of Set5: remove one"):
         source(tmp_path).split("test")
     with pytest.raises(FacehallError, match="nowhere does not exist"):
         source(tmp_path / "nowhere").split("test")

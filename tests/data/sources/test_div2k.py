@@ -51,7 +51,7 @@ def test_official_lr_images_of_x8_have_a_folder_of_their_own(tmp_path):
 def test_div2k_limits(tmp_path):
     root = make_div2k(tmp_path)
     assert len(names(Div2kSource(root, scale=4, val_limit=1), "val")) == 1
-    with pytest.raises(FacehallError, match=r"data\.val_limit=0: give a number"):
+    with pytest.raises(FacehallError, match=r"data\.val_limit=0: set a number"):
         Div2kSource(root, scale=4, val_limit=0)
 
 
@@ -73,7 +73,7 @@ def test_a_test_folder_of_ones_own_keeps_validation_whole(tmp_path):
     paired = Div2kSource(tmp_path, scale=4, lr="official", test_root=tmp_path / "own")
     assert paired.split("test")[0].lr == tmp_path / "own" / "LR" / "0.png"
     assert len(Div2kSource(tmp_path, scale=4, test_root=tmp_path / "own" / "HR", test_limit=3).split("test")) == 3
-    with pytest.raises(FacehallError, match=r"own/HR/HR is missing: with data\.lr=official data\.test_root=.*must"):
+    with pytest.raises(FacehallError, match=r"own/HR/HR is missing: with data\.lr=official, data\.test_root=.*must"):
         Div2kSource(tmp_path, scale=4, lr="official", test_root=tmp_path / "own" / "HR").split("test")
 
 
@@ -150,7 +150,7 @@ def test_only_what_a_split_needs_is_fetched(server, tmp_path):
 
 
 def test_nothing_is_fetched_unasked(server, tmp_path):
-    with pytest.raises(FacehallError, match=r"data\.download=true, or where .*`python -m facehall\.download"):
+    with pytest.raises(FacehallError, match=r"data\.download=true, or on .*`python -m facehall\.download"):
         Div2kSource(tmp_path, 4, origin=server.origin).split("train")
     assert not server.requests
 
@@ -182,9 +182,12 @@ def test_evaluate_fetches_what_it_measures(server, tmp_path, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["data=folder", "data.root=."], "FolderSource is of files that are there already: download data=div2k."),
+        (["data=folder", "data.root=."], "FolderSource reads existing files and cannot be downloaded; data=div2k can."),
         (["data=div2k"], "data.root has no value yet"),
-        (["data=div2k", "data.root=x", "data.lr=official", "scale=5"], "scale=5: DIV2K has official LR images of 2, 3"),
+        (
+            ["data=div2k", "data.root=x", "data.lr=official", "scale=5"],
+            "scale=5: DIV2K has official LR images for 2, 3",
+        ),
         (["data=div2k", "data.root=x", "data.origin=ftp://host"], "only http:// and https:// addresses"),
     ],
 )

@@ -68,20 +68,20 @@ def test_the_splits_are_those_of_the_folder(tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"crop": 33}, r"a\.png has 32x24 pixels, but 33x33 are to be cut out of it from \(-1, -5\) on: take less"),
-        ({"crop": 25}, r"a\.png has 32x24 pixels, but 25x25"),
-        ({"crop": 0}, r"data\.crop=0: give the side"),
-        ({"crop": 8, "boxes": "x.json"}, r"data\.crop=8 and data\.boxes=x\.json both say"),
+        ({"crop": 33}, r"a\.png has 32x24 pixels, too few for its box of 33x33 at \(-1, -5\): reduce the box"),
+        ({"crop": 25}, r"a\.png has 32x24 pixels, too few for its box of 25x25"),
+        ({"crop": 0}, r"data\.crop=0: set the side"),
+        ({"crop": 8, "boxes": "x.json"}, r"data\.crop=8 and data\.boxes=x\.json are mutually exclusive"),
         ({"boxes": "nowhere.json"}, r"data\.boxes=nowhere\.json cannot be read: No such file"),
         ({"boxes": {"b.png": [0, 0, 1, 1]}}, r"a\.png has no box in .*boxes\.json: add 'a\.png', or remove"),
-        ({"boxes": {"a.png": [0, 0, 32, 25]}}, r"a\.png has 32x24 pixels, but 32x25 are to be cut out"),
-        ({"boxes": {"a.png": [0, -1, 32, 24]}}, r"32x25 are to be cut out of it from \(0, -1\)"),
-        ({"boxes": {"a.png": [5, 5, 5, 6]}}, r"0x1 are to be cut out"),
-        ({"boxes": {"a.png": [0, 0, 1]}}, r"boxes\.json: \[0, 0, 1\] of 'a\.png' is no box\. It needs one object"),
-        ({"boxes": {"a.png": [0, 0, "1", 1]}}, r"is no box"),
-        ({"boxes": {"a.png": [0, 0, float("nan"), 1]}}, r"is no box"),
-        ({"boxes": {"a.png": 7}}, r"7 of 'a\.png' is no box"),
-        ({"boxes": [1]}, r"boxes\.json holds no object"),
+        ({"boxes": {"a.png": [0, 0, 32, 25]}}, r"a\.png has 32x24 pixels, too few for its box of 32x25"),
+        ({"boxes": {"a.png": [0, -1, 32, 24]}}, r"its box of 32x25 at \(0, -1\)"),
+        ({"boxes": {"a.png": [5, 5, 5, 6]}}, r"its box of 0x1"),
+        ({"boxes": {"a.png": [0, 0, 1]}}, r"boxes\.json: \[0, 0, 1\] for 'a\.png' is not a box\. Expected one object"),
+        ({"boxes": {"a.png": [0, 0, "1", 1]}}, r"is not a box"),
+        ({"boxes": {"a.png": [0, 0, float("nan"), 1]}}, r"is not a box"),
+        ({"boxes": {"a.png": 7}}, r"7 for 'a\.png' is not a box"),
+        ({"boxes": [1]}, r"boxes\.json does not hold an object"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, monkeypatch, options, says):
@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_named(tmp_path, monkeypatch, options, says):
 
 def test_a_file_that_is_no_json_is_named(tmp_path):
     (tmp_path / "boxes.csv").write_text("a.png,1,2,3,4\n")
-    with pytest.raises(FacehallError, match=r"boxes\.csv is not JSON: .*It needs one object"):
+    with pytest.raises(FacehallError, match=r"boxes\.csv is not JSON: .*Expected one object"):
         FacesSource(tmp_path, boxes=tmp_path / "boxes.csv")
 
 

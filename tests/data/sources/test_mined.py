@@ -67,7 +67,8 @@ def test_what_does_not_fit_is_refused(store):
 def test_files_that_are_missing_are_named_together(store, tmp_path):
     write_manifest(tmp_path, read_manifest(store)[:7])
     with pytest.raises(
-        FacehallError, match=rf"14 file\(s\) of .*: {tmp_path}/train/HR/.*_0\.png, .* and 4 more\. Copy"
+        FacehallError,
+        match=rf"14 file\(s\) listed in .* are missing: {tmp_path}/train/HR/.*_0\.png, .* and 4 more\. Copy",
     ):
         MinedSource(tmp_path, 2)
 

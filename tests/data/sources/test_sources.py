@@ -55,7 +55,9 @@ def test_pictures_of_a_val_or_test_folder_are_never_trained_on(tmp_path, there):
         make_photographs(tmp_path / which, 3)
     source = FolderSource(tmp_path)
     assert [len(source.split(which)) for which in there] == [3] * len(there)
-    with pytest.raises(FacehallError, match=rf"{tmp_path} has {' and '.join(there)}, but neither train nor a train"):
+    with pytest.raises(
+        FacehallError, match=rf"{tmp_path} has {' and '.join(there)}, but neither train nor a train folder"
+    ):
         source.split("train")
 
 
@@ -64,14 +66,14 @@ def test_an_empty_split_folder_stops_that_split_only(tmp_path):
     (tmp_path / "test").mkdir()
     source = FolderSource(tmp_path)
     assert [len(source.split(which)) for which in ("train", "val")] == [9, 1]
-    with pytest.raises(FacehallError, match=r"test is empty: fill it, or remove it to have test dealt out"):
+    with pytest.raises(FacehallError, match=r"test is empty: add pictures, or remove it to split test off train"):
         source.split("test")
 
 
 def test_every_picture_can_be_for_test(photographs):
     source = FolderSource(photographs, val_fraction=0, test_fraction=1)
     assert len(source.split("test")) == 6
-    with pytest.raises(FacehallError, match=r"gives no train images.*data\.test_fraction=1"):
+    with pytest.raises(FacehallError, match=r"has no train images when split with .*data\.test_fraction=1"):
         source.split("train")
 
 
@@ -185,11 +187,11 @@ def test_pictures_that_come_and_go_leave_the_others_where_they_are(tmp_path):
     ("options", "says"),
     [
         ({"val_fraction": -0.1}, "must not be negative"),
-        ({"val_fraction": 0.6, "test_fraction": 0.6}, "must not exceed 1"),
+        ({"val_fraction": 0.6, "test_fraction": 0.6}, "must sum to at most 1"),
         ({"val_fraction": float("nan")}, "val_fraction=nan"),
-        ({"val_limit": 0}, r"data\.val_limit=0: give a number"),
+        ({"val_limit": 0}, r"data\.val_limit=0: set a number"),
         ({"test_limit": -1}, r"data\.test_limit=-1"),
-        ({"val_fraction": 0.0}, r"gives no val images.*val_fraction=0\.0"),
+        ({"val_fraction": 0.0}, r"has no val images when split with .*val_fraction=0\.0"),
     ],
 )
 def test_impossible_splits_are_refused(photographs, options, says):
@@ -211,7 +213,7 @@ def test_one_picture_cannot_be_dealt_out(tmp_path):
 
 def test_an_unknown_split_is_refused(photographs):
     for source in (FolderSource(photographs), SampleSource()):
-        with pytest.raises(FacehallError, match="train, val and test"):
+        with pytest.raises(FacehallError, match="split=dev: unknown split; expected train, val or test"):
             source.split("dev")
 
 

@@ -79,7 +79,7 @@ def test_what_the_limit_does_not_admit_stays_in_memory(tmp_path):
     for key in ("a", "b", "c"):
         assert store.get(key, never).sum() == 1000
     assert len(list(tmp_path.glob("??/*"))) == 2
-    assert "max_gb=2.5e-06 is reached" in store.warning
+    assert "exceed store.max_gb=2.5e-06" in store.warning
 
 
 def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
@@ -175,7 +175,7 @@ def test_the_limit_holds_for_all_processes_together(tmp_path):
     warnings = [writer.communicate("\n")[0] for writer in writers]
     written = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
     assert 9e6 < written <= 10e6
-    assert all("max_gb=0.01 is reached" in warning for warning in warnings)
+    assert all("exceed store.max_gb=0.01" in warning for warning in warnings)
 
 
 def test_what_others_remove_makes_room(tmp_path):

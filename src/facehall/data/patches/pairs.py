@@ -40,7 +40,7 @@ def missing_partner(file: ImageFile) -> str | None:
     """Return an error message if one file of an LR/HR pair is missing, else None."""
     for present, missing in ((file.lr, file.hr), (file.hr, file.lr)):
         if present is not None and missing is not None and present.exists() and not missing.exists():
-            return f"{present} has no partner: {missing} is missing. Add it, or remove {present.name}."
+            return f"{present} has no partner: {missing} is missing. Add it, or remove the other file."
     return None
 
 

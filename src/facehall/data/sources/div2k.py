@@ -128,8 +128,8 @@ class Div2kSource:
         if not hr.is_dir():
             raise FacehallError(
                 f"{hr} is missing: data=div2k needs a folder with DIV2K_train_HR and DIV2K_valid_HR. Download them "
-                "with data.download=true, elsewhere with `python -m facehall.download data=div2k "
-                f"data.root={self.root}`, or manually from {ORIGIN}."
+                "with data.download=true, or on a machine with network access with `python -m facehall.download "
+                f"data=div2k data.root={self.root}`, or manually from {ORIGIN}."
             )
         if not self.official:
             return files_below(hr)

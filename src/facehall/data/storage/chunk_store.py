@@ -108,9 +108,7 @@ class ChunkStore:
                 fetched = Path(folder, chunk.file)
                 self._download(f"{self.url}/{chunk.file}", fetched)
                 if fetched.stat().st_size != chunk.size:
-                    raise FacehallError(
-                        f"{self.url}/{chunk.file} has another size than {INDEX} lists: upload it again."
-                    )
+                    raise FacehallError(f"{self.url}/{chunk.file} does not have the size in {INDEX}: upload it again.")
                 fetched.replace(path)
 
     def _make_room(self, size: int) -> None:
