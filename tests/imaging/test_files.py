@@ -251,7 +251,7 @@ def test_quality_and_compression(tmp_path):
             sizes.append((tmp_path / name).stat().st_size)
         assert sizes[0] < sizes[1]
     for options in ({"quality": 0}, {"compression": 10}):
-        with pytest.raises(FacehallError, match="=(0|10): must be from"):
+        with pytest.raises(FacehallError, match=r"=(0|10): must be from"):
             write_picture(tmp_path / "b.png", RGB, **options)
 
 

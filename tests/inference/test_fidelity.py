@@ -73,7 +73,7 @@ def test_a_missing_sibling_is_reported(tmp_path, given, missing):
     for name in {*NAMES} - {given}:
         (tmp_path / f"{name}.safetensors").unlink()
     with pytest.raises(
-        FacehallError, match=rf"{given}.safetensors with {missing}.safetensors .* not in the same folder"
+        FacehallError, match=rf"{given}.safetensors with {missing}.safetensors .*not in the same folder"
     ):
         Predictor(tmp_path / f"{given}.safetensors", "cpu", backend="eager", fidelity=0.5)
 
