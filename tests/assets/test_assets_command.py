@@ -23,9 +23,7 @@ def test_fetches_then_lists(tiny, publisher, machine, capsys):
     assert command.main(["fetch"]) == 0
     assert command.main(["list"]) == 0
     out = capsys.readouterr().out
-    assert (
-        str(machine / "cache" / "weights" / "tiny.safetensors") in out
-    )  # not truncated, although there is no terminal
+    assert str(machine / "cache" / "weights" / "tiny.safetensors") in out  # not truncated without a terminal
     assert len(publisher.requests) == 1
 
 

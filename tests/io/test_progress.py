@@ -6,7 +6,9 @@ from facehall.io.progress import progress_bar
 
 
 def test_a_bar_leaves_the_global_console_alone(monkeypatch, capsys):
-    """A `rich.track` bar left open by an error was closed by the garbage collector, together with Lightning's bar."""
+    """A `rich.track` bar left open by an error was once closed by the garbage collector during a training, along with
+    Lightning's bar.
+    """
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich assume a terminal
     with progress_bar("measuring", 2) as advance:
         advance()
