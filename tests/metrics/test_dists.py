@@ -6,9 +6,10 @@ import pytest
 import torch
 from small import Malicious
 
-from facehall.assets import WeightsNotFoundError, cache_dir
+from facehall.assets import WeightsNotFoundError
 from facehall.assets import dists as assets
 from facehall.errors import FacehallError
+from facehall.io.cache import cache_dir
 from facehall.metrics.dists import DISTS, MIN_SIZE
 
 

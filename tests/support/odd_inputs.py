@@ -422,7 +422,7 @@ CASES = [
         malicious("e.safetensors"),
         ["a.png", "-w", "e.safetensors"],
         REFUSED,
-        "e.safetensors: this is not a readable safetensors file",
+        "e.safetensors: not a readable safetensors file",
     ),
     Case(
         "weights: the same, called .ckpt",
@@ -436,10 +436,14 @@ CASES = [
         both(put("a.png"), lambda: os.truncate("w.safetensors", 3000)),
         ["a.png"],
         REFUSED,
-        "w.safetensors: this is not a readable safetensors file",
+        "w.safetensors: not a readable safetensors file",
     ),
-    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], REFUSED, "a.png: this is not a readable"),
+    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], REFUSED, "a.png: not a readable"),
     Case(
-        "weights: missing", put("a.png"), ["a.png", "-w", "none.safetensors"], REFUSED, "there is no such weights file"
+        "weights: missing",
+        put("a.png"),
+        ["a.png", "-w", "none.safetensors"],
+        REFUSED,
+        "none.safetensors: no such weights file",
     ),
 ]

@@ -27,7 +27,7 @@ class _Computation(nn.Module):
 
 
 def measure_costs(upscalers: Sequence[Upscaler], lr: Tensor, device: torch.device, repeats: int) -> dict[str, Any]:
-    """Measure parameters, multiply-accumulates, time and (on CUDA) peak memory of one pass with each upscaler's backend.
+    """Measure parameters, multiply-accumulates, time and (on CUDA) peak memory of a pass with each upscaler's backend.
 
     Args:
         upscalers: the systems, timed in turn.

@@ -53,8 +53,8 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name listed by `facehall.models.pretrained.bundled_names`, a .safetensors file written by training, or a
-            public ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
+        weights: a name listed by `facehall.models.pretrained.bundled_names`, a .safetensors file from a training, or
+            a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
         device: ``auto`` (CUDA where there is one), or one of torch's device names.
         backend: what computes the network: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles, in pixels of the input and without their context, in which larger pictures are
