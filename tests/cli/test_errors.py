@@ -59,7 +59,7 @@ def threads():
         ("data=folder", "data.root has no value yet: give one on the command line, data.root=VALUE"),
         ("generator.scale=${nowhere}", "Interpolation key 'nowhere' not found"),
         ("generator._target_=os.getcwd", "generator: the config would call 'os.getcwd', but only"),
-        ("generator.topology=circular", "topology is 'sequential' or 'parallel', not 'circular'"),
+        ("generator.topology=circular", "topology must be 'sequential' or 'parallel', not 'circular'"),
         ("resume=nowhere", "resume=nowhere"),
     ],
 )

@@ -7,6 +7,7 @@ from small import error_message, run_command
 from facehall.check import main
 from facehall.cli import renamed_keys
 from facehall.cli.errors import config_error_text
+from facehall.cli.overrides import PATH_KEYS, quote_paths
 from facehall.cli.renamed_keys import REMOVED, RENAMED, refuse_old_arguments, refuse_old_keys, renamed_group
 from facehall.errors import FacehallError
 
@@ -98,3 +99,8 @@ def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):
 
 def test_no_entry_is_both():
     assert not set(RENAMED) & set(REMOVED)
+
+
+def test_paths_of_the_current_keys_are_quoted():
+    refuse_old_arguments([f"{key}=a" for key in PATH_KEYS])
+    assert quote_paths(["losses.perceptual.weights=a (1)"]) == ["losses.perceptual.weights='a (1)'"]

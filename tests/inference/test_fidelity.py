@@ -95,5 +95,5 @@ def test_values_out_of_range(tmp_path, fidelity):
 
 
 def test_a_missing_file_is_reported(tmp_path):
-    with pytest.raises(FacehallError, match="there is no such weights file"):
+    with pytest.raises(FacehallError, match="no such weights file"):
         Predictor(tmp_path / "w.safetensors", "cpu", backend="eager", fidelity=0.5)

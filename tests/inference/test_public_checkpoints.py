@@ -84,7 +84,7 @@ def test_a_public_checkpoint_gives_the_original_output(tmp_path, layout, wrap):
 def test_a_malicious_checkpoint_is_rejected_without_executing_it(tmp_path):
     state = {**checkpoint(PRESENT), "more": Malicious(tmp_path / "executed")}
     torch.save(state, tmp_path / "x4.pth")
-    with pytest.raises(FacehallError, match=r"x4.pth: this is not the checkpoint of an x4 RRDBNet"):
+    with pytest.raises(FacehallError, match=r"x4.pth: not a checkpoint of an x4 RRDBNet"):
         Predictor(tmp_path / "x4.pth", "cpu", backend="eager")
     assert not (tmp_path / "executed").exists()
 

@@ -74,7 +74,7 @@ def test_sequential_blocks_read_one_another():
 
 @pytest.mark.parametrize("scale", [0, 1, 5, 6])
 def test_other_scales_are_refused(scale):
-    with pytest.raises(ValueError, match="scale is one of"):
+    with pytest.raises(ValueError, match="scale must be one of"):
         MultiScaleRRDB(scale=scale)
 
 

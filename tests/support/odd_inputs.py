@@ -425,7 +425,7 @@ CASES = [
         malicious("e.safetensors"),
         ["a.png", "-w", "e.safetensors"],
         FAILURE,
-        "e.safetensors: this is not a readable safetensors file",
+        "e.safetensors: not a readable safetensors file",
     ),
     Case(
         "weights: malicious pickle named .ckpt",
@@ -439,10 +439,14 @@ CASES = [
         both(put("a.png"), lambda: os.truncate("w.safetensors", 3000)),
         ["a.png"],
         FAILURE,
-        "w.safetensors: this is not a readable safetensors file",
+        "w.safetensors: not a readable safetensors file",
     ),
-    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], FAILURE, "a.png: this is not a readable"),
+    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], FAILURE, "a.png: not a readable"),
     Case(
-        "weights: missing", put("a.png"), ["a.png", "-w", "none.safetensors"], FAILURE, "there is no such weights file"
+        "weights: missing",
+        put("a.png"),
+        ["a.png", "-w", "none.safetensors"],
+        FAILURE,
+        "none.safetensors: no such weights file",
     ),
 ]

@@ -78,7 +78,7 @@ def test_the_table_has_bicubic_and_every_job(mixed):
     assert (rows[1]["end_of_psnr_phase.psnr"], rows[1]["end_of_gan_phase.psnr"]) == ("27.0", "26.0")
     assert (rows[1]["minutes"], rows[1]["steps"], rows[2]["seed"]) == ("1.5", "8", "2")
     text = (mixed / "sweep.md").read_text()
-    assert "2 of 4 jobs finished; all of them: `experiment=x`" in text
+    assert "2 of 4 jobs finished; common overrides: `experiment=x`" in text
     lengths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(lengths) == 1
     assert read_rgb(mixed / "sweep.png").std() > 0
@@ -181,7 +181,7 @@ def test_why_a_job_failed_is_one_line():
         assert failure_reason(status, "epoch 1\n\nfacehall: no such\n") == "no such"
     crash = "Traceback (most recent call last):\n  File x\n    code\nRuntimeError: first\nafterwards: noise\n"
     assert failure_reason(1, f"epoch 1\n{crash}") == "RuntimeError: first"
-    assert failure_reason(3, "") == "ended with status 3"
+    assert failure_reason(3, "") == "exited with status 3"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
-    *("metrics.lpips_weights", "perceptual.extractor.weights", "perceptual.weights"),
+    *("metrics.lpips_weights", "losses.perceptual.extractor.weights", "losses.perceptual.weights"),
 )
 """Keys whose values are taken literally, not parsed by Hydra's override grammar."""
 

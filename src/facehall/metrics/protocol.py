@@ -21,7 +21,7 @@ from facehall.metrics.views import PROVIDED_INPUTS, Views
 def make_lr(hr: Tensor, scale: int) -> Tensor:
     """Downscale HR images to LR: (..., H, W) in [0, 1] -> (..., H // scale, W // scale), 8-bit levels.
 
-    HR is first cropped to a multiple of the scale by `crop_to_multiple`; the caller must do the same.
+    HR is first cropped to a multiple of the scale by `crop_to_multiple`; the caller must do the same for measuring.
     """
     return quantize(downscale_bicubic(crop_to_multiple(hr, scale), scale))
 

@@ -1,4 +1,4 @@
-"""What a sweep does around Hydra's launchers, in the process that was asked for it: the table, and the exit status."""
+"""The main process of a sweep, around Hydra's launchers: signals, the table and the exit status."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from facehall.sweeps.report import write_report
 from facehall.sweeps.table import Job, read_jobs
 from facehall.training.runs import display_path
 
-MAX_EXIT_STATUS = 101  # as an exit status; GNU parallel's convention
+MAX_EXIT_STATUS = 101  # for more than 100 failed jobs; GNU parallel's convention
 
 
 class SweepFolder(Callback):
-    """Hydra's callback that learns where a sweep writes before its first job starts.
+    """Hydra callback that records the sweep's folder before the first job starts.
 
     Attributes:
         current: the folder of this process's sweep; None before one starts.
@@ -32,15 +32,15 @@ class SweepFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         SweepFolder.current = Path(str(config.hydra.sweep.dir)).absolute()
-        SweepFolder.current.mkdir(parents=True, exist_ok=True)  # a search keeps its study there
+        SweepFolder.current.mkdir(parents=True, exist_ok=True)  # a search stores its study there
 
 
 def run_sweep(multirun: Callable[[], object]) -> None:
-    """Run Hydra's multirun, leave the table however it ends, and say how many jobs failed.
+    """Run Hydra's multirun, write the table however it ends, and report failed jobs.
 
     Raises:
-        SystemExit: the number of failed jobs, 101 for more than 100.
-        KeyboardInterrupt: the sweep was interrupted, by SIGTERM too; the table is written.
+        SystemExit: the status is the number of failed jobs, 101 for more than 100.
+        KeyboardInterrupt: the sweep was interrupted, also by SIGTERM; the table has been written.
     """
     SweepFolder.current = None
     _export_visible_gpus()
@@ -50,7 +50,7 @@ def run_sweep(multirun: Callable[[], object]) -> None:
     try:
         multirun()
     except ValueError as error:
-        if "No trials are completed" not in str(error):  # Optuna's, where every job failed: that is told below
+        if "No trials are completed" not in str(error):  # Optuna's error if every job failed, which is reported below
             raise
     finally:
         if SweepFolder.current is not None and (jobs := read_jobs(SweepFolder.current)):
@@ -64,7 +64,7 @@ def run_sweep(multirun: Callable[[], object]) -> None:
 
 
 def _export_visible_gpus() -> None:
-    """Name this machine's GPUs in the environment, where every process of the sweep can read them without torch."""
+    """Set CUDA_VISIBLE_DEVICES to this machine's GPUs, so that all processes of the sweep see them without torch."""
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         import torch
 
@@ -73,7 +73,7 @@ def _export_visible_gpus() -> None:
 
 
 def outcome_text(sweep: Path, jobs: list[Job]) -> str:
-    """How the jobs ended, where the table is, and how to go on."""
+    """Return a summary: how the jobs ended, where the table is, and how to resume."""
     counts = {status: sum(job.record.status == status for job in jobs) for status in ("finished", "failed")}
     open_jobs = len(jobs) - sum(counts.values())
     text = f"\n{counts['finished']} jobs finished, {counts['failed']} failed"
@@ -81,17 +81,17 @@ def outcome_text(sweep: Path, jobs: list[Job]) -> str:
     text += f". The table is in {display_path(sweep)}: sweep.md, sweep.csv, sweep.png."
     if open_jobs or counts["failed"]:
         text += (
-            f"\nThe same command with hydra.sweep.dir={display_path(sweep)} does what is missing, where it stopped; "
-            "each failed job's error.txt says why and how to run it alone."
+            f"\nTo resume, run the same command with hydra.sweep.dir={display_path(sweep)}; "
+            "each failed job's error.txt gives the reason and the command to run it alone."
         )
     return text
 
 
 def terminate_with_sweep() -> None:
-    """In a job of a sweep: be terminated, as by a person, when the sweep's process is gone and cannot say so."""
+    """In a job of a sweep: send SIGTERM to this process when the sweep's process is gone."""
 
     def watch() -> None:
-        while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+        while os.read(0, 1):  # not sys.stdin, whose lock would be held at interpreter exit
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""sweep.png: a perceptual measure over one of fidelity, a point a job, its overrides beside it."""
+"""sweep.png: a perceptual measure against a fidelity measure, one point per job, labelled by its overrides."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 COLOURS = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
-MAX_LABEL_LENGTH = 44  # characters of a label
-MAX_FULL_LABELS = 24  # from here on only the front is labelled by its overrides, the others by their numbers
+MAX_LABEL_LENGTH = 44  # characters
+MAX_FULL_LABELS = 24  # with more jobs, only those on the front are labelled by overrides, the others by number
 
 FIRST_PHASE_LABEL = "job, at the end of its first phase"
 
@@ -28,31 +28,31 @@ Point = tuple[float, float]
 
 
 def pareto_front(points: Sequence[Point]) -> list[int]:
-    """The indices of the points that no other beats: at least as good in both, better in one.
+    """Return the indices of the points that no other point dominates.
 
     Args:
-        points: (x, y), of which a higher x and a lower y is better.
+        points: (x, y); higher x and lower y are better.
 
     Returns:
-        in the order of rising x.
+        indices in order of increasing x.
     """
 
-    def beaten(mine: Point) -> bool:
-        return any(other[0] >= mine[0] and other[1] <= mine[1] and other != mine for other in points)
+    def dominated(point: Point) -> bool:
+        return any(other[0] >= point[0] and other[1] <= point[1] and other != point for other in points)
 
-    front = [index for index, point in enumerate(points) if not beaten(point)]
+    front = [index for index, point in enumerate(points) if not dominated(point)]
     return sorted(front, key=lambda index: points[index])
 
 
 def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
-    """Draw the finished jobs at the end of their last phase, bicubic and the Pareto front; atomic.
+    """Draw the finished jobs at the end of their last phase, bicubic and the Pareto front; writes atomically.
 
-    Jobs with another baseline (another scale, another validation set) have another colour and a front of their own. A
-    small ring is where a job stood at the end of its first phase.
+    Jobs with another baseline (another scale or validation set) have their own colour and front. A small ring marks a
+    job at the end of its first phase.
 
     Returns:
-        whether there was anything to draw: jobs with a measure of fidelity and a perceptual one, of which the first of
-        each kind are drawn.
+        whether anything was drawn, which requires jobs with a fidelity and a perceptual measure; the first of each is
+        used.
     """
     chosen = scatter_axes(jobs)
     if chosen is None:
@@ -112,7 +112,7 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
 
 
 def scatter_axes(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
-    """The first measure of fidelity and the first perceptual one; None where one of them is missing."""
+    """Return the first fidelity measure and the first perceptual one; None if either is missing."""
     found = job_measures(jobs)
     fidelity = [measure for measure in found if not measure.perceptual]
     perceptual = [measure for measure in found if measure.perceptual]
@@ -120,14 +120,14 @@ def scatter_axes(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
 
 
 def _label(job: Job, jobs: Sequence[Job]) -> str:
-    """The overrides that tell the job apart, without the path to their keys; its number where there are none."""
+    """Return the overrides that distinguish the job, with the last part of each key; else its number."""
     parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied_keys(jobs) if key in job.overrides]
     text = " ".join(parts) or f"job {job.name}"
     return text if len(text) <= MAX_LABEL_LENGTH else f"{job.name}: {text[: MAX_LABEL_LENGTH - len(job.name) - 3]}…"
 
 
 def _place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[Point, str, str]]) -> None:
-    """Write each label at the first place around its point where it covers neither a label nor leaves the axes."""
+    """Put each label at the first position around its point that is inside the axes and overlaps no other label."""
     figure.draw_without_rendering()
     taken: list[Bbox] = [legend.get_window_extent()] if (legend := axes.get_legend()) else []
     room = axes.get_window_extent()

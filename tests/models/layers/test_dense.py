@@ -214,12 +214,12 @@ def test_executions_that_have_nothing_to_run_side_by_side_are_refused(execution,
 
 
 def test_unknown_ways_are_refused():
-    with pytest.raises(ValueError, match="memory is one of naive, efficient, recompute, not 'less'"):
+    with pytest.raises(ValueError, match="memory must be one of naive, efficient, recompute, not 'less'"):
         RRDBNet(blocks=1, memory="less")
-    with pytest.raises(ValueError, match=r"execution is one of .*, not 'fast'"):
+    with pytest.raises(ValueError, match=r"execution must be one of .*, not 'fast'"):
         MultiScaleRRDB(execution="fast", **TINY_NETWORK)
 
 
 def test_an_execution_on_another_device_is_a_mistake_that_is_named():
-    with pytest.raises(FacehallError, match=r"generator\.execution=threads is for CPU and the network runs on CUDA"):
+    with pytest.raises(FacehallError, match=r"generator\.execution=threads requires CPU, but the network runs on CUDA"):
         runner("threads", torch.device("cuda"))
