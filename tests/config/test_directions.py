@@ -33,5 +33,5 @@ def test_direction_of_a_custom_measure(monkeypatch):
 
 
 def test_an_unknown_measure_is_named():
-    with pytest.raises(InterpolationResolutionError, match="unknown measure 'sharpnes'"):
+    with pytest.raises(InterpolationResolutionError, match="unknown measure 'sharpnes'; choose from"):
         directions("sharpnes")
