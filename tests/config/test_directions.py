@@ -33,5 +33,5 @@ def test_a_measure_from_outside_knows_its_own(monkeypatch):
 
 
 def test_an_unknown_measure_is_named():
-    with pytest.raises(InterpolationResolutionError, match="unknown measure 'sharpnes'"):
+    with pytest.raises(InterpolationResolutionError, match="there is no measure 'sharpnes'"):
         directions("sharpnes")
