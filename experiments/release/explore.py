@@ -1,10 +1,10 @@
-"""Short trials of equal time before the long training, on one thread each.
+"""Short trials of equal duration before the long training, on one thread each.
 
     python experiments/release/explore.py psnr FACES    # FACES holds train and val
     python experiments/release/explore.py gan FACES     # from facehall-x4_psnr
 
-Each trial is a job of one sweep, so `python -m facehall.sweep` makes its table. How many steps a trial may take is
-measured first, by its own step beside the trial on the other core.
+Each trial is a job of one sweep, so `python -m facehall.sweep` writes the table. The number of steps of a trial is
+derived from its step time, which is measured first, while a trial runs on the other core.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from facehall.cli.experiments import add_overrides, experiment_parser
 
 MINUTES = {"psnr": 4.0, "gan": 3.0}
-PROBE = (20, 60)  # steps of the two short runs whose difference in time is that of their steps
+PROBE = (20, 60)  # steps of two short runs; the difference of their times gives the step time
 
 LPIPS = "curriculum.gan.weights.perceptual=0.03"
 COMMON = {
@@ -27,7 +27,7 @@ COMMON = {
         "experiment=release_x4_psnr",
         "patches.patch_size=24",
         "patches.batch_size=8",
-        "training.ema_decay=0.99",  # a short training has no time for a long average
+        "training.ema_decay=0.99",  # a short training needs a short average
         "optimizer.generator.lr=1.0e-3",
     ],
     "gan": [
@@ -41,15 +41,18 @@ COMMON = {
     ],
 }
 
-SOON = {"psnr": [], "gan": ["curriculum.gan.warmup=5", "curriculum.gan.ramp=5"]}  # the whole objective, in a probe
-ALONE = ["discriminator=none", "losses.adversarial=null", "curriculum.gan.trains=[generator]"]
-FINE = ["generator.stage_features=16", "generator.stage_growth=8", "generator.carry=4"]
+PROBE_OVERRIDES = {
+    "psnr": [],
+    "gan": ["curriculum.gan.warmup=5", "curriculum.gan.ramp=5"],
+}  # full objective within a probe
+NO_DISCRIMINATOR = ["discriminator=none", "losses.adversarial=null", "curriculum.gan.trains=[generator]"]
+NARROW_STAGES = ["generator.stage_features=16", "generator.stage_growth=8", "generator.carry=4"]
 TRIALS = {
     "psnr": {
         "base": [],
-        "fine_16": FINE,
+        "fine_16": NARROW_STAGES,
         "fine_24_blocks_5": ["generator.stage_features=24", "generator.stage_growth=12", "generator.blocks=5"],
-        "fine_16_wide_48_24": [*FINE, "generator.features=48", "generator.growth=24", "generator.blocks=2"],
+        "fine_16_wide_48_24": [*NARROW_STAGES, "generator.features=48", "generator.growth=24", "generator.blocks=2"],
         "nearest": ["generator.upsampling=nearest"],
         "lr_2e-3": ["optimizer.generator.lr=2.0e-3"],
         "batch_4": ["patches.batch_size=4"],
@@ -58,8 +61,8 @@ TRIALS = {
         "threshold_0.06": ["mining.threshold=0.06"],
     },
     "gan": {
-        "lpips_0.1": [*ALONE, "curriculum.gan.weights.perceptual=0.1"],
-        "lpips_0.03": [*ALONE],
+        "lpips_0.1": [*NO_DISCRIMINATOR, "curriculum.gan.weights.perceptual=0.1"],
+        "lpips_0.03": [*NO_DISCRIMINATOR],
         "unet": [],
         "unet_more": ["curriculum.gan.weights.adversarial=0.006"],
         "unet_hinge": ["losses=[charbonnier,lpips,hinge]"],
@@ -71,7 +74,7 @@ TRIALS = {
 
 
 def train(folder: Path, name: str, overrides: list[str], which: str, steps: int, quiet: list[str]) -> float:
-    """Train one trial as a job of the sweep `folder`; the seconds of its training."""
+    """Train one trial as a job of the sweep `folder`; return the training time in seconds."""
     command = [sys.executable, "-m", "facehall.train", "-m", *overrides]
     command += [f"curriculum.{which}.steps={steps}", f"patches.steps_per_epoch={steps}", "logger=none", *quiet]
     command += ["runtime.threads=1", "runtime.compile=false"]
@@ -84,13 +87,13 @@ def train(folder: Path, name: str, overrides: list[str], which: str, steps: int,
 def step_seconds(folder: Path, name: str, overrides: list[str], which: str) -> float:
     probes = folder / "probes"
     probes.mkdir(exist_ok=True)
-    quiet = ["data.val_limit=1", "metrics.lpips=none", *SOON[which]]
+    quiet = ["data.val_limit=1", "metrics.lpips=none", *PROBE_OVERRIDES[which]]
     short, long = (train(probes, f"{name}_{steps}", overrides, which, steps, quiet) for steps in PROBE)
     return (long - short) / (PROBE[1] - PROBE[0])
 
 
 def trial(folder: Path, which: str, name: str, overrides: list[str]) -> dict[str, object]:
-    """Measure, train; the row of the table, which a later start finds done."""
+    """Run a trial and return its table row; the row is cached, so that a restart skips finished trials."""
     done = folder / name / "trial.json"
     if done.is_file():
         return json.loads(done.read_text())
@@ -110,9 +113,9 @@ def trial(folder: Path, which: str, name: str, overrides: list[str]) -> dict[str
 
 def main() -> None:
     parser = experiment_parser(__doc__)
-    parser.add_argument("which", choices=tuple(TRIALS), help="the phase that is explored")
-    parser.add_argument("faces", metavar="FACES", help="a folder that holds train and val")
-    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="trials at a time (2)")
+    parser.add_argument("which", choices=tuple(TRIALS), help="phase to explore")
+    parser.add_argument("faces", metavar="FACES", help="folder with train and val")
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="concurrent trials (2)")
     add_overrides(parser)
     options = parser.parse_args()
     which = options.which

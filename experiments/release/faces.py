@@ -1,4 +1,4 @@
-"""A sheet of faces, the package's weights beside bicubic: faces.py SCALE FOLDER SIZE OUTPUT.jpg IMAGE… [--jpeg QUALITY]
+"""A sheet of faces, bicubic and the bundled weights: faces.py SCALE FOLDER SIZE OUTPUT.jpg IMAGE… [--jpeg QUALITY]
 
 python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_worst.jpg 062_03 070_03
 python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_jpeg.jpg 003_03 007_03 --jpeg 75
@@ -32,7 +32,7 @@ QUALITY = 92
 
 
 def panels(path: Path, size: int, predictors: list[Predictor], quality: int | None) -> list[np.ndarray]:
-    """LR, stored as a JPEG of that quality, bicubic, each predictor's, HR of a square photograph reduced to `size`."""
+    """Return LR (as a JPEG of `quality`, if given), bicubic, each SR, and HR of a square photo downscaled to `size`."""
     hr = quantize(resize_bicubic(to_tensor(read_rgb(path)), (size, size)))
     scale = predictors[0].scale
     lr = quantize(downscale_bicubic(hr, scale))
@@ -47,11 +47,11 @@ def panels(path: Path, size: int, predictors: list[Predictor], quality: int | No
 def main() -> None:
     parser = experiment_parser(__doc__)
     parser.add_argument("scale", type=int)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of square photographs")
-    parser.add_argument("size", type=int, metavar="SIZE", help="to which they are reduced, in pixels")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of square photographs")
+    parser.add_argument("size", type=int, metavar="SIZE", help="size to downscale to, in pixels")
     parser.add_argument("output", metavar="OUTPUT.jpg")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="names of photographs, without their endings")
-    parser.add_argument("--jpeg", type=int, metavar="QUALITY", help="store the LR picture as a JPEG in between")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="names of photographs, without extension")
+    parser.add_argument("--jpeg", type=int, metavar="QUALITY", help="compress the LR image as JPEG")
     options = parser.parse_args()
     weights = [name for name in reversed(bundled_names()) if name.startswith(f"facehall-x{options.scale}")]
     predictors = [Predictor(name) for name in weights]

@@ -1,8 +1,8 @@
-"""What the fidelity knob trades: knob.py NAME FOLDER SIZE [PSNR LPIPS, a mark to reach].
+"""PSNR against LPIPS over the fidelity setting: knob.py NAME FOLDER SIZE [PSNR LPIPS of a reference point].
 
     python experiments/release/knob.py facehall-x4 FACES/test/celebahq512 256 30.30 0.0817
 
-Writes NAME_knob.csv and NAME_knob.png beside this file.
+Writes NAME_knob.csv and NAME_knob.png next to this file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEASURES = ("psnr", "ssim", "lpips")
 
 
 def measure(name: str, folder: str, size: str, fidelity: float) -> list[dict]:
-    """The rows of evaluate's table: bicubic, then the weights at that setting."""
+    """Return the rows of the evaluation table: bicubic, then the weights at that fidelity."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "facehall.evaluate", f"weights={name}", f"fidelity={fidelity}", "data=images"]
         command += [f"data.root={folder}", f"data.size={size}", "sheet=0", "repeats=1", f"output={output}"]
@@ -53,10 +53,10 @@ def draw(rows: list[dict], path: Path, mark: list[float]) -> None:
 
 def main() -> None:
     parser = experiment_parser(__doc__)
-    parser.add_argument("name", metavar="NAME", help="of weights in the package that have a sibling NAME_psnr")
-    parser.add_argument("folder", metavar="FOLDER", help="of HR pictures")
-    parser.add_argument("size", metavar="SIZE", help="to which they are reduced, in pixels")
-    parser.add_argument("mark", nargs="*", type=float, metavar="PSNR LPIPS", help="a mark to draw")
+    parser.add_argument("name", metavar="NAME", help="bundled weights that also exist as NAME_psnr")
+    parser.add_argument("folder", metavar="FOLDER", help="folder of HR images")
+    parser.add_argument("size", metavar="SIZE", help="size to downscale to, in pixels")
+    parser.add_argument("mark", nargs="*", type=float, metavar="PSNR LPIPS", help="reference point to draw")
     options = parser.parse_args()
     name, folder, size = options.name, options.folder, options.size
     rows = []
@@ -64,12 +64,12 @@ def main() -> None:
         bicubic, model = measure(name, folder, size, fidelity)
         rows.append({"fidelity": fidelity, **{key: round(model[key], 5) for key in MEASURES}})
         print({"bicubic": [round(bicubic[key], 4) for key in MEASURES]}, rows[-1], flush=True)
-    here = Path(__file__).with_name(f"{name}_knob.csv")
-    with here.open("w", newline="") as file:
+    table = Path(__file__).with_name(f"{name}_knob.csv")
+    with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    draw(rows, here.with_suffix(".png"), options.mark)
+    draw(rows, table.with_suffix(".png"), options.mark)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What VGG16s is compared with: every distance here is eq. 1 with equal weights of its layers."""
+"""The distances compared with VGG16s, all in the form of eq. 1."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from facehall.models.perceptual import VGG16Features, VGG16sFeatures
 
-TWO = {"conv2_2": 0.5, "conv3_3": 0.5}  # conf/perceptual/vgg16.yaml
-FULL = {"conv2_2": 0.1, "conv3_3": 0.2, "conv4_3": 0.3, "conv5_3": 1.0}  # conf/perceptual/vgg16_full.yaml
+TWO = {"conv2_2": 0.5, "conv3_3": 0.5}  # conf/losses/vgg16.yaml
+FULL = {"conv2_2": 0.1, "conv3_3": 0.2, "conv4_3": 0.3, "conv5_3": 1.0}  # conf/losses/vgg16_full.yaml
 
 
 class Reduced(nn.Module):
-    """An extractor that sees the images smaller."""
+    """Wraps an extractor to downscale its input images."""
 
     def __init__(self, extractor: nn.Module, factor: float) -> None:
         super().__init__()
@@ -28,10 +28,10 @@ class Reduced(nn.Module):
 
 
 def candidates(weights: str | None = None) -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """Extractors by name, and the weights of its layers. The random networks are drawn from one seed."""
+    """Return {name: (extractor, its layer weights)}. Random networks use a fixed seed."""
     torch.manual_seed(0)
     random_small, random_vgg = VGG16sFeatures(TWO, pretrained=False), VGG16Features(TWO, pretrained=False)
-    for network in (random_small, random_vgg):  # He et al.'s initialisation keeps the signal alive
+    for network in (random_small, random_vgg):  # He initialisation preserves the signal's variance
         for module in network.modules():
             if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -1,6 +1,6 @@
 """Distil VGG16s from VGG16: python experiments/vgg16s/distill.py --data DIR --out runs/vgg16s --minutes 45
 
-DIR is a folder as described in README.md. Stopped at any time, the same command goes on from the last checkpoint.
+DIR is a folder as described in README.md. If interrupted, the same command resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from facehall.models.perceptual.vgg16s import WIDTHS
 from pictures import HELD_BACK, distort, pictures, random_crop, read, training_crops
 
 Features = dict[str, Tensor]
-STORED, SIDE = 80, 64  # pixels of the crops in store, and of what the networks see
+STORED, SIDE = 80, 64  # side of the stored crops and of the patches sampled from them, in pixels
 TEACHER = {"conv2_2": 128, "conv3_3": 256}  # channels
 
 
 class Student(nn.Module):
-    """VGG16s and what is folded into it at the end.
+    """VGG16s and the linear maps that are folded into it at the end.
 
-    A 1x1 adapter A maps a layer's features to VGG16's. VGG16's features that no adapter can reach still count in its
-    distances: a second map B adds their share. |A d|^2 + |B d|^2 = |R d|^2 with the Cholesky factor R of A'A + B'B, a
-    square matrix of the small network's own width, which is all that remains.
+    A 1x1 adapter A maps a layer's features to VGG16's. A second map B accounts for the part of VGG16's distances that
+    no adapter can reach. |A d|^2 + |B d|^2 = |R d|^2 with the Cholesky factor R of A'A + B'B, a square matrix of the
+    small network's own width; only R is kept.
     """
 
     def __init__(self, widths: tuple[tuple[int, ...], ...] = WIDTHS) -> None:
@@ -48,21 +48,21 @@ class Student(nn.Module):
         self.rest = nn.ModuleDict({n: nn.Conv2d(c, c, 1, bias=False) for n, c in self.width.items()})
 
     def mapped(self, name: str, difference: Tensor) -> tuple[Tensor, Tensor]:
-        """A layer's difference (N, C, h, w) in VGG16's channels, and VGG16's MSE as this network has it, (N,)."""
+        """Map a layer's difference (N, C, h, w) to VGG16's channels; return it and the predicted MSE, (N,)."""
         reached = F.conv2d(difference, self.adapters[name].weight)
         energy = reached.square().sum((1, 2, 3)) + self.rest[name](difference).square().sum((1, 2, 3))
         return reached, energy / reached[0].numel()
 
     def distances(self, x: Features, y: Features) -> Tensor:
-        """VGG16's MSE of each layer as this network has it: (N, layers)."""
+        """Return the predicted VGG16 MSE of each layer: (N, layers)."""
         return torch.stack([self.mapped(name, x[name] - y[name])[1] for name in VGG16S_LAYERS], 1)
 
     @torch.no_grad()
-    def begin_as(self, images: Tensor) -> None:
-        """Start from VGG16: of each of its layers the channels that tell most of the others, fitted one by one.
+    def init_from_vgg16(self, images: Tensor) -> None:
+        """Initialise from VGG16 with the most informative channels of each layer, layer by layer.
 
-        Channels are chosen by a QR decomposition with pivoting of what they say behind the ReLU; each convolution is
-        the ridge regression of its channels on the layer before, as this network has it. So are the adapters.
+        Channels are selected by a pivoted QR decomposition of the activations after the ReLU; each convolution is a
+        ridge regression of its channels on this network's previous layer, and so are the adapters.
         """
         names = [f"conv{b}_{i}" for b, block in enumerate(self.network.blocks, 1) for i in range(1, len(block) + 1)]
         wanted = VGG16Features(names)(images)
@@ -73,8 +73,8 @@ class Student(nn.Module):
             convolution = self.network.blocks[int(name[4]) - 1][int(name[-1]) - 1]
             target = wanted[name].permute(0, 2, 3, 1).flatten(0, 2)
             sample = torch.randperm(len(target))[:12000]
-            said = target[sample].relu()
-            order = qr((said - said.mean(0)).numpy(), mode="r", pivoting=True)[1]
+            activated = target[sample].relu()
+            order = qr((activated - activated.mean(0)).numpy(), mode="r", pivoting=True)[1]
             chosen = torch.from_numpy(order[: convolution.out_channels].copy())
             patches = F.unfold(x, 3, padding=1).transpose(1, 2).flatten(0, 1)
             weight, bias = ridge(patches[sample], target[sample][:, chosen])
@@ -90,7 +90,7 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> VGG16sFeatures:
-        """The network as it is shipped: the mean over ITS channels of squared differences is VGG16's MSE."""
+        """Return the released network, whose mean squared feature difference approximates VGG16's MSE."""
         widths = [[c.out_channels for c in block] for block in self.network.blocks]
         shipped = VGG16sFeatures(pretrained=False, widths=widths)
         state = self.network.state_dict()
@@ -110,7 +110,7 @@ class Student(nn.Module):
 
 
 def ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight (outputs, inputs) and bias (outputs,) of the linear map from x (N, inputs) to y (N, outputs)."""
+    """Return weight (outputs, inputs) and bias (outputs,) of a ridge regression of y (N, outputs) on x (N, inputs)."""
     x, y = x.double(), y.double()
     a, b = x - x.mean(0), y - y.mean(0)
     form = a.T @ a
@@ -154,7 +154,7 @@ def make_store(data: Path, path: Path) -> np.ndarray:
 
 
 class Validation:
-    """Pairs of 96x96 crops of faces/val and of the held-back BSDS pictures, with VGG16's distances in float32."""
+    """Pairs of 96x96 crops of faces/val and of the held-out BSDS images, with VGG16's distances in float32."""
 
     def __init__(self, data: Path, teacher: nn.Module, draws: int = 6) -> None:
         rng = np.random.default_rng(7)
@@ -183,7 +183,7 @@ class Validation:
 def losses(
     student: Student, teacher: nn.Module, triple: tuple[Tensor, Tensor, Tensor], sobolev: int
 ) -> dict[str, Tensor]:
-    """The terms that `WEIGHT` names; the gradient's are taken on the first `sobolev` pairs."""
+    """Return the loss terms listed in `WEIGHT`; gradient terms use the first `sobolev` pairs."""
     n = len(triple[0])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         target = {name: value.float() for name, value in teacher(torch.cat(triple)).items()}
@@ -212,7 +212,7 @@ def losses(
 def gradient_terms(
     student: Student, teacher: nn.Module, clean: Tensor, x: Tensor, target: Features
 ) -> dict[str, Tensor]:
-    """The loss is used through its gradient in the image: direction and length of that."""
+    """Return the terms on direction and norm of the distance's image gradient, through which the loss acts."""
     x = x.detach().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         features = teacher(x)
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--widths", type=json.loads, default=WIDTHS)
-    parser.add_argument("--store", type=Path, help="where the crops are kept (default: OUT/crops.npy)")
+    parser.add_argument("--store", type=Path, help="file of cached crops (default: OUT/crops.npy)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
@@ -245,7 +245,7 @@ def main() -> None:
 
     teacher = VGG16Features(VGG16S_LAYERS).to(memory_format=torch.channels_last)
     student = Student(options.widths).to(memory_format=torch.channels_last)
-    averaged = AveragedModel(student, multi_avg_fn=follow)
+    averaged = AveragedModel(student, multi_avg_fn=ema_update)
     optimizer = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], betas=(0.9, 0.99))
     store = make_store(options.data, options.store or options.out / "crops.npy")
     validation = Validation(options.data, teacher)
@@ -259,7 +259,7 @@ def main() -> None:
         optimizer.load_state_dict(saved["optimizer"])
     else:
         first = np.random.default_rng(0).permutation(len(store))[:32]
-        student.begin_as(to_tensor(list(store[np.sort(first)])))
+        student.init_from_vgg16(to_tensor(list(store[np.sort(first)])))
         averaged.load_state_dict(AveragedModel(student).state_dict())
         print("at the start:", {name: round(value, 4) for name, value in validation(student).items()}, flush=True)
     batches = Batches(store, options.batch, options.seed + state["step"])
@@ -291,9 +291,11 @@ def main() -> None:
             row |= {name: value / count for name, value in sums.items()} | seen
             log(options.out / "log.csv", row)
             sums, count = {}, 0
-            if seen["log_spread"] < state["best"]:  # finer than Spearman's coefficient, which is soon near 1
+            if (
+                seen["log_spread"] < state["best"]
+            ):  # more sensitive than Spearman's coefficient, which is soon close to 1
                 state["best"] = seen["log_spread"]
-                ship(averaged.module, options.out / "vgg16s.safetensors", state["step"])
+                export(averaged.module, options.out / "vgg16s.safetensors", state["step"])
             with replacing(checkpoint) as partial:
                 parts = {"student": student, "averaged": averaged, "optimizer": optimizer}
                 torch.save({"state": state} | {name: part.state_dict() for name, part in parts.items()}, partial)
@@ -301,8 +303,8 @@ def main() -> None:
 
 
 @torch.no_grad()
-def follow(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-    """An exponential average that is soon away from where it began."""
+def ema_update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    """Update an exponential moving average with a warm-up of its decay."""
     torch._foreach_lerp_(averaged, current, float(1 - min(0.998, (1 + count) / (10 + count))))
 
 
@@ -316,7 +318,7 @@ def log(path: Path, row: dict[str, float]) -> None:
     print(" ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
 
-def ship(student: Student, path: Path, step: int) -> None:
+def export(student: Student, path: Path, step: int) -> None:
     """Write the folded network in half precision."""
     tensors = {name: value.half().contiguous() for name, value in student.folded().state_dict().items()}
     with replacing(path) as partial:

@@ -1,7 +1,7 @@
 """Agreement on held-out pairs: python experiments/vgg16s/evaluate.py --data DIR --psnr FILE --gan FILE
 
-The files are generator_psnr.safetensors and generator_ema.safetensors of a run of `make train`, whose outputs are among
-the pairs. Writes agreement.csv, families.csv, pairs.csv and scatter.png beside this file.
+FILEs are generator_psnr.safetensors and generator_ema.safetensors of a `make train` run, whose outputs are among the
+pairs. Writes agreement.csv, families.csv, pairs.csv and scatter.png next to this file.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def measure(pairs: Pairs, weights: str | None) -> dict[str, np.ndarray]:
     return found
 
 
-def direction(pairs: Pairs, weights: str | None, count: int = 100) -> dict[str, float]:
-    """Mean cosine of the gradient in the distorted image with that of VGG16's distance, over `count` pairs."""
+def gradient_cosines(pairs: Pairs, weights: str | None, count: int = 100) -> dict[str, float]:
+    """Return each distance's mean cosine similarity to VGG16's gradient in the distorted image, over `count` pairs."""
     chosen = np.random.default_rng(1).permutation(len(pairs.clean))[:count]
     x, y = pairs.distorted[chosen], pairs.clean[chosen]
     gradients = {}
@@ -66,7 +66,7 @@ def direction(pairs: Pairs, weights: str | None, count: int = 100) -> dict[str, 
 
 
 def interval(a: np.ndarray, b: np.ndarray, pictures: np.ndarray, draws: int = 300) -> tuple[float, float]:
-    """95 % of Spearman's coefficient when the pictures are drawn anew."""
+    """Return the bootstrap 95 % confidence interval of Spearman's coefficient, resampling images."""
     rng = np.random.default_rng(0)
     groups = [np.flatnonzero(pictures == name) for name in np.unique(pictures)]
     found = []
@@ -106,13 +106,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--psnr", type=Path, required=True)
     parser.add_argument("--gan", type=Path, required=True)
-    parser.add_argument("--weights", help="of VGG16s (default: the package's)")
+    parser.add_argument("--weights", help="VGG16s weights (default: the bundled ones)")
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
 
     pairs = heldout_pairs(options.data, options.psnr, options.gan)
     found = measure(pairs, options.weights)
-    cosine = direction(pairs, options.weights)
+    cosine = gradient_cosines(pairs, options.weights)
     picture, family = np.array(pairs.picture), np.array(pairs.family)
     rows, families = [], []
     for name, values in found.items():

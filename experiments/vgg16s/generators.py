@@ -1,10 +1,10 @@
-"""What the default generator becomes with each loss: python experiments/vgg16s/generators.py --data DIR --out DIR
+"""Train the default generator with each loss: python experiments/vgg16s/generators.py --data DIR --out DIR
 
-Trains by `make train`'s recipe on the sample photographs. The PSNR phase knows no perceptual loss: it is run once a
-seed, and each arm goes on from its checkpoint. Whatever is done already is left alone, so the same command goes on
-after a stop. Writes generators.csv beside this file as far as it has come, and generators.png.
+Uses `make train`'s recipe on the sample photographs. The PSNR phase has no perceptual loss: it is run once per seed,
+and each variant starts from its checkpoint. Finished parts are skipped, so the same command resumes an interrupted run.
+Writes generators.csv next to this file after each variant, and generators.png at the end.
 
---short STEPS adds VGG16 with a GAN phase of as many steps as it makes in the time of VGG16s' whole one.
+--short STEPS adds VGG16 with a GAN phase of STEPS steps, to match the duration of VGG16s' GAN phase.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from pictures import pictures, read
 
 HERE = Path(__file__).parent
 SETS = {"natural": "benchmark/DIV2K_valid100_crop256", "faces": "faces/test/celebahq512"}
-EACH = 40  # pictures of a set
+IMAGES_PER_SET = 40
 
 
 def train(folder: Path, seed: int, *overrides: str) -> None:
-    """One training in a folder of its own, or on from the checkpoint there."""
+    """Run a training in its own folder, or resume it from the checkpoint there."""
     resume = [f"resume={folder}"] if (folder / "checkpoints/last.ckpt").is_file() else [f"hydra.run.dir={folder}"]
     options = [f"seed={seed}", "logger=none", "trainer.enable_progress_bar=false", "callbacks.samples=null"]
     command = [sys.executable, "-m", "facehall.train", "experiment=esrgan_vgg16s", *options, *resume, *overrides]
@@ -49,8 +49,8 @@ def train(folder: Path, seed: int, *overrides: str) -> None:
     subprocess.run(command, check=True)
 
 
-def arm(out: Path, seed: int, name: str, *overrides: str) -> Path:
-    """The weights of one arm, trained if need be on from the seed's PSNR phase."""
+def train_variant(out: Path, seed: int, name: str, *overrides: str) -> Path:
+    """Train a variant from the seed's PSNR phase, unless finished; return its run folder."""
     start, folder = out / f"psnr_{seed}", out / f"{name}_{seed}"
     if not (start / "summary.json").is_file():
         train(
@@ -65,11 +65,11 @@ def arm(out: Path, seed: int, name: str, *overrides: str) -> Path:
 
 @torch.no_grad()
 def lpips_of(weights: Path, data: Path, measure: LPIPS) -> dict[str, float]:
-    """Mean LPIPS (AlexNet) x4 of the first pictures of each set, made 256 pixels large where they are larger."""
+    """Return the mean LPIPS (AlexNet, x4) of the first images of each set, larger ones downscaled to 256 pixels."""
     generator, found = load_generator(weights), {}
     for name, folder in SETS.items():
         values = []
-        for path in pictures(data / folder)[:EACH]:
+        for path in pictures(data / folder)[:IMAGES_PER_SET]:
             hr = torch.from_numpy(read(path)).permute(2, 0, 1)[None]
             if hr.shape[-1] > 256:
                 hr = quantize(F.interpolate(hr, size=(256, 256), mode="area"))
@@ -81,7 +81,7 @@ def lpips_of(weights: Path, data: Path, measure: LPIPS) -> dict[str, float]:
 
 @torch.no_grad()
 def draw(folders: dict[str, Path], path: Path) -> None:
-    """The sample photographs of the validation by the generator of each folder."""
+    """Draw the validation sample photographs, upscaled by the generator of each folder."""
     rows = []
     for file in SampleSource().split("val"):
         left, top, right, bottom = file.box
@@ -97,15 +97,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--short", type=int, help="steps")
+    parser.add_argument("--short", type=int, help="steps of the GAN phase of the additional VGG16 variant")
     options = parser.parse_args()
-    arms = {name: [f"losses=[charbonnier,{name},ragan]"] for name in ("vgg16s", "vgg16")}
+    variants = {name: [f"losses=[charbonnier,{name},ragan]"] for name in ("vgg16s", "vgg16")}
     if options.short:
-        arms["vgg16_short"] = [*arms["vgg16"], f"curriculum.gan.steps={options.short}"]
+        variants["vgg16_short"] = [*variants["vgg16"], f"curriculum.gan.steps={options.short}"]
     measure, rows = LPIPS("alex"), []
     for seed in options.seeds:
-        for name, overrides in arms.items():
-            folder = arm(options.out.absolute(), seed, name, *overrides)
+        for name, overrides in variants.items():
+            folder = train_variant(options.out.absolute(), seed, name, *overrides)
             measured = folder / "lpips.json"
             if not measured.is_file():
                 found = lpips_of(folder / "weights/generator_ema.safetensors", options.data, measure)
@@ -121,7 +121,7 @@ def main() -> None:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
-    first = {name: options.out / f"{name}_{options.seeds[0]}" for name in arms}
+    first = {name: options.out / f"{name}_{options.seeds[0]}" for name in variants}
     draw(first, HERE / "generators.png")
 
 

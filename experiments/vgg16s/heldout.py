@@ -1,4 +1,4 @@
-"""Held-out pairs: pictures of the test sets, distorted in known ways at known strengths."""
+"""Held-out pairs: images of the test sets with known distortions of known strengths."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ Distortion = Callable[[Tensor, np.random.Generator], Tensor]  # (1, 3, SIDE, SID
 @dataclass(frozen=True)
 class Pairs:
     clean: Tensor  # (N, 3, SIDE, SIDE) in [0, 1]
-    distorted: Tensor  # the same, of 8 bits
+    distorted: Tensor  # the same shape, 8-bit levels
     family: list[str]
     strength: list[str]
     picture: list[str]
 
 
 def heldout_pairs(data: Path, psnr: Path, gan: Path, per_picture: int = 4) -> Pairs:
-    """Each picture gives one crop and `per_picture` distortions, which take turns so that each comes equally often.
+    """Make `per_picture` pairs of one crop per image, cycling through the distortions for equal frequency.
 
     Args:
-        data: the folder that README.md describes.
-        psnr, gan: weights of one x4 run at the end of each of its phases.
-        per_picture: distortions of a crop.
+        data: the folder described in README.md.
+        psnr, gan: weights of one x4 run at the end of each phase.
+        per_picture: distortions per crop.
     """
     rng = np.random.default_rng(2024)
     table = distortions(load_generator(psnr), load_generator(gan))
-    turns = rng.permutation(len(table))
+    queue = rng.permutation(len(table))
     found = []
     for folder in SETS:
         for path in _references(data / folder):
             crop = random_crop(read(path), SIDE, rng).astype(np.float32) / 255
             clean = torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous()
             for _ in range(per_picture):
-                turn, turns = turns[0], turns[1:]
-                turns = turns if len(turns) else rng.permutation(len(table))
-                family, strength, function = table[turn]
+                index, queue = queue[0], queue[1:]
+                queue = queue if len(queue) else rng.permutation(len(table))
+                family, strength, function = table[index]
                 with torch.no_grad():
                     distorted = (function(clean, rng).clamp(0, 1) * 255).round() / 255
                 found.append((clean, distorted, family, strength, f"{folder}/{path.name}"))
@@ -69,13 +69,13 @@ def _references(folder: Path) -> list[Path]:
 
 
 def distortions(psnr: Generator, gan: Generator) -> list[tuple[str, str, Distortion]]:
-    """(family, strength, what it does)."""
+    """Return (family, strength, function) of all distortions."""
     table: list[tuple[str, str, Distortion]] = []
     table += [("blur", f"{s}", _on_array(_blur, s)) for s in (0.5, 0.8, 1.2, 2, 3)]
     table += [("noise", f"{s}", _on_array(_noise, s)) for s in (2.5, 5, 10, 20, 40)]
     table += [("jpeg", f"{q}", _on_array(_jpeg, q)) for q in (90, 70, 45, 25, 10)]
     table += [("bicubic", f"x{s}", lambda x, rng, s=s: _down_and_up(x, s)) for s in (2, 3, 4, 8)]
-    # From the generator without GAN (0) over the one with it (1) beyond it.
+    # Interpolated from the PSNR generator (0) to the GAN generator (1), and extrapolated beyond.
     table += [("sr", f"gan {a}", lambda x, rng, a=a: _between(psnr, gan, x, a)) for a in (0, 0.5, 1, 1.5)]
     table += [("sr", f"half gan {a}", lambda x, rng, a=a: 0.5 * x + 0.5 * _between(psnr, gan, x, a)) for a in (0, 1)]
     table += [("sr", f"noise {s}", lambda x, rng, s=s: _from_noisy(gan, x, s, rng)) for s in (3, 8)]

@@ -1,4 +1,4 @@
-"""Crops to learn from, and what can go wrong with a picture."""
+"""Training crops and random image distortions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]  # (H, W, 3), RGB in [0, 1]
 
-# folder -> crops taken of each picture. LFW has black wedges outside its central 160 pixels.
+# folder -> crops per image. LFW has black wedges outside its central 160 pixels.
 TRAINING = {
     "faces/train/celebahq512": 12,
     "faces/train/ffhq256": 5,
@@ -19,7 +19,7 @@ TRAINING = {
     "general/photos2k": 60,
     "general/bsds200": 14,
 }
-HELD_BACK = 10  # of the BSDS training pictures, sorted by name, each tenth is kept for validation
+HELD_BACK = 10  # every tenth BSDS training image, sorted by name, is held out for validation
 
 
 def read(path: Path) -> Image:
@@ -32,7 +32,7 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def training_crops(data: Path, side: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
-    """(side, side, 3) crops of the training folders at random sizes of the picture."""
+    """Yield (side, side, 3) crops of the training folders at random scales."""
     for name, count in TRAINING.items():
         paths = pictures(data / name)
         if name.endswith("bsds200"):
@@ -46,7 +46,7 @@ def training_crops(data: Path, side: int, rng: np.random.Generator) -> Iterator[
 
 
 def random_crop(picture: Image, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A square of the picture, made up to 2.5 times smaller."""
+    """Return a random square crop, downscaled by up to 2.5."""
     scale = 1.0 if rng.random() < 0.4 else rng.uniform(0.4, 1.0)
     source = min(round(side / scale), *picture.shape[:2])
     top, left = (rng.integers(0, length - source + 1) for length in picture.shape[:2])
@@ -58,7 +58,7 @@ def to_8_bit(picture: Image) -> NDArray[np.uint8]:
     return (picture.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-# ---------------------------------------------------------------- distortions: picture, rng -> picture
+# ---------------------------------------------------------------- distortions: (image, rng) -> image
 
 
 def blur(x: Image, rng: np.random.Generator) -> Image:
@@ -91,7 +91,7 @@ def compress(x: Image, rng: np.random.Generator) -> Image:
 
 
 def resample(x: Image, rng: np.random.Generator) -> Image:
-    """Down by 1.3 to 8 and up again: what super-resolution has to undo."""
+    """Downscale by 1.3 to 8 and upscale again."""
     height, width = x.shape[:2]
     factor = np.exp(rng.uniform(np.log(1.3), np.log(8)))
     down = (cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR)[rng.integers(3)]
@@ -124,7 +124,7 @@ def paint(x: Image, rng: np.random.Generator) -> Image:
 
 
 def convolve(x: Image, rng: np.random.Generator) -> Image:
-    """A residual of two random convolutions around a ReLU, some on a coarser grid: what networks leave behind."""
+    """Add a residual of two random convolutions around a ReLU, some on a coarser grid, to mimic network artefacts."""
     step = int(rng.choice([1, 1, 2, 4]))
     y = x if step == 1 else cv2.resize(x, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
     layers = []
@@ -151,7 +151,7 @@ DISTORTIONS: tuple[Callable[[Image, np.random.Generator], Image], ...] = (
 
 
 def distort(x: Image, rng: np.random.Generator) -> Image:
-    """One to three distortions in a row; at times weaker, or in one part of the picture more than in another."""
+    """Apply one to three distortions, sometimes attenuated or spatially varying."""
     y = x
     for _ in range(int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))):
         y = DISTORTIONS[rng.integers(len(DISTORTIONS))](y, rng)
@@ -162,5 +162,5 @@ def distort(x: Image, rng: np.random.Generator) -> Image:
         coarse = rng.random((4, 4), dtype=np.float32)
         share = share * cv2.resize(coarse, x.shape[1::-1], interpolation=cv2.INTER_CUBIC)[..., None].clip(0, 1)
     y = x + share * (y - x)
-    # The generator's output is neither clipped nor rounded when the loss sees it.
+    # The generator output that the loss sees is neither clipped nor rounded.
     return (y if rng.random() < 0.5 else y.clip(0, 1)).astype(np.float32)

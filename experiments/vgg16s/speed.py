@@ -1,8 +1,8 @@
-"""What each loss costs beside the default generator: python experiments/vgg16s/speed.py [--threads 2]
+"""Cost of each loss relative to the default generator's step: python experiments/vgg16s/speed.py [--threads 2]
 
-The candidates take turns with the generator's own step, so that what else the machine does falls on all of them, and
-the medians of their ratios are reported: of wall-clock time, and of the time that the process had on a core, which
-tells nothing of how well threads share the work but is less troubled by other work. Writes cost.csv beside this file.
+The candidates are interleaved with the generator's own step, so that background load affects all alike. Reports median
+ratios of wall-clock time and of CPU time; the latter ignores threading efficiency but is less affected by other
+processes. Writes cost.csv next to this file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from facehall.losses import PerceptualLoss, charbonnier
 from facehall.metrics.cost import count_gmacs, count_parameters
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """On the wall's clock, and on cores."""
+def seconds(function: Callable[[], object]) -> tuple[float, float]:
+    """Return the wall-clock and CPU time of a call."""
     wall, cores = time.perf_counter(), time.process_time()
-    work()
+    function()
     return time.perf_counter() - wall, time.process_time() - cores
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser = experiment_parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--weights", help="of VGG16s (default: the package's)")
+    parser.add_argument("--weights", help="VGG16s weights (default: the bundled ones)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     register_resolvers()
@@ -55,20 +55,20 @@ def main() -> None:
         optimizer.step()
 
     def added_by(loss: PerceptualLoss) -> Callable[[], None]:
-        def work() -> None:  # the SR branch forward and backward, the HR branch forward
+        def loss_step() -> None:  # SR branch forward and backward, HR branch forward
             sr.grad = None
             loss.distance(sr, hr).backward()
 
-        return work
+        return loss_step
 
     networks = candidates(options.weights)
-    work = {name: added_by(PerceptualLoss(extractor, layers)) for name, (extractor, layers) in networks.items()}
-    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+    loss_steps = {name: added_by(PerceptualLoss(extractor, layers)) for name, (extractor, layers) in networks.items()}
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in loss_steps}
     with progress_bar("rounds", options.rounds) as advance:
         for turn in range(options.rounds + 1):
-            for name, function in work.items():
+            for name, function in loss_steps.items():
                 own, added = seconds(own_step), seconds(function)
-                if turn:  # the first warms up
+                if turn:  # the first round is a warm-up
                     ratios[name].append((added[0] / own[0], added[1] / own[1]))
             advance()
     reference = count_gmacs(networks["VGG16, two layers"][0], hr[:1])

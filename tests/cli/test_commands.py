@@ -1,4 +1,4 @@
-"""The one command line: every sub-command answers at once, and Hydra's are those of ``python -m facehall.X``."""
+"""The command line: --help of every sub-command is fast, and Hydra sub-commands run ``python -m facehall.X``."""
 
 import argparse
 import os
@@ -49,13 +49,13 @@ def test_python_m_facehall_is_the_command():
 @pytest.mark.parametrize("name", HYDRA)
 def test_help_lists_the_groups(name, capsys):
     assert status(name, "data=folder", "--help") == 0
-    told = capsys.readouterr().out
-    assert f"conf/{name}.yaml" in told
+    output = capsys.readouterr().out
+    assert f"conf/{name}.yaml" in output
     for group in groups(name):
-        assert f"  {group} " in told
+        assert f"  {group} " in output
 
 
-def test_a_hydra_command_is_the_module(photographs, capsys):
+def test_a_hydra_command_runs_the_module(photographs, capsys):
     assert status("check", "data=folder", "data.root=photographs", "patches.patch_size=8", "scale=2") == 0
     assert capsys.readouterr().out == "6 of 6 pictures can be used: 4 train, 1 val, 1 test.\n"
     assert status("check", "data=foldr") == 2
@@ -64,7 +64,7 @@ def test_a_hydra_command_is_the_module(photographs, capsys):
     assert "esrgan" in capsys.readouterr().out
 
 
-def test_processes_that_a_training_starts_repeat_the_module(tmp_path, monkeypatch, capsys):
+def test_child_processes_of_a_training_run_the_same_module(tmp_path, monkeypatch, capsys):
     (tmp_path / "probe.py").write_text(
         "import sys, os\n"
         "from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd\n"
@@ -78,13 +78,13 @@ def test_processes_that_a_training_starts_repeat_the_module(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("arguments", [["-q", "train", "seed=2"], ["train", "-q", "seed=2"], ["train", "seed=2", "-q"]])
-def test_the_level_stands_anywhere(arguments):
+def test_verbosity_options_are_accepted_anywhere(arguments):
     options = build_parser().parse_args(arguments)
     assert options.level == "quiet"
     assert options.overrides == ["seed=2"]
 
 
-def test_quiet_leaves_out_the_summary(photographs, monkeypatch, capsys):
+def test_quiet_omits_the_summary(photographs, monkeypatch, capsys):
     arguments = ["mine", "data=folder", "data.root=photographs", "patch_size=8", "scale=2", "patches_per_image=1"]
     assert status(*arguments, "output=a", "mining=none", "workers=0") == 0
     assert "patches" in capsys.readouterr().out
@@ -92,13 +92,13 @@ def test_quiet_leaves_out_the_summary(photographs, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_verbose_shows_the_traceback_behind_a_mistake(capsys):
+def test_verbose_shows_the_traceback_of_a_user_error(capsys):
     assert status("upscale", "nowhere.png") == 2
     assert "Traceback" not in capsys.readouterr().err
     assert status("upscale", "nowhere.png", "-v") == 2
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert told.rstrip().splitlines()[-1].startswith("facehall: input=nowhere.png")
+    output = capsys.readouterr().err
+    assert "Traceback" in output
+    assert output.rstrip().splitlines()[-1].startswith("facehall: input=nowhere.png")
 
 
 # --------------------------------------------------------------------------------------------------- completion
@@ -120,9 +120,9 @@ def test_weights_are_completed_by_name():
 
 @pytest.fixture
 def tab(tmp_path):
-    """What bash offers for a line, as `facehall completion bash` has taught it."""
+    """Return bash's completions of a line, using the script of `facehall completion bash`."""
     if shutil.which("bash") is None:
-        pytest.skip("no bash here")
+        pytest.skip("bash is not installed")
     command = tmp_path / "bin" / "facehall"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m facehall "$@"\n')
@@ -130,15 +130,15 @@ def tab(tmp_path):
     script = subprocess.run([command, "completion", "bash"], capture_output=True, text=True, check=True).stdout
     environment = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
 
-    def offers(line):
-        ask = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_TYPE=9 COMP_WORDS=(facehall)\n"
-        ask += '_python_argcomplete facehall\nprintf "%s\\n" "${COMPREPLY[@]}"'
+    def complete(line):
+        query = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_TYPE=9 COMP_WORDS=(facehall)\n"
+        query += '_python_argcomplete facehall\nprintf "%s\\n" "${COMPREPLY[@]}"'
         done = subprocess.run(
-            ["bash", "-c", f"{script}\n{ask}"], env=environment, capture_output=True, text=True, check=True
+            ["bash", "-c", f"{script}\n{query}"], env=environment, capture_output=True, text=True, check=True
         )
         return [word.strip() for word in done.stdout.split("\n") if word.strip()]
 
-    return offers
+    return complete
 
 
 def test_bash_completes(tab):

@@ -1,4 +1,4 @@
-"""Mistakes at the command line of a training: status 2 and one paragraph that names what is wrong, no traceback."""
+"""User errors at the command line of a training: status 2 and one paragraph that names the problem, no traceback."""
 
 import signal
 import subprocess
@@ -37,14 +37,14 @@ def in_tmp_path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def threads():
-    """A training sets torch's threads for its process: the other tests get theirs back."""
+    """Restore torch's number of threads, which a training changes."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
-    ("argument", "says"),
+    ("argument", "message"),
     [
         ("data=foldr", "data=foldr: no such option. Did you mean 'folder'? Options: "),
         ("experiment=esrgan_vgg16", "Did you mean 'esrgan_vgg16s'? Options: esrgan_vgg16s,"),
@@ -63,21 +63,21 @@ def threads():
         ("resume=nowhere", "resume=nowhere"),
     ],
 )
-def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path, capsys, threads):
+def test_user_errors_are_one_paragraph_and_leave_no_folder(argument, message, tmp_path, capsys, threads):
     assert run_command(main, *TINY, argument) == 2
     shown = error_message(capsys.readouterr().err)
-    assert says in shown
+    assert message in shown
     assert len(shown.strip().splitlines()) == 1
     assert shown.startswith("\nfacehall: ")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not list(tmp_path.glob("runs/*/*"))
 
 
-@pytest.mark.parametrize(("root", "says"), [("nowhere", "nowhere does not exist"), ("a (1)", "contains no images")])
-def test_missing_and_empty_folders(root, says, tmp_path, capsys, threads):
+@pytest.mark.parametrize(("root", "message"), [("nowhere", "nowhere does not exist"), ("a (1)", "contains no images")])
+def test_missing_and_empty_folders(root, message, tmp_path, capsys, threads):
     (tmp_path / "a (1)").mkdir()
     assert run_command(main, *TINY, "data=folder", f"data.root={root}") == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -100,7 +100,7 @@ def test_weights_of_another_network_cannot_be_resumed(photographs, capsys, threa
     assert "another network" in capsys.readouterr().err
 
 
-def test_the_text_of_a_worker_process_is_freed_of_its_traceback():
+def test_the_message_of_a_worker_process_loses_its_traceback():
     wrapped = (
         "Caught FacehallError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
         "facehall.errors.FacehallError: The image a.png is empty.\nCopy it again.\n"
@@ -110,47 +110,47 @@ def test_the_text_of_a_worker_process_is_freed_of_its_traceback():
 
 
 def command(error):
-    def work(cfg):
+    def function(cfg):
         raise error
 
-    return entry_point("predict")(work)
+    return entry_point("predict")(function)
 
 
-def test_what_is_no_mistake_of_the_users_keeps_its_traceback():
+def test_other_exceptions_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_command(command(ZeroDivisionError()))
 
 
-def test_ctrl_c_says_how_to_go_on(capsys):
+def test_ctrl_c_prints_how_to_resume(capsys):
     assert run_command(command(KeyboardInterrupt())) == 130
     assert "interrupted. Images written so far are complete" in capsys.readouterr().err
 
 
-def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, capsys, threads):
+def test_ctrl_c_in_a_training_prints_how_to_resume(monkeypatch, capsys, threads):
     def interrupted(self, index):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(PatchDataset, "__getitem__", interrupted)
     before = signal.getsignal(signal.SIGINT)
     try:
-        assert run_command(main, *TINY, "runtime.threads=1") == 130  # where Lightning alone would exit with 1
+        assert run_command(main, *TINY, "runtime.threads=1") == 130  # Lightning by itself would exit with 1
     finally:
         signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
     assert "resume=last" in capsys.readouterr().err
 
 
-def test_other_exits_stay_as_they_are():
+def test_other_exit_statuses_are_unchanged():
     assert run_command(command(SystemExit(3))) == 3
 
 
 @pytest.mark.parametrize(
-    ("argument", "says"),
+    ("argument", "message"),
     [("data=foldr", "Did you mean 'folder'?"), ("data.root=/nowhere data=folder", "/nowhere does not exist")],
 )
-def test_through_the_real_command(argument, says):
+def test_through_the_real_command(argument, message):
     words = [sys.executable, "-m", "facehall.train", *TINY, *argument.split(" ")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "Error executing job" not in done.stderr

@@ -1,4 +1,4 @@
-"""The scripts of experiments/ import what they need and answer --help in a paragraph."""
+"""The scripts of experiments/ can be imported and print --help."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ for script in sys.argv[1:]:
 
 
 def test_every_script_answers_help():
-    """In one process: what costs time is to import torch."""
+    """All in one process, as importing torch is slow."""
     done = subprocess.run(
         [sys.executable, "-c", RUN, *map(str, SCRIPTS)], capture_output=True, text=True, timeout=300, check=False
     )

@@ -1,4 +1,4 @@
-"""The command ``facehall`` as it is called."""
+"""The command ``facehall`` on files."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ def in_tmp_path(tmp_path, monkeypatch):
 
 
 def command(arguments):
-    """The exit status and all that was printed."""
+    """Return the exit status and everything printed."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
@@ -50,28 +50,28 @@ def upscale(*arguments):
     return command(["upscale", "-w", "w.safetensors", "--backend", "eager", *map(str, arguments)])
 
 
-def test_beside_with_a_suffix_and_again(pictures):
+def test_output_next_to_the_input_and_a_second_run(pictures):
     assert upscale("in/0.png") == (0, "1 of 1 picture written: in/0_x2.png\n")
     assert read_size("in/0_x2.png") == (128, 128)
     before = (pictures / "0_x2.png").read_bytes()
-    status, said = upscale("in")
+    status, output = upscale("in")
     assert status == 2
-    assert "in/0_x2.png already exists; nothing was written" in said
-    status, said = upscale("in", "--skip-existing")
+    assert "in/0_x2.png already exists; nothing was written" in output
+    status, output = upscale("in", "--skip-existing")
     assert status == 0
-    assert "2 of 3 pictures written" in said
-    assert "1 skipped because the output exists; --overwrite replaces it" in said
+    assert "2 of 3 pictures written" in output
+    assert "1 skipped because the output exists; --overwrite replaces it" in output
     assert (pictures / "0_x2.png").read_bytes() == before
     assert len(list(pictures.iterdir())) == 6
 
 
-def test_overwrite_is_asked_for(pictures, tmp_path):
+def test_overwrite_replaces_existing_files(pictures, tmp_path):
     (tmp_path / "out.png").write_bytes(b"old")
     assert upscale("in/0.png", "-o", "out.png", "--overwrite")[0] == 0
     assert read_size("out.png") == (128, 128)
 
 
-def test_options_of_writing(pictures):
+def test_output_options(pictures):
     assert upscale("in/*.png", "-o", "out", "--format", "webp", "--quality", 50, "--suffix", "_big")[0] == 0
     assert read_size("out/0_big.webp") == (128, 128)
     assert upscale("in/0.png", "-o", "x.jpg", "--quality", 101)[0] == 2
@@ -84,23 +84,23 @@ def test_compare_writes_a_sheet(pictures):
 
 
 def test_weights_are_listed(pictures, tmp_path):
-    said = command(["weights"])[1]
-    assert all(name in said for name in bundled_names())
-    assert "No other weights found below runs/" in said
+    output = command(["weights"])[1]
+    assert all(name in output for name in bundled_names())
+    assert "No other weights found below runs/" in output
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     assert "runs/a/weights/generator.safetensors" in command(["weights"])[1]
 
 
-def test_the_package_has_weights_of_its_own(pictures):
+def test_bundled_weights_are_the_default(pictures):
     assert command(["upscale", "in/0.png", "--backend", "eager"]) == (0, "1 of 1 picture written: in/0_x4.png\n")
     assert read_size("in/0_x4.png") == (256, 256)
-    status, said = command(["upscale", "in/0.png", "--scale", "3"])
+    status, output = command(["upscale", "in/0.png", "--scale", "3"])
     assert status == 2
-    assert "The package has no weights for x3" in said
+    assert "The package has no weights for x3" in output
     assert command(["upscale", "in/0.png", "--scale", "4", "--weights", "w.safetensors"])[0] == 2
 
 
-def test_export_refuses_what_is_there(pictures, tmp_path):
+def test_export_refuses_existing_files_and_unknown_formats(pictures, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"old")
     assert "already exists" in command(["export", "w.safetensors", "net.pt"])[1]
     assert "unknown file extension" in command(["export", "w.safetensors", "net.xyz"])[1]
@@ -109,11 +109,11 @@ def test_export_refuses_what_is_there(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["upscale"], ["upscale", "a.png", "--nonsense"]])
-def test_mistakes_in_the_arguments_are_one_line(arguments):
-    status, said = command(arguments)
+def test_argument_errors_are_one_line(arguments):
+    status, output = command(arguments)
     assert status == 2
-    assert len(said.strip().splitlines()) == 1
-    assert "--help" in said
+    assert len(output.strip().splitlines()) == 1
+    assert "--help" in output
 
 
 def test_help_imports_nothing_heavy():
@@ -124,20 +124,20 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_ctrl_c_leaves_whole_files(pictures, monkeypatch):
+def test_ctrl_c_leaves_only_complete_files(pictures, monkeypatch):
     def interrupted(path):
         if path.name == "1.png":
             raise KeyboardInterrupt
         return read_picture(path)
 
     monkeypatch.setattr(predictor, "read_picture", interrupted)
-    status, said = upscale("in", "-o", "out")
+    status, output = upscale("in", "-o", "out")
     assert status == 130
-    assert "run again with --skip-existing for the rest" in said
+    assert "run again with --skip-existing for the rest" in output
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png"]
 
 
-def test_a_picture_that_vanishes_is_named(pictures):
+def test_an_image_deleted_meanwhile_is_reported(pictures):
     network = predictor.Predictor("w.safetensors", backend="eager")
     jobs = plan("in", "out")
     (pictures / "1.png").unlink()

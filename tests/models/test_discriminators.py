@@ -1,4 +1,4 @@
-"""The discriminators: the paper's order of layers, sizes, spectral norm."""
+"""Discriminators: order of layers in the paper, sizes, spectral norm."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_unet_judges_every_pixel_of_any_size():
 def test_unet_convolutions_are_spectrally_normalised():
     torch.manual_seed(0)
     discriminator = UNetDiscriminator(channels=4).train()
-    for _ in range(30):  # power iteration, one step a forward
+    for _ in range(30):  # power iteration: one step per forward pass
         discriminator(torch.rand(1, 3, 16, 16))
     for conv in (*discriminator.downs, *discriminator.ups, *discriminator.tail):
         norm = torch.linalg.matrix_norm(conv.weight.detach().flatten(1), ord=2)

@@ -1,4 +1,4 @@
-"""Frozen networks stay out of training and out of checkpoints."""
+"""Frozen networks are excluded from training and checkpoints."""
 
 import torch
 from torch import nn
@@ -13,19 +13,19 @@ class Owner(nn.Module):
         self.helper = Frozen(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
 
 
-def test_absent_from_the_state_dict_and_not_missed():
+def test_absent_from_the_state_dict_and_not_reported_missing():
     owner = Owner()
     assert set(owner.state_dict()) == {"own.weight", "own.bias"}
     Owner().load_state_dict(owner.state_dict(), strict=True)
 
 
-def test_a_tensor_under_two_names_is_missed_under_neither():
+def test_a_tensor_with_two_names_is_not_reported_missing():
     owner = Owner()
     owner.helper.network.again = owner.helper.network[0]
     owner.load_state_dict(owner.state_dict(), strict=True)
 
 
-def test_other_missing_keys_are_still_missed():
+def test_other_missing_keys_are_still_reported():
     incompatible = Owner().load_state_dict({"own.weight": torch.zeros(2, 2)}, strict=False)
     assert incompatible.missing_keys == ["own.bias"]
 

@@ -1,4 +1,4 @@
-"""The generators: shapes, topology, the bicubic floor, and the public checkpoints' layouts."""
+"""Generators: shapes, topology, bicubic initialisation, and the layouts of public checkpoints."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_the_pyramid_may_stop_at_a_coarser_scale():
     assert all(torch.equal(part[scale], whole[scale]) for scale in part)
 
 
-def test_a_class_is_known_to_weights_files_once_it_is_imported():
+def test_a_class_is_registered_on_import():
     class Own(Generator):
         pass
 
@@ -41,7 +41,7 @@ def test_a_class_is_known_to_weights_files_once_it_is_imported():
     del Generator.registry[f"{__name__}.{Own.__qualname__}"]
 
 
-def test_untrained_network_gives_the_bicubic_image():
+def test_untrained_network_outputs_the_bicubic_image():
     lr = torch.rand(1, 3, 9, 6)
     for scale, image in MultiScaleRRDB(scale=8, **TINY_NETWORK).pyramid(lr).items():
         torch.testing.assert_close(image, upscale_bicubic(lr, scale))
@@ -51,7 +51,7 @@ def test_default_size_is_about_a_million():
     assert 0.8e6 < sum(p.numel() for p in MultiScaleRRDB().parameters()) < 1.1e6
 
 
-def test_every_parameter_takes_a_gradient_once_the_heads_have_moved():
+def test_every_parameter_gets_a_gradient_once_the_heads_are_nonzero():
     generator = MultiScaleRRDB(scale=4, topology="parallel", **TINY_NETWORK)
     for stage in generator.stages:
         nn.init.normal_(stage.head.weight)
@@ -66,7 +66,7 @@ def test_parallel_blocks_read_the_same_input():
     torch.testing.assert_close(block(x), x + 0.2 * mean)
 
 
-def test_sequential_blocks_read_one_another():
+def test_sequential_blocks_are_chained():
     block = RRDB(features=4, growth=2, convs=2, dense_blocks=3)
     x = torch.rand(1, 4, 6, 6)
     torch.testing.assert_close(block(x), x + 0.2 * block.rdb3(block.rdb2(block.rdb1(x))))
@@ -84,8 +84,8 @@ def test_unknown_upsampling_is_refused():
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_nearest_upsampling_treats_all_places_of_a_cell_alike(factor):
-    """What is flat stays flat, whatever the weights; a sub-pixel convolution that has learned does not hold to it."""
+def test_nearest_upsampling_treats_all_subpixel_positions_alike(factor):
+    """Flat input stays flat for any weights, unlike with a trained sub-pixel convolution."""
     up = upsampler(4, 5, factor, upsampling="nearest")
     flat = up(torch.rand(1, 4, 1, 1).expand(1, 4, 6, 7))[..., 1:-1, 1:-1]
     torch.testing.assert_close(flat, flat[..., :1, :1].expand_as(flat))
@@ -113,7 +113,7 @@ def test_arguments_record_defaults_too():
     assert RRDBNet(blocks=1).arguments == {"blocks": 1, "features": 64, "growth": 32}
 
 
-def test_how_a_network_is_computed_is_no_part_of_what_it_is():
+def test_execution_arguments_are_not_recorded():
     here = MultiScaleRRDB(2, topology="parallel", memory="recompute", execution="threads", **TINY_NETWORK)
     elsewhere = MultiScaleRRDB(2, topology="parallel", memory="naive", **TINY_NETWORK)
     assert here.arguments == elsewhere.arguments
@@ -127,7 +127,7 @@ def test_full_rrdbnet_has_the_published_number_of_parameters():
 
 
 def plain_rrdbnet(state: dict[str, torch.Tensor], lr: torch.Tensor, blocks: int) -> torch.Tensor:
-    """RRDBNet written straight from the ESRGAN paper, on the present layout's keys."""
+    """RRDBNet written from the ESRGAN paper, with the keys of the current layout."""
 
     def conv(name, x):
         return F.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"], padding=1)
@@ -167,7 +167,7 @@ def numbered_layout(key: str) -> str:
     if name in numbers:
         return ".".join(["model", str(numbers[name]), *rest])
     if name == "conv_body":
-        return f"model.1.sub.2.{rest[0]}"  # behind two RRDBs
+        return f"model.1.sub.2.{rest[0]}"  # after two RRDBs
     block, dense, conv, kind = rest
     return f"model.1.sub.{block}.{dense.replace('rdb', 'RDB')}.{conv}.0.{kind}"
 

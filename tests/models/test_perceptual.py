@@ -1,4 +1,4 @@
-"""VGG16Features against torchvision's own VGG16, layer by layer."""
+"""VGG16Features against torchvision's VGG16, layer by layer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ IMAGES = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture(scope="module")
 def real_weights(pretrained):
-    """The path of VGG16's pretrained weights."""
+    """Path of VGG16's pretrained weights."""
     return pretrained["vgg16"]
 
 
 def reference(state, images):
-    """{layer name: activation} by torchvision's module list, with its ReLUs made out of place."""
+    """Return {layer name: activation} from torchvision's module list, with out-of-place ReLUs."""
     with torch.device("meta"):
         features = torchvision.models.vgg16().features
     features.load_state_dict(state, assign=True)

@@ -1,4 +1,4 @@
-"""Weights in the package: by name, in half precision, each with a model card."""
+"""Bundled weights: by name, in half precision, each with a model card."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_name_is_a_file_of_the_package_and_all_else_a_path(folder):
+def test_a_bundled_name_is_a_file_of_the_package_and_anything_else_a_path(folder):
     save_generator(folder / "facehall-x2.safetensors", tiny_generator())
     assert bundled_names() == ["facehall-x2"]
     assert weights_file("facehall-x2") == folder / "facehall-x2.safetensors"
@@ -28,7 +28,7 @@ def test_a_name_is_a_file_of_the_package_and_all_else_a_path(folder):
     assert str(weights_file("some/facehall-x2")) == "some/facehall-x2"
 
 
-def test_the_default_of_a_scale(folder):
+def test_default_weights_for_a_scale(folder):
     with pytest.raises(FacehallError, match="no weights for x2"):
         default_weights(2)
     save_generator(folder / "facehall-x2_psnr.safetensors", tiny_generator())
@@ -51,7 +51,7 @@ def test_half_precision_on_disk_is_float32_in_memory(folder):
         torch.testing.assert_close(loaded, given, rtol=1e-3, atol=1e-6)
 
 
-def test_what_is_shipped_is_small_and_has_a_card():
+def test_bundled_weights_are_small_and_have_a_model_card():
     files = sorted(WEIGHTS_FOLDER.glob("*.safetensors"))
     assert files
     assert sum(path.stat().st_size for path in files) < MEGABYTES * 1e6
@@ -61,8 +61,8 @@ def test_what_is_shipped_is_small_and_has_a_card():
 
 
 @pytest.mark.parametrize("name", bundled_names())
-def test_what_is_shipped_restores_a_portrait(name, compose_config, tmp_path):
-    """Grace Hopper's, reduced: the faithful weights come closer to it than bicubic, the sharp ones not much less so."""
+def test_bundled_weights_restore_a_portrait(name, compose_config, tmp_path):
+    """Grace Hopper's, downscaled: the faithful weights beat bicubic, and the sharp ones are not much worse."""
     overrides = [f"weights={name}", "metrics.lpips=none", "repeats=1", "sheet=0", f"output={tmp_path}"]
     evaluation = evaluate(compose_config("evaluate", *overrides))
     portrait = next(image for image in evaluation.images if image.name == "grace_hopper")

@@ -1,4 +1,4 @@
-"""VGG16s: small, in the package, of VGG16's layers and magnitude, and in agreement with it."""
+"""VGG16s: small, bundled, with the layers and magnitude of VGG16, and in agreement with it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ EQUAL = dict.fromkeys(VGG16S_LAYERS, 0.5)
 IMAGES = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_file_is_small_and_says_where_it_comes_from():
+def test_the_file_is_small_and_has_a_model_card():
     assert VGG16S_WEIGHTS.stat().st_size <= 2.5e6
     card = VGG16S_WEIGHTS.with_suffix(".md").read_text()
     assert "research" in card
 
 
-def test_an_eighth_of_the_work_of_vgg16_to_the_same_depth():
+def test_an_eighth_of_the_computation_of_vgg16_up_to_the_same_depth():
     full = count_gmacs(VGG16Features(VGG16S_LAYERS, pretrained=False), IMAGES)
     assert count_gmacs(VGG16sFeatures(), IMAGES) <= full / 8
 
 
-def test_names_and_strides_are_those_of_vgg16():
+def test_layer_names_and_strides_match_vgg16():
     found, full = VGG16sFeatures()(IMAGES), VGG16Features(VGG16S_LAYERS, pretrained=False)(IMAGES)
     assert list(found) == list(full) == list(VGG16S_LAYERS)
     assert all(found[name].shape[-2:] == full[name].shape[-2:] for name in full)
@@ -64,7 +64,7 @@ def test_frozen_with_a_finite_gradient_in_the_images():
     assert all(parameter.grad is None for parameter in loss.parameters())
 
 
-def test_the_default_perceptual_loss_asks_for_no_file_and_no_network(compose_config, monkeypatch, tmp_path):
+def test_the_default_perceptual_loss_needs_no_file_and_no_network(compose_config, monkeypatch, tmp_path):
     monkeypatch.setenv("FACEHALL_OFFLINE", "1")
     for name in ("FACEHALL_CACHE", "FACEHALL_WEIGHTS", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
@@ -98,7 +98,7 @@ def test_unfit_weights_are_refused(tmp_path):
 
 @pytest.fixture
 def distill(monkeypatch):
-    """The experiment's module."""
+    """The experiment script as a module."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "experiments" / "vgg16s")
     return importlib.import_module("distill")
 
@@ -114,7 +114,7 @@ def test_folding_keeps_the_distances(distill):
 
 
 def sample_pairs():
-    """(distorted, clean): a 64x64 crop of each sample photograph in eight distortions."""
+    """Return (distorted, clean): a 64x64 crop of each sample photograph with eight distortions."""
     rng = np.random.default_rng(0)
     clean, distorted = [], []
     for file in (file for which in ("train", "val", "test") for file in SampleSource().split(which)):

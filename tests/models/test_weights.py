@@ -1,4 +1,4 @@
-"""Weights files: one file rebuilds the network; anything else is refused with a paragraph."""
+"""Weights files: one file rebuilds the network; invalid files are refused with one paragraph."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_round_trip(tmp_path, generator):
     lr = torch.rand(1, 3, 8, 8)
     assert torch.equal(loaded(lr), generator(lr))
     assert read_metadata(path)["step"] == "7"
-    assert list(path.parent.iterdir()) == [path]  # nothing half-written stays behind
+    assert list(path.parent.iterdir()) == [path]  # no partial file is left
 
 
 def test_metadata_are_plain_strings(tmp_path):
@@ -37,13 +37,13 @@ def test_metadata_are_plain_strings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [(b"", "not a readable safetensors"), (b"\x80\x04pickle", "not a readable safetensors")],
 )
-def test_other_files_are_refused(tmp_path, content, says):
+def test_other_files_are_refused(tmp_path, content, message):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    with pytest.raises(FacehallError, match=says) as error:
+    with pytest.raises(FacehallError, match=message) as error:
         load_generator(path)
     assert str(path) in str(error.value)
 
@@ -54,21 +54,21 @@ def test_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("metadata", "says"),
+    ("metadata", "message"),
     [
         (None, "not written by facehall"),
-        ({"facehall.target": "os.system", "facehall.arguments": "{}"}, "not a generator"),
-        ({"facehall.target": "Generator", "facehall.arguments": "{}"}, "not a generator"),
+        ({"facehall.target": "os.system", "facehall.arguments": "{}"}, "not a known generator"),
+        ({"facehall.target": "Generator", "facehall.arguments": "{}"}, "not a known generator"),
         ({"facehall.target": "RRDBNet", "facehall.arguments": '{"depth": 3}'}, "cannot build"),
         ({"facehall.target": "RRDBNet", "facehall.arguments": "{"}, "cannot build"),
         ({"facehall.target": "RRDBNet"}, "cannot build"),
         ({"facehall.target": "RRDBNet", "facehall.arguments": '{"blocks": 1}'}, "another network"),
     ],
 )
-def test_metadata_that_build_nothing_are_refused(tmp_path, metadata, says):
+def test_invalid_metadata_are_refused(tmp_path, metadata, message):
     path = tmp_path / "w.safetensors"
     save_file({"x": torch.zeros(1)}, path, metadata=metadata)
-    with pytest.raises(FacehallError, match=says):
+    with pytest.raises(FacehallError, match=message):
         load_generator(path)
 
 
@@ -80,7 +80,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"params_ema": state, "params": {}}])
-def test_public_checkpoints_are_read_with_their_own_size(tmp_path, wrap):
+def test_public_checkpoints_are_loaded_with_their_own_size(tmp_path, wrap):
     generator = RRDBNet(2, 8, 4).eval()
     torch.save(wrap(generator.state_dict()), tmp_path / "x4.pth")
     loaded = load_generator(tmp_path / "x4.pth")
@@ -103,7 +103,7 @@ def test_other_checkpoints_are_refused(tmp_path, state):
         load_generator(tmp_path / "x4.pth")
 
 
-def test_equal_networks_make_equal_files(tmp_path):
+def test_equal_networks_give_equal_files(tmp_path):
     generator = tiny_generator()
     origin = {name: name for name in "abcdefgh"}
     for name in ("1", "2"):

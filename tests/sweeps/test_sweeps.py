@@ -1,4 +1,4 @@
-"""Sweeps: jobs apart from each other, what becomes of those that crash, and the table."""
+"""Sweeps: isolation of jobs, crashes and interruptions, and the table."""
 
 import csv
 import importlib.util
@@ -42,7 +42,7 @@ def installed(*plugins):
 
 
 def make_job(sweep_folder, name, *overrides, status="finished", scale=4, bicubic=25.0, gan=None, **record):
-    """A job's folder as a training leaves it; `gan` is the PSNR and LPIPS at the end."""
+    """Write a job's folder as a training would; `gan` is the final PSNR and LPIPS."""
     folder = sweep_folder / name
     folder.mkdir(parents=True)
     write_record(folder, Record(["experiment=x", *overrides], status=status, **record))
@@ -57,7 +57,7 @@ def make_job(sweep_folder, name, *overrides, status="finished", scale=4, bicubic
 
 @pytest.fixture
 def mixed(tmp_path):
-    """Two jobs that finished, one that failed, one whose process is no more."""
+    """A sweep with two finished jobs, a failed one, and one whose process no longer exists."""
     make_job(tmp_path, "0", "g.growth=16", "seed=1", gan=(26.0, 0.2), seconds=90.0)
     make_job(tmp_path, "1", "g.growth=16", "seed=2", gan=(25.5, 0.3))
     make_job(tmp_path, "2", "g.growth=0", "seed=1", status="failed", error="no | growth")
@@ -66,7 +66,7 @@ def mixed(tmp_path):
     return tmp_path
 
 
-def test_the_table_has_bicubic_and_every_job(mixed):
+def test_the_table_includes_bicubic_and_every_job(mixed):
     jobs = write_report(mixed)
     assert [job.name for job in jobs] == ["0", "1", "2", "10"]
     assert varied_keys(jobs) == ["g.growth", "seed"]
@@ -94,7 +94,7 @@ def test_a_baseline_for_every_scale(tmp_path):
     assert [row["job"] for row in table(read_jobs(tmp_path))[1]] == ["bicubic x4", "bicubic x8", "0", "1", "2"]
 
 
-def test_summaries_of_older_versions_declare_no_measures(mixed):
+def test_summaries_of_older_versions_without_declared_measures(mixed):
     for path in mixed.glob("*/summary.json"):
         summary = json.loads(path.read_text())
         del summary["measures"]
@@ -104,7 +104,7 @@ def test_summaries_of_older_versions_declare_no_measures(mixed):
     assert (mixed / "sweep.png").is_file()
 
 
-def test_a_measure_from_outside_has_its_column_without_its_package(mixed):
+def test_a_users_measure_has_a_column_without_its_package(mixed):
     for path in mixed.glob("*/summary.json"):
         summary = json.loads(path.read_text())
         summary["measures"] |= to_json([Measure("nme", "NME", "lower", ".1f", "%")])
@@ -119,7 +119,7 @@ def test_a_measure_from_outside_has_its_column_without_its_package(mixed):
         assert next(csv.DictReader(file))["end_of_gan_phase.nme"] == "3.14"
 
 
-def test_nothing_finished_leaves_a_table_without_a_picture(tmp_path):
+def test_without_finished_jobs_the_table_has_no_scatter_plot(tmp_path):
     make_job(tmp_path, "0", "seed=1", status="failed", error="no")
     write_report(tmp_path)
     assert "failed: no" in (tmp_path / "sweep.md").read_text()
@@ -127,15 +127,15 @@ def test_nothing_finished_leaves_a_table_without_a_picture(tmp_path):
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))
-def test_nothing_beats_the_front_and_the_front_beats_the_rest(points):
+def test_pareto_front_is_undominated_and_dominates_the_rest(points):
     front = pareto_front(points)
     for index, point in enumerate(points):
-        beaten = any(p[0] >= point[0] and p[1] <= point[1] and p != point for p in points)
-        assert (index in front) != beaten
+        dominated = any(p[0] >= point[0] and p[1] <= point[1] and p != point for p in points)
+        assert (index in front) != dominated
     assert [points[i][0] for i in front] == sorted(points[i][0] for i in front)
 
 
-def test_the_command_tells_of_a_sweep_that_was_cut_off(mixed, monkeypatch, capsys):
+def test_the_sweep_command_reports_an_interrupted_sweep(mixed, monkeypatch, capsys):
     monkeypatch.chdir(mixed)
     assert run_command(sweep.main, f"folder={mixed}") == 0
     assert "| 10 |" in capsys.readouterr().out
@@ -144,10 +144,10 @@ def test_the_command_tells_of_a_sweep_that_was_cut_off(mixed, monkeypatch, capsy
     assert run_command(sweep.main, f"folder={mixed / '0'}") == 2
 
 
-def test_the_same_overrides_get_the_same_folder_and_others_a_free_one(tmp_path):
+def test_equal_overrides_reuse_a_folder_and_others_get_a_free_one(tmp_path):
     folder, record = claim_folder(tmp_path / "0", ["a=1", "b=2"])
     assert folder == tmp_path / "0"
-    assert claim_folder(tmp_path / "1", ["b=2", "a=1"])[0] == tmp_path / "1"  # job 0 still runs: this process lives
+    assert claim_folder(tmp_path / "1", ["b=2", "a=1"])[0] == tmp_path / "1"  # job 0 is still running, in this process
     for name in ("0", "1"):
         write_record(tmp_path / name, Record(record.overrides, status="finished", seconds=3.0))
     folder, record = claim_folder(tmp_path / "7", ["b=2", "a=1"])
@@ -175,7 +175,7 @@ def test_jobs_share_the_machine(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_why_a_job_failed_is_one_line():
+def test_failure_reason_is_one_line():
     assert failure_reason(-9, "") == "killed by SIGKILL (out of memory?)"
     for status in (USER_ERROR, PEER_LOST):
         assert failure_reason(status, "epoch 1\n\nfacehall: no such\n") == "no such"
@@ -186,7 +186,7 @@ def test_why_a_job_failed_is_one_line():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Sweep over tiny trainings in this process, each job in one of its own; the exit status."""
+    """Run a sweep over tiny trainings, each job in its own process; return the exit status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(SWEEP_JOB_VARIABLE, raising=False)
     before = signal.getsignal(signal.SIGTERM)
@@ -202,7 +202,7 @@ def start(tmp_path, monkeypatch):
 
 
 def when(condition, action):
-    """Do something as soon as a condition holds, beside the test."""
+    """Run an action on a thread as soon as a condition holds."""
 
     def watch():
         deadline = time.monotonic() + 240
@@ -215,7 +215,7 @@ def when(condition, action):
 
 
 def children(command_part):
-    """Processes of this one that have a text in their command line."""
+    """Return the processes whose command line contains a text."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -227,9 +227,9 @@ def children(command_part):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the job's process in /proc")
-def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
-    """One after another: a mistake, a kill -9, a job that finishes, a Ctrl-C; then the same command again."""
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find the job's process")
+def test_crashes_and_interrupts_do_not_affect_other_jobs(start, tmp_path, capfd):
+    """In sequence: a user error, a kill -9, a finished job, a Ctrl-C; then the same command again."""
     jobs = "patches.batch_size=0,2,3", "curriculum.psnr.steps=2"
     killed = f"hydra.run.dir={tmp_path / 'sweep' / '1'}"
     when(lambda: children(killed), lambda: [os.kill(process, signal.SIGKILL) for process in children(killed)])
@@ -255,7 +255,7 @@ def test_crashes_and_interrupts_lose_no_other_job(start, tmp_path, capfd):
 
 @pytest.mark.slow
 @installed("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_optuna_sweeper")
-def test_optuna_searches_beside_a_job_that_fails(start, tmp_path):
+def test_optuna_continues_after_a_failed_job(start, tmp_path):
     drawn = ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.n_trials=4"]
     options = ["search=optuna", "sweep=joblib", "sweep.jobs=2", "search.objective=psnr", *drawn]
     failed = start(*options, "training.accumulate=choice(1,3)")  # 3 does not divide steps_per_epoch
@@ -274,7 +274,7 @@ def test_optuna_searches_beside_a_job_that_fails(start, tmp_path):
 
 @pytest.mark.slow
 @installed("ray", "hydra_plugins.hydra_ray_launcher")
-def test_ray_runs_jobs_and_survives_one_that_fails(start, tmp_path):
+def test_ray_continues_after_a_failed_job(start, tmp_path):
     import ray
 
     try:
@@ -285,13 +285,13 @@ def test_ray_runs_jobs_and_survives_one_that_fails(start, tmp_path):
     assert read_record(tmp_path / "sweep" / "1").process != os.getpid()
 
 
-def test_a_plugin_that_is_not_there_is_one_paragraph(tmp_path, monkeypatch, capsys):
+def test_a_missing_plugin_is_reported_in_one_paragraph(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_command(train.main, "-m", "experiment=psnr", "seed=1,2", "hydra/launcher=nowhere") == 2
     assert "pip install 'facehall[sweeps]'" in capsys.readouterr().err
 
 
-def test_cfg_prints_what_would_run_and_runs_nothing(tmp_path, monkeypatch, capsys):
+def test_cfg_prints_the_config_without_running(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_command(train.main, "experiment=psnr", "--cfg", "job") == 0
     assert "name: psnr" in capsys.readouterr().out

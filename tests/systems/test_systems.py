@@ -1,4 +1,4 @@
-"""Systems: one way to enlarge a picture, whatever is behind it; the catalogue names what exists."""
+"""Systems: the `Upscaler` interface for all kinds of systems, and the catalogue's entries."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ OPTIONS = {"device": "cpu", "backend": "eager"}
 
 
 class Luma(Generator):
-    """Adds a little to whatever it sees, and records its shape."""
+    """Adds a constant to its input and records the input's shape."""
 
     scale = 2
     input = "bicubic"
@@ -76,7 +76,7 @@ def test_matlab_colours():
 @pytest.mark.parametrize(
     ("kind", "seen"), [(Luma, (1, 1, 12, 16)), (Enlarging, (1, 1, 6, 8)), (EnlargedRGB, (1, 3, 12, 16))]
 )
-def test_a_network_sees_what_it_declares(kind, seen):
+def test_a_network_gets_the_input_it_declares(kind, seen):
     network, lr = kind(), torch.rand(1, 3, 6, 8)
     sr = as_rgb(network)(lr)
     assert network.seen == seen
@@ -88,7 +88,7 @@ def test_a_network_sees_what_it_declares(kind, seen):
     torch.testing.assert_close(sr, expected, atol=1e-5, rtol=0)
 
 
-def test_the_usual_network_is_left_as_it_is():
+def test_an_rgb_network_is_not_wrapped():
     generator = tiny_generator()
     assert as_rgb(generator) is generator
 
@@ -101,7 +101,7 @@ def test_an_unknown_declaration_is_named():
         as_rgb(Odd())
 
 
-def test_a_predictor_of_a_luma_network_works_on_whole_pictures_and_in_tiles(tmp_path, monkeypatch):
+def test_a_luma_network_predicts_whole_images_and_tiles_alike(tmp_path, monkeypatch):
     network = Convolution().eval()
     monkeypatch.setattr("facehall.inference.predictor.load_generator", lambda file: network)
     lr = torch.rand(3, 40, 33, generator=torch.Generator().manual_seed(0))
@@ -130,14 +130,14 @@ def test_bicubic_comes_first_and_all_have_one_scale(tmp_path):
     assert (alone.name, alone.scale) == ("floor", 3)
 
 
-def test_what_a_system_was_trained_on_is_known(tmp_path):
+def test_training_losses_of_a_system_are_known(tmp_path):
     path = tmp_path / "w.safetensors"
     save_generator(path, tiny_generator(), {"losses": "lpips,dists"})
     assert open_upscalers({"w": str(path)}, **OPTIONS)[1].trained_on == ("lpips", "dists")
     assert open_upscalers({"ours": "facehall-x4"}, **OPTIONS)[1].trained_on == ("lpips",)
 
 
-def test_labels_are_the_shortest_that_tell_apart():
+def test_labels_are_the_shortest_unique_ones():
     runs = ["runs/a/weights/generator_ema.safetensors", "runs/b/weights/generator_ema.safetensors", "facehall-x4"]
     assert list(labels(runs)) == ["a/weights/generator_ema", "b/weights/generator_ema", "facehall-x4"]
     assert labels(["x/a.safetensors", "x/b.pth"]) == {"a": "x/a.safetensors", "b": "x/b.pth"}
@@ -146,7 +146,7 @@ def test_labels_are_the_shortest_that_tell_apart():
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_the_catalogue_names_what_exists(name):
+def test_catalogue_entries_exist(name):
     system = CATALOGUE[name]
     assert (name in bundled_names()) == (system.weights is True)
     assert system.recipe is None or (conf_dir() / "experiment" / f"{system.recipe}.yaml").is_file()
@@ -157,5 +157,5 @@ def test_the_catalogue_names_what_exists(name):
             open_upscalers({name: name}, **OPTIONS)
 
 
-def test_all_weights_of_the_package_are_in_the_catalogue():
+def test_all_bundled_weights_are_in_the_catalogue():
     assert {*bundled_names()} <= {*CATALOGUE}

@@ -1,4 +1,4 @@
-"""Dense blocks: every way to keep their maps and to execute them gives one result, and the memory that it promises."""
+"""Dense blocks: all memory and execution modes give the same result, with the expected memory use."""
 
 import copy
 import os
@@ -29,7 +29,7 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
 @pytest.fixture(autouse=True)
-def _threads_where_they_are_meant(request):
+def _enough_threads(request):
     threads = torch.get_num_threads()
     torch.set_num_threads(2 if "threads" in request.node.name else 1)
     yield
@@ -37,7 +37,7 @@ def _threads_where_they_are_meant(request):
 
 
 def networks(way: dict) -> tuple[nn.Module, nn.Module]:
-    """A naive generator and one with the same weights that does it in another way."""
+    """Return a naive generator and one with the same weights and other memory or execution modes."""
     naive = MultiScaleRRDB(4, topology="parallel", memory="naive", **TINY_NETWORK)
     other = MultiScaleRRDB(4, topology="parallel", **TINY_NETWORK | way)
     for stage in naive.stages:
@@ -47,7 +47,7 @@ def networks(way: dict) -> tuple[nn.Module, nn.Module]:
 
 
 def outcome(network: nn.Module, lr: torch.Tensor, autocast: bool = False) -> list[torch.Tensor]:
-    """The image, and the gradients of the input and of each parameter."""
+    """Return the image, and the gradients of the input and of each parameter."""
     lr = lr.to(next(network.parameters()).device).requires_grad_()
     with torch.autocast(lr.device.type, torch.bfloat16, enabled=autocast):
         sr = network(lr)
@@ -56,7 +56,7 @@ def outcome(network: nn.Module, lr: torch.Tensor, autocast: bool = False) -> lis
 
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_images_and_all_gradients_are_the_naive_ones(way, memory_format):
+def test_images_and_all_gradients_match_the_naive_ones(way, memory_format):
     naive, other = (network.to(memory_format=memory_format) for network in networks(way))
     lr = torch.rand(2, 3, 7, 6).contiguous(memory_format=memory_format)
     torch.testing.assert_close(outcome(other, lr), outcome(naive, lr), rtol=1e-4, atol=1e-6)
@@ -83,7 +83,7 @@ def test_the_same_under_no_grad_and_inference_mode(way):
 
 
 def convolutions(*channels: int) -> list[nn.Conv2d]:
-    """Dense ones of these widths in double precision; the last reads through a 1x1 kernel."""
+    """Return dense convolutions of these widths in double precision; the last has a 1x1 kernel."""
     inputs = [sum(channels[: i + 1]) for i in range(len(channels) - 1)]
     kernels = [3] * (len(inputs) - 1) + [1]
     return [
@@ -94,7 +94,7 @@ def convolutions(*channels: int) -> list[nn.Conv2d]:
 
 @pytest.mark.parametrize("memory_format", FORMATS)
 @pytest.mark.parametrize("way", ["one", "threads", "grouped"])
-def test_first_and_second_derivatives_are_those_of_differences(way, memory_format):
+def test_first_and_second_derivatives_match_finite_differences(way, memory_format):
     branches = [convolutions(2, 1, 2, 3) for _ in range(2)]
     functions = {
         "one": lambda x: dense(x, branches[0]),
@@ -109,7 +109,7 @@ def test_first_and_second_derivatives_are_those_of_differences(way, memory_forma
 
 
 @pytest.mark.parametrize("frozen", ["input", "weights", "some"])
-def test_gradients_where_only_some_are_asked_for(frozen):
+def test_gradients_of_a_subset_of_tensors(frozen):
     convs = convolutions(2, 2, 2, 2)
     x = torch.randn(1, 2, 4, 4, dtype=torch.double, requires_grad=frozen != "input")
     for conv in convs if frozen == "weights" else convs[:1] if frozen == "some" else []:
@@ -119,7 +119,7 @@ def test_gradients_where_only_some_are_asked_for(frozen):
     torch.testing.assert_close(*grads)
 
 
-def test_a_graph_that_is_retained_gives_the_same_gradients_again():
+def test_a_retained_graph_gives_the_same_gradients_again():
     convs = convolutions(2, 2, 2)
     x = torch.randn(1, 2, 4, 4, dtype=torch.double, requires_grad=True)
     loss = dense(x, convs).square().sum()
@@ -128,7 +128,7 @@ def test_a_graph_that_is_retained_gives_the_same_gradients_again():
 
 
 def kept_bytes(network: nn.Module) -> int:
-    """What autograd keeps between forward and backward, weights aside, each storage once."""
+    """Return the bytes that autograd keeps between forward and backward, without weights, each storage once."""
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
     storages = {}
 
@@ -144,7 +144,7 @@ def kept_bytes(network: nn.Module) -> int:
     return sum(storages.values())
 
 
-def test_efficient_blocks_keep_under_a_third_and_recomputing_ones_under_a_tenth():
+def test_efficient_keeps_less_than_a_third_and_recompute_less_than_a_tenth():
     naive, efficient, recompute = (
         nn.Sequential(nn.Conv2d(3, 64, 1), *(RRDB(64, 32, 4, memory=memory) for _ in range(4)))
         for memory in ("naive", "efficient", "recompute")
@@ -157,7 +157,7 @@ def test_efficient_blocks_keep_under_a_third_and_recomputing_ones_under_a_tenth(
 @pytest.mark.parametrize(
     "way", [{}, {"execution": "threads"}, {"execution": "grouped"}, {"memory": "recompute"}], ids=str
 )
-def test_captured_graphs_hold_ordinary_operations(way):
+def test_captured_graphs_contain_only_plain_ops(way):
     _, network = networks(way)
     lr = torch.rand(1, 3, 6, 6)
     expected = network(lr)
@@ -167,11 +167,11 @@ def test_captured_graphs_hold_ordinary_operations(way):
         torch.testing.assert_close(captured(lr), expected)
 
 
-def test_threads_run_side_by_side_and_leave_the_number_of_threads_alone():
+def test_threads_run_in_parallel_and_keep_the_number_of_threads():
     together = threading.Barrier(2, timeout=120)
 
     def task() -> list:
-        together.wait()  # one alone would wait in vain
+        together.wait()  # a single thread would wait forever
         assert not torch.is_grad_enabled()
         return [torch.get_num_threads()]
 
@@ -179,7 +179,7 @@ def test_threads_run_side_by_side_and_leave_the_number_of_threads_alone():
     assert torch.get_num_threads() == 2
 
 
-def test_an_error_on_a_thread_comes_through():
+def test_an_error_on_a_thread_is_raised():
     def task() -> list:
         raise MemoryError("no more")
 
@@ -201,25 +201,25 @@ raise SystemExit(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_process_has_threads_of_its_own():
-    """In a process of its own: what else the tests have loaded may not survive a fork."""
+def test_a_forked_process_creates_its_own_threads():
+    """Runs in a subprocess, as other libraries loaded by the tests may not survive a fork."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=240)
 
 
 @pytest.mark.parametrize("execution", ["threads", "grouped"])
 @pytest.mark.parametrize("way", [{"topology": "sequential"}, {"topology": "parallel", "memory": "naive"}], ids=str)
-def test_executions_that_have_nothing_to_run_side_by_side_are_refused(execution, way):
+def test_parallel_execution_needs_parallel_topology(execution, way):
     with pytest.raises(ValueError, match=f"execution={execution} needs topology=parallel"):
         RRDB(4, 2, 2, execution=execution, **way)
 
 
-def test_unknown_ways_are_refused():
+def test_unknown_modes_are_refused():
     with pytest.raises(ValueError, match="memory must be one of naive, efficient, recompute, not 'less'"):
         RRDBNet(blocks=1, memory="less")
     with pytest.raises(ValueError, match=r"execution must be one of .*, not 'fast'"):
         MultiScaleRRDB(execution="fast", **TINY_NETWORK)
 
 
-def test_an_execution_on_another_device_is_a_mistake_that_is_named():
+def test_an_execution_on_an_unsupported_device_is_refused():
     with pytest.raises(FacehallError, match=r"generator\.execution=threads requires CPU, but the network runs on CUDA"):
         runner("threads", torch.device("cuda"))
