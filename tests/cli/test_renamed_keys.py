@@ -18,7 +18,7 @@ def old_keys_removed(monkeypatch):
     monkeypatch.setattr(renamed_keys, "_known", lambda old: False)
 
 
-def error_message(*arguments):
+def refusal(*arguments):
     with pytest.raises(FacehallError) as caught:
         refuse_old_arguments(arguments)
     return str(caught.value)
@@ -41,13 +41,11 @@ def error_message(*arguments):
     ],
 )
 def test_old_arguments_name_the_new_ones(old_keys_removed, old, new):
-    assert error_message(old) == f"{old} is now {new}."
+    assert refusal(old) == f"{old} is now {new}."
 
 
 def test_all_old_arguments_are_reported_at_once(old_keys_removed):
-    message = error_message(
-        "experiment=psnr", "curriculum.psnr_steps=2", "-m", "loss=paper,esrgan", "curriculum.gan_steps=3"
-    )
+    message = refusal("experiment=psnr", "curriculum.psnr_steps=2", "-m", "loss=paper,esrgan", "curriculum.gan_steps=3")
     assert message.count(" is now ") == 2
     assert "curriculum.gan.steps=3" in message
 
@@ -79,7 +77,7 @@ def test_keys_of_a_config_file(old_keys_removed):
 
 def test_a_removed_key_gives_the_reason(old_keys_removed, monkeypatch):
     monkeypatch.setattr(renamed_keys, "REMOVED", {"weather.fog": "it was removed, as it measured nothing."})
-    assert error_message("weather.fog=1") == "weather.fog=1: it was removed, as it measured nothing."
+    assert refusal("weather.fog=1") == "weather.fog=1: it was removed, as it measured nothing."
 
 
 def test_an_old_group_overridden_by_a_config_file(old_keys_removed):
