@@ -40,8 +40,8 @@ def grid_energy(images: Tensor, flat: Tensor, period: int, share: float = 0.25) 
     deviation = _blocks(flat.float(), side).var((1, -2, -1))  # (B, N)
     chosen = deviation.argsort(dim=1)[:, : max(1, round(share * deviation.shape[1]))]
     power = power.gather(1, chosen[..., None, None].expand(-1, -1, side, side)).mean(1)
-    on, beside = power[:, ::CELLS, ::CELLS], _ring(power)[:, ::CELLS, ::CELLS]
-    excess = on - beside
+    on, nearby = power[:, ::CELLS, ::CELLS], _ring(power)[:, ::CELLS, ::CELLS]
+    excess = on - nearby
     excess[:, 0, 0] = 0  # the mean is not a pattern
     return excess.sum((-2, -1))
 
