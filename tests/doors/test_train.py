@@ -182,6 +182,6 @@ def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
 
 def test_a_missing_test_split_is_reported_before_the_training(run, tmp_path):
     data = make_photographs(tmp_path / "photographs", 6)
-    with pytest.raises(FacehallError, match="gives no test images"):
+    with pytest.raises(FacehallError, match="has no test images"):
         run(*LIGHT, "data=folder", f"data.root={data}", "data.test_fraction=0.0", "test=true")
     assert not (tmp_path / "run" / "metrics.csv").exists()

@@ -419,7 +419,13 @@ CASES = [
         suite=False,
     ),
     # Weights.
-    Case("weights: malicious pickle", malicious("e.pth"), ["a.png", "-w", "e.pth"], FAILURE, "e.pth: this is not"),
+    Case(
+        "weights: malicious pickle",
+        malicious("e.pth"),
+        ["a.png", "-w", "e.pth"],
+        FAILURE,
+        "e.pth: not a checkpoint of an x4 RRDBNet",
+    ),
     Case(
         "weights: malicious pickle named .safetensors",
         malicious("e.safetensors"),
@@ -432,7 +438,7 @@ CASES = [
         malicious("e.ckpt"),
         ["a.png", "-w", "e.ckpt"],
         FAILURE,
-        "e.ckpt: this is not",
+        "e.ckpt: not a readable safetensors file",
     ),
     Case(
         "weights: truncated",

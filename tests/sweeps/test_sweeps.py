@@ -237,7 +237,7 @@ def test_crashes_and_interrupts_do_not_affect_other_jobs(start, tmp_path, capfd)
     assert start(*jobs, light=with_wandb) == 2
     assert "2 of 3 jobs failed" in capfd.readouterr().err
     statuses = [job.status for job in read_jobs(tmp_path / "sweep")]
-    assert statuses[0] == "failed: patches: batch_size is at least 1, not 0."
+    assert statuses[0] == "failed: patches: batch_size must be at least 1, not 0."
     assert statuses[1:] == ["failed: killed by SIGKILL (out of memory?)", "finished"]
     assert "python -m facehall.train experiment=psnr" in (tmp_path / "sweep" / "0" / "error.txt").read_text()
     assert list((tmp_path / "sweep" / "2" / "wandb").glob("offline-run-*"))

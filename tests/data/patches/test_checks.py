@@ -59,7 +59,7 @@ def thirty_broken_files(train):
     png, jpeg = png.getvalue(), jpeg.getvalue()
     broken = {"empty.png": (b"", "is empty"), "empty.jpg": (b"", "is empty")}
     for name in ("text.png", "text.jpg", "text.webp", "text.bmp", "text.tif"):
-        broken[name] = (b"These are not pixels.", "not an image in any format")
+        broken[name] = (b"These are not pixels.", "not an image in a supported format")
     broken["page.png"] = (b"<!doctype html><title>404</title>", "not an image")
     broken["zip.png"] = (b"PK\x03\x04" + bytes(60), "not an image")
     broken["zeros.jpg"] = (bytes(4096), "not an image")

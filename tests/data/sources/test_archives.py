@@ -101,7 +101,7 @@ def test_a_wrong_provided_archive_is_named_and_kept(get, tmp_path):
 
 def test_a_wrong_file_on_the_server_is_rejected(get, server, tmp_path):
     server.files = PACKED | {"a.zip": b"<html>log in first</html>"}
-    with pytest.raises(FacehallError, match=r"a\.zip does not deliver the expected file"):
+    with pytest.raises(FacehallError, match=r"a\.zip does not serve the expected file"):
         get()
     assert not (tmp_path / "root" / "a").exists()
 
