@@ -15,7 +15,7 @@ train: $(READY) ## train the paper's method on the sample photographs; ARGS="key
 	$(BIN)/python -m facehall.train experiment=esrgan_vgg16s $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="-k name" chooses some
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(READY) ## ruff and import-linter: lint, format and the direction of imports, changing nothing
 	$(BIN)/ruff check .

@@ -170,7 +170,9 @@ if __name__ == "__main__":
 def test_the_end_of_one_process_is_that_of_all(tmp_path, settings, how, status, says):
     script = tmp_path / "script.py"
     script.write_text(ENDS)
-    overrides = ["trainer.strategy.timeout=5", f"run_dir={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    overrides = [f"run_dir={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    if how == "hangs":  # the others end at once, and must not pass for silent beside busy neighbours
+        overrides.append("trainer.strategy.timeout=5")
     started = [sys.executable, script, *settings, "trainer=ddp_cpu", *overrides]
     environment = os.environ | {"HOW": how}
     job = subprocess.Popen(
@@ -181,7 +183,7 @@ def test_the_end_of_one_process_is_that_of_all(tmp_path, settings, how, status, 
     assert job.returncode == status, said
     assert said.count(says) == 1, said
     assert "Traceback" not in said
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while (left := running(job.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left, said
