@@ -1,4 +1,4 @@
-# `make train` and `make test` do the whole set-up on a fresh machine: a virtual environment, the pinned packages, the run.
+# `make train` and `make test` set up everything on a fresh machine: virtual environment, pinned packages, run.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,32 +11,32 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-train: $(READY) ## train the paper's method on the sample photographs; ARGS="key=value …" sets any key
+train: $(READY) ## train the paper's method on the sample photographs; ARGS="key=value …" overrides settings
 	$(BIN)/python -m facehall.train experiment=esrgan_vgg16s $(ARGS)
 
-test: $(READY) ## run the tests; ARGS="-k name" chooses some
+test: $(READY) ## run the tests; ARGS="-k name" selects some
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-lint: $(READY) ## ruff and import-linter: lint, format and the direction of imports, changing nothing
+lint: $(READY) ## check with ruff (lint, format) and import-linter, without changes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-typecheck: $(READY) ## mypy
+typecheck: $(READY) ## check types with mypy
 	$(BIN)/mypy
 
-format: $(READY) ## ruff: fix what can be fixed
+format: $(READY) ## format and fix with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove the environment and every cache; runs/ stays
+clean: ## remove the environment and all caches, but not runs/
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Made again when what it is made from changes.
+# Rebuilt when its prerequisites change.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "facehall needs Python 3.10 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	-$(BIN)/python -m facehall.assets fetch alexnet # LPIPS measures with it; after this a training needs no network
+	-$(BIN)/python -m facehall.assets fetch alexnet # for LPIPS; afterwards training needs no network
 	@touch $(READY)

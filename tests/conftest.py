@@ -1,14 +1,14 @@
-"""Fixtures of the whole suite: composed configs, trainings small enough for a test, noise photographs."""
+"""Fixtures for the whole suite: composed configs, noise photographs, pretrained weights."""
 
 import atexit
 import os
 import shutil
 import tempfile
 
-# Before torch is imported anywhere: the suite runs on several processes, each with one thread.
+# Before torch is imported anywhere: the suite runs in several processes with one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
-if "FACEHALL_PICTURES" not in os.environ:  # for the commands that tests run as well
+if "FACEHALL_PICTURES" not in os.environ:  # also inherited by commands that tests run
     os.environ["FACEHALL_PICTURES"] = tempfile.mkdtemp(prefix="facehall-pictures-")
     atexit.register(shutil.rmtree, os.environ["FACEHALL_PICTURES"], ignore_errors=True)
 
@@ -28,10 +28,10 @@ from facehall.assets import WeightsNotFoundError, resolve
 from facehall.config.build import conf_dir
 from facehall.config.resolvers import register_resolvers
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by shells for background jobs
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("facehall", deadline=None)  # how long an example takes is the machine's affair
+settings.register_profile("facehall", deadline=None)  # time per example depends on the machine
 settings.load_profile("facehall")
 
 
@@ -48,8 +48,8 @@ def compose_config():
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before():
-    """Commands that run in this process set facehall's logging; the next test starts without it."""
+def restore_logging():
+    """Undo the logging configuration of commands that run in this process."""
     logger = logging.getLogger("facehall")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     yield
@@ -65,7 +65,7 @@ def photographs(tmp_path):
 
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory):
-    """Paths of the pretrained weights; skips only where there is no network to fetch them."""
+    """Paths of the pretrained weights; skips only without a network to fetch them."""
     try:
         return {name: resolve(name) for name in ("vgg16", "alexnet")}
     except WeightsNotFoundError as error:

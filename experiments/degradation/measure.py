@@ -1,6 +1,6 @@
-"""Write results.csv: how many patches a second each degradation makes, as a loader does.
+"""Write results.csv: patches per second of each degradation, applied one patch at a time as in the loader.
 
-One thread, x4, patches of the sample photographs, medians of rounds of eight patches.
+One thread, x4, patches of the sample photographs, medians over rounds of eight patches.
 
 python experiments/degradation/measure.py
 """
@@ -38,8 +38,8 @@ def main() -> None:
         degradation = build(OmegaConf.load(option), "degradation")
         for side, repeats in REPEATS.items():
             rng = np.random.default_rng(0)
-            rounds = [_patches_a_second(degradation, _patches(pictures, side, rng), rng) for _ in range(repeats + 1)]
-            rows.append([option.stem, side, f"{statistics.median(rounds[1:]):.1f}"])  # the first one warms up
+            rounds = [_patches_per_second(degradation, _patches(pictures, side, rng), rng) for _ in range(repeats + 1)]
+            rows.append([option.stem, side, f"{statistics.median(rounds[1:]):.1f}"])  # the first round is a warm-up
             print(*rows[-1])
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([["option", "hr_side", "patches_per_s"], *rows])
@@ -56,7 +56,7 @@ def _patches(pictures: list[np.ndarray], side: int, rng: np.random.Generator) ->
     return patches
 
 
-def _patches_a_second(degradation: Degradation, patches: list[Tensor], rng: np.random.Generator) -> float:
+def _patches_per_second(degradation: Degradation, patches: list[Tensor], rng: np.random.Generator) -> float:
     recipes = [degradation.draw(rng, SCALE) for _ in patches]
     took = seconds(lambda: [degradation(hr, SCALE, recipe) for hr, recipe in zip(patches, recipes, strict=True)])
     return len(patches) / took

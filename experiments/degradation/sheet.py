@@ -15,7 +15,7 @@ from facehall.data import SampleSource, load_pair, recipe_of
 from facehall.data.degradations import BicubicDegradation
 from facehall.imaging import comparison_sheet, to_tensor, to_uint8, write_picture
 
-TIMES = 8
+SAMPLES = 8
 
 
 def main() -> None:
@@ -29,10 +29,10 @@ def main() -> None:
     rows, captions = [], []
     for option in options:
         degradation = build(OmegaConf.load(option), "degradation")
-        recipes = [recipe_of(str(i), 0, degradation, scale) for i in range(TIMES)]
+        recipes = [recipe_of(str(i), 0, degradation, scale) for i in range(SAMPLES)]
         rows.append([picture, *(to_uint8(degradation(hr, scale, recipe)) for recipe in recipes)])
         captions.append([option.stem, *("" for _ in recipes)])
-    sheet = comparison_sheet(rows, ["HR", *(f"LR x{scale}, {i + 1}" for i in range(TIMES))], captions, cell=96)
+    sheet = comparison_sheet(rows, ["HR", *(f"LR x{scale}, {i + 1}" for i in range(SAMPLES))], captions, cell=96)
     write_picture(Path(__file__).with_name("sheet.png"), sheet)
 
 

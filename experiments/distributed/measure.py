@@ -1,4 +1,4 @@
-"""Two processes with batch b against one with batch 2b: how far apart are the networks after 20 steps?
+"""Compare two processes with batch b to one with batch 2b: the difference of the networks after 20 steps.
 
 python experiments/distributed/measure.py [--batch 4]
 """
@@ -29,16 +29,16 @@ COMMON = [
 ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
 DOUBLE = ["trainer.precision=64-true"]
 SINGLE = ["trainer.precision=32-true"]
-# Adam divides a gradient by its own size, rounding included, unless it is small beside eps (1e-8 by itself).
-CALM = [f"+optimizer.{network}.eps=1.0e-3" for network in ("generator", "discriminator")]
+# Adam divides a gradient by its own size, rounding errors included, unless it is small compared to eps (default 1e-8).
+LARGE_EPS = [f"+optimizer.{network}.eps=1.0e-3" for network in ("generator", "discriminator")]
 VARIANTS = {
     "float64, Adam": (TWO + DOUBLE, ONE + DOUBLE),
-    "float32, Adam with eps=1e-3": (TWO + SINGLE + CALM, ONE + SINGLE + CALM),
+    "float32, Adam with eps=1e-3": (TWO + SINGLE + LARGE_EPS, ONE + SINGLE + LARGE_EPS),
     "float32, Adam": (TWO + SINGLE, ONE + SINGLE),
     "float32, Adam, one process, two threads against one": ([*ONE, *SINGLE, "runtime.threads=2"], ONE + SINGLE),
-    "float64, batch norm of each process's own": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
+    "float64, batch norm not synchronised": ([*TWO, "trainer.sync_batchnorm=false", *DOUBLE], ONE + DOUBLE),
 }
-"""What is compared: a training with twice the processes or threads, and the plain one."""
+"""Name -> overrides of a training with twice the processes or threads, and of its reference."""
 NETWORKS = ("generator", "discriminator", "ema")
 
 
@@ -67,9 +67,9 @@ def parse() -> argparse.Namespace:
 
 
 def train(overrides: list[str], batch: int, folder: Path) -> dict[str, Tensor]:
-    """Run the real command; the parameters that it leaves in its checkpoint."""
+    """Run the real command; return the parameters in its checkpoint."""
     paths = [f"run_dir={folder}", f"hydra.run.dir={folder}", f"patches.batch_size={batch}"]
-    # `runtime.threads` decides, whatever is set outside
+    # runtime.threads sets the threads, not the environment
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     command = [sys.executable, "-m", "facehall.train", *COMMON, *overrides, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -81,8 +81,8 @@ def train(overrides: list[str], batch: int, folder: Path) -> dict[str, Tensor]:
 
 
 def differences(left: dict[str, Tensor], right: dict[str, Tensor]) -> list[dict]:
-    """Relative differences: the largest of all numbers over the largest number of the network, and in the Euclidean
-    norm, of each whole network and of its worst tensor.
+    """Return relative differences per network: the largest over the network's largest parameter, and in the Euclidean
+    norm, of the whole network and of its worst tensor.
     """
     rows = []
     for network in NETWORKS:

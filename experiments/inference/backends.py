@@ -1,4 +1,4 @@
-"""How fast each backend is, and how true to eager torch: see README.md.
+"""Measure speed and accuracy of each backend relative to eager torch: see README.md.
 
 python experiments/inference/backends.py --weights FILE [--pictures FOLDER]
 """
@@ -31,7 +31,7 @@ from facehall.models.weights import load_generator
 
 BACKENDS = ("eager", "channels_last", "bf16", "compiled", "onnxruntime", "openvino", "openvino_bf16")
 SIZES = {128: 7, 512: 3}
-"""Side of the input and rounds."""
+"""Input side -> rounds."""
 
 
 @torch.inference_mode()
@@ -39,19 +39,19 @@ def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     generator = load_generator(arguments.weights)
-    backends, seconds_to_build = {}, {}
+    backends, build_seconds = {}, {}
     for name in arguments.backends:
         started = time.perf_counter()
         try:
             backends[name] = build(generator, torch.device("cpu"), name)
         except FacehallError as error:
-            Console().print(f"left out: {error}")
+            Console().print(f"skipped: {error}")
             continue
-        seconds_to_build[name] = time.perf_counter() - started
-    truth = agreement(backends, arguments.pictures, generator.scale)
+        build_seconds[name] = time.perf_counter() - started
+    accuracy = measure_accuracy(backends, arguments.pictures, generator.scale)
     rows = []
     for side, rounds in SIZES.items():
-        rows += speed(backends, side, rounds, seconds_to_build, truth)
+        rows += measure_speed(backends, side, rounds, build_seconds, accuracy)
     with arguments.results.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
@@ -60,22 +60,24 @@ def main() -> None:
     for row in rows:
         table.add_row(*map(str, row.values()))
     Console(width=160).print(table)
-    picture(rows, arguments.results.with_suffix(".png"))
+    plot(rows, arguments.results.with_suffix(".png"))
 
 
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__, results=Path(__file__).with_name("backends.csv"))
-    parser.add_argument("--weights", type=Path, required=True, help="of the default x4 generator")
-    parser.add_argument("--pictures", type=Path, help="HR pictures to measure the PSNR loss on; the samples without")
+    parser.add_argument("--weights", type=Path, required=True, help="weights of the default x4 generator")
+    parser.add_argument("--pictures", type=Path, help="HR pictures to measure the loss of PSNR on (default: samples)")
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
-def agreement(backends: dict, folder: Path | None, scale: int, most: int = 8, side: int = 512) -> dict[str, dict]:
-    """Against eager and against HR, over the centres of pictures: worst level, PSNR to eager, PSNR lost against HR."""
+def measure_accuracy(
+    backends: dict, folder: Path | None, scale: int, count: int = 8, side: int = 512
+) -> dict[str, dict]:
+    """Measure largest difference and PSNR to eager torch, and loss of PSNR against HR, on centre crops."""
     if folder:
-        files = [read_rgb(path) for path in list_images(folder)[:most]]
+        files = [read_rgb(path) for path in list_images(folder)[:count]]
     else:
         files = [read_rgb(file) for which in ("val", "test") for file in SampleSource().split(which)]
     found: dict[str, list] = {name: [] for name in backends}
@@ -101,8 +103,10 @@ def agreement(backends: dict, folder: Path | None, scale: int, most: int = 8, si
     }
 
 
-def speed(backends: dict, side: int, rounds: int, built: dict[str, float], truth: dict[str, dict]) -> list[dict]:
-    """Interleaved; the ratio is the median of the rounds' ratios."""
+def measure_speed(
+    backends: dict, side: int, rounds: int, build_seconds: dict[str, float], accuracy: dict[str, dict]
+) -> list[dict]:
+    """Time the backends interleaved; the ratio is the median of the rounds' ratios."""
     lr = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     seconds = interleaved({name: partial(backend, lr) for name, backend in backends.items()}, rounds)
     return [
@@ -111,14 +115,14 @@ def speed(backends: dict, side: int, rounds: int, built: dict[str, float], truth
             "backend": name,
             "seconds": round(statistics.median(times), 3),
             "ratio": round(ratio(seconds["eager"], times), 2),
-            "build_s": round(built[name], 1),
-            **truth[name],
+            "build_s": round(build_seconds[name], 1),
+            **accuracy[name],
         }
         for name, times in seconds.items()
     ]
 
 
-def picture(rows: list[dict], path: Path) -> None:
+def plot(rows: list[dict], path: Path) -> None:
     sides = list(dict.fromkeys(row["input"] for row in rows))
     figure, axes = plt.subplots(1, len(sides), figsize=(9, 2.8), sharey=True, layout="constrained")
     for axis, side in zip(axes, sides, strict=True):

@@ -1,4 +1,4 @@
-"""Peak memory of a result of 100 megapixels: a photograph of 2500x2500 pixels enlarged four times, from file to file.
+"""Measure the peak memory for a result of 100 megapixels: a photograph of 2500x2500 pixels upscaled by 4.
 
 python experiments/inference/memory.py [--weights FILE] [--side 2500]
 """
@@ -54,7 +54,7 @@ HEADER = ("file", "input", "output", "megapixels", "backend", "tile", "overlap",
 
 
 def child(arguments: argparse.Namespace) -> None:
-    """One picture in a process of its own, whose peak is then its own."""
+    """Upscale one picture in a separate process, so that the peak is that of this picture."""
     before = peak()
     predictor = Predictor(arguments.weights, device="cpu", backend=arguments.backend)
     with Image.open(arguments.picture) as image:
@@ -85,7 +85,7 @@ def child(arguments: argparse.Namespace) -> None:
 
 
 def peak() -> float:
-    """Peak resident memory of this process, MiB; getrusage would count what its parent had before it."""
+    """Return the peak resident memory of this process in MiB; getrusage would include the parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -101,9 +101,9 @@ def untrained(path: Path) -> Path:
 
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__, results=Path(__file__).with_name("memory.csv"))
-    parser.add_argument("--weights", type=Path, help="of a x4 network; the default one untrained without")
-    parser.add_argument("--side", type=int, default=2500, help="of the photograph, in pixels")
-    parser.add_argument("--kinds", nargs="+", default=["png"], help="of files")
+    parser.add_argument("--weights", type=Path, help="weights of a x4 network (default: the untrained default network)")
+    parser.add_argument("--side", type=int, default=2500, help="side of the photograph in pixels")
+    parser.add_argument("--kinds", nargs="+", default=["png"], help="file formats")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--picture", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""What `facehall upscale` makes of odd pictures, places and weights: one command each, and a table of what came of it.
+"""Run `facehall upscale` on unusual inputs, outputs and weights, and write a table of the results.
 
 python experiments/inference/odd_inputs.py [--results experiments/inference/odd_inputs.csv]
 """
@@ -21,17 +21,17 @@ from rich.progress import track  # noqa: E402
 import odd_inputs  # noqa: E402
 from facehall.cli import main as console  # noqa: E402
 from facehall.cli.experiments import experiment_parser  # noqa: E402
-from facehall.inference import batch  # noqa: E402, F401 (what the forked processes need)
+from facehall.inference import batch  # noqa: E402, F401 (imported before forking)
 
-COLUMNS = ("input", "status", "files made", "what it said", "as it should be")
+COLUMNS = ("input", "status", "new files", "output", "as expected")
 
 
 def command(arguments: list[str]) -> tuple[int, str]:
-    """Run ``facehall`` in a process of its own, forked after the imports; its exit status and all that it printed."""
+    """Run ``facehall`` in a forked process; return its exit status and output."""
     with tempfile.TemporaryFile() as printed:
         child = os.fork()
         if child == 0:
-            status = 99  # of what ends in a traceback
+            status = 99  # in case of a traceback
             try:
                 os.dup2(printed.fileno(), 1)
                 os.dup2(printed.fileno(), 2)
@@ -51,7 +51,7 @@ def command(arguments: list[str]) -> tuple[int, str]:
 
 
 def main() -> int:
-    """Write the table; returns 1 if something is not as it should be."""
+    """Write the table; return 1 if any result is not as expected."""
     parser = experiment_parser(__doc__, results=Path(__file__).with_suffix(".csv"))
     results = parser.parse_args().results.resolve()
     rows = []
@@ -60,10 +60,10 @@ def main() -> int:
             os.chdir(folder)
             try:
                 result = odd_inputs.run(case, command)
-                said = " ".join(result.said.replace("n" * 240, "…").split()).removeprefix("facehall: ")
-                made = ", ".join(result.made).replace("n" * 240, "…")
-                rows.append((case.name, result.status, made, said, "; ".join(result.wrong) or "yes"))
-            except (OSError, subprocess.SubprocessError) as error:  # a case that this machine does not allow
+                output = " ".join(result.output.replace("n" * 240, "…").split()).removeprefix("facehall: ")
+                created = ", ".join(result.created).replace("n" * 240, "…")
+                rows.append((case.name, result.status, created, output, "; ".join(result.problems) or "yes"))
+            except (OSError, subprocess.SubprocessError) as error:  # not possible on this machine
                 rows.append((case.name, "", "", f"not run: {error}", ""))
             finally:
                 os.chdir(ROOT)
@@ -72,9 +72,9 @@ def main() -> int:
     table = [COLUMNS, ("---",) * len(COLUMNS), *((c[0], c[1], c[2], str(c[3])[:160], c[4]) for c in rows)]
     lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in table]
     results.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    wrong = [row for row in rows if row[4] not in ("yes", "")]
-    print(f"{len(rows)} odd inputs, {len(wrong)} not as they should be", *(f"{r[0]}: {r[4]}" for r in wrong), sep="\n")
-    return bool(wrong)
+    failed = [row for row in rows if row[4] not in ("yes", "")]
+    print(f"{len(rows)} odd inputs, {len(failed)} not as expected", *(f"{r[0]}: {r[4]}" for r in failed), sep="\n")
+    return bool(failed)
 
 
 if __name__ == "__main__":

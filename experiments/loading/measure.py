@@ -1,4 +1,4 @@
-"""How much faster patches can be loaded than the default model consumes them, and what loading costs a training.
+"""Compare the rate of loading patches with the rate at which the default model consumes them.
 
 python experiments/loading/measure.py [data=folder data.root=FOLDER]
 """
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def step(module, optimizers, batch, phase) -> None:
-    """What `SuperResolution.training_step` computes, without the logging."""
+    """Run the computations of `SuperResolution.training_step` without logging."""
     weights = module.curriculum.weights(module.curriculum.end(phase) - 1)
     outputs = module.generator.outputs(batch["lr"])
     outputs["sr"] = outputs["pyramid"][module.generator.scale]
@@ -68,7 +68,7 @@ def step(module, optimizers, batch, phase) -> None:
 
 
 def row(phase: str, module, optimizers, batches, batch_size: int) -> dict:
-    """A step and the loading of batches by turns, in one process with the training's own threads."""
+    """Interleave a step with loading 20 batches, in one process with the training's threads."""
     batch = next(batches)
     found = interleaved(
         {

@@ -1,10 +1,10 @@
-"""Peak memory and time of a training step of RRDBNet(23) with each way of keeping dense blocks' maps.
+"""Measure peak memory and time of an RRDBNet(23) training step for each memory mode of the dense blocks.
 
 python experiments/memory/measure.py [--rounds 5] [--threads 2]
 
-Each way runs in a fresh process, so that the peak of its resident memory (what the system says, all of the process)
-is its own; then they take turns at single steps for the time. What torch's allocator held at most in a step comes from
-its own events, in one more process. Writes results.csv beside this file.
+Each variant runs in a fresh process, so that its peak resident memory (of the whole process, as reported by the system)
+is its own; single steps of all variants are then timed in turn. The peak of torch's allocator in a step comes from its
+own events, in another process. Writes results.csv beside this file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from facehall.models.generators import RRDBNet
 
 HERE = Path(__file__).parent
 BLOCKS, BATCH, SIDE = 23, 4, 32
-WAYS = [
+VARIANTS = [
     (memory, precision)
     for precision in ("fp32", "bf16")  # bf16: autocast and channels_last
     for memory in ("naive", "efficient", "recompute")
@@ -39,7 +39,7 @@ MIB = 2**20
 
 
 def training_step(memory: str, precision: str) -> Callable[..., None]:
-    """A step on the whole batch, or on patches of another side."""
+    """Return a function that runs a step on the whole batch, or on patches of another side length."""
     torch.manual_seed(0)
     bf16 = precision == "bf16"
     memory_format = torch.channels_last if bf16 else torch.contiguous_format
@@ -58,10 +58,10 @@ def training_step(memory: str, precision: str) -> Callable[..., None]:
     return step
 
 
-def serve(way: tuple[str, str], threads: int, pipe: Connection) -> None:
-    """Two steps and the peak of resident memory in MiB; then a step's seconds whenever asked."""
+def serve(variant: tuple[str, str], threads: int, pipe: Connection) -> None:
+    """Send the peak resident memory in MiB after two steps; then the seconds of a step per request."""
     torch.set_num_threads(threads)
-    step = training_step(*way)
+    step = training_step(*variant)
     step()
     step()
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB)
@@ -69,12 +69,12 @@ def serve(way: tuple[str, str], threads: int, pipe: Connection) -> None:
         pipe.send(timing.seconds(step))
 
 
-def allocator_peak(way: tuple[str, str], threads: int, pipe: Connection) -> None:
-    """The most bytes that torch's CPU allocator held at once in a step, in MiB, weights and Adam's state included."""
+def allocator_peak(variant: tuple[str, str], threads: int, pipe: Connection) -> None:
+    """Send the peak of torch's CPU allocator in a step, in MiB, including weights and Adam's state."""
     torch.set_num_threads(threads)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        step = training_step(*way)  # inside, or its allocations are not counted
-        step(4)  # makes Adam's state
+        step = training_step(*variant)  # inside, so that its allocations are counted
+        step(4)  # creates Adam's state
         step()
     with tempfile.TemporaryDirectory() as folder:
         profiler.export_chrome_trace(str(Path(folder, "trace.json")))
@@ -82,10 +82,10 @@ def allocator_peak(way: tuple[str, str], threads: int, pipe: Connection) -> None
     pipe.send(max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]") / MIB)
 
 
-def open_process(target: Callable[..., None], way: tuple[str, str], threads: int) -> Connection:
+def open_process(target: Callable[..., None], variant: tuple[str, str], threads: int) -> Connection:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    context.Process(target=target, args=(way, threads, there), daemon=True).start()
+    context.Process(target=target, args=(variant, threads, there), daemon=True).start()
     return here
 
 
@@ -95,34 +95,34 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     allocated, resident, pipes = {}, {}, {}
-    seconds: dict[tuple[str, str], list[float]] = {way: [] for way in WAYS}
-    with progress_bar("measuring", 2 * len(WAYS) + options.rounds) as advance:
-        for way in WAYS:
-            allocated[way] = open_process(allocator_peak, way, options.threads).recv()
+    seconds: dict[tuple[str, str], list[float]] = {variant: [] for variant in VARIANTS}
+    with progress_bar("measuring", 2 * len(VARIANTS) + options.rounds) as advance:
+        for variant in VARIANTS:
+            allocated[variant] = open_process(allocator_peak, variant, options.threads).recv()
             advance()
-        for way in WAYS:
-            pipes[way] = open_process(serve, way, options.threads)
-            resident[way] = pipes[way].recv()
+        for variant in VARIANTS:
+            pipes[variant] = open_process(serve, variant, options.threads)
+            resident[variant] = pipes[variant].recv()
             advance()
         for _ in range(options.rounds):
-            for way in WAYS:
-                pipes[way].send(True)
-                seconds[way].append(pipes[way].recv())
+            for variant in VARIANTS:
+                pipes[variant].send(True)
+                seconds[variant].append(pipes[variant].recv())
             advance()
     for pipe in pipes.values():
         pipe.send(False)
     table = []
-    for memory, precision in WAYS:
-        way, naive = (memory, precision), ("naive", precision)
+    for memory, precision in VARIANTS:
+        variant, naive = (memory, precision), ("naive", precision)
         row = {
             "memory": memory,
             "precision": precision,
-            "allocated_mib": round(allocated[way]),
-            "allocated_ratio": round(allocated[way] / allocated[naive], 3),
-            "resident_mib": round(resident[way]),
-            "resident_ratio": round(resident[way] / resident[naive], 3),
-            "seconds": round(statistics.median(seconds[way]), 2),
-            "time_ratio": round(timing.ratio(seconds[way], seconds[naive]), 3),
+            "allocated_mib": round(allocated[variant]),
+            "allocated_ratio": round(allocated[variant] / allocated[naive], 3),
+            "resident_mib": round(resident[variant]),
+            "resident_ratio": round(resident[variant] / resident[naive], 3),
+            "seconds": round(statistics.median(seconds[variant]), 2),
+            "time_ratio": round(timing.ratio(seconds[variant], seconds[naive]), 3),
         }
         table.append(row)
         print(*row.values(), sep="\t")

@@ -1,4 +1,4 @@
-"""Patches per second: mining from integral images and the picture store, against a loop as ISR has it.
+"""Patches per second: mining with integral images and the picture store, compared with the loop of ISR.
 
 python experiments/mining/measure.py [--root FOLDER] [--rounds 9]
 """
@@ -36,8 +36,8 @@ SCALE, SIZE, BATCH, SEED = 4, 24, 8, 1
 REJECTED = (0.5, 0.9, 0.99)
 
 
-class Naive:
-    """ISR's loop: one random picture a batch, decoded for it; corners tried one by one under a shared budget."""
+class NaiveMiner:
+    """ISR's loop: decode one random picture per batch and try corners one by one with a shared rejection budget."""
 
     def __init__(self, folder: Path, measure: Measure, threshold: float) -> None:
         self.pictures = sorted((folder / "LR").iterdir())
@@ -68,7 +68,7 @@ def main() -> None:
         source = FolderSource(arguments.root, 0.0, 0.0) if arguments.root else SampleSource()
         files = source.split("train")
         pairs = Pairs(SCALE, BicubicDegradation(), DiskStore(Path(folder, "store")))
-        for i, file in enumerate(files):  # ISR reads LR files, so they are made for it beforehand
+        for i, file in enumerate(files):  # ISR reads LR files, so write them in advance
             lr, hr = load_pair(file, SCALE, BicubicDegradation())
             write_picture(Path(folder, "LR", f"{i:04d}.png"), lr)
             write_picture(Path(folder, "HR", f"{i:04d}.png"), np.ascontiguousarray(hr))
@@ -76,7 +76,7 @@ def main() -> None:
             values = np.concatenate([pairs.index(file, Mining(measure), SIZE)["flatness"] for file in files])
             for share in REJECTED:
                 threshold = float(np.quantile(values, share))
-                naive = Naive(Path(folder), measure, threshold)
+                naive = NaiveMiner(Path(folder), measure, threshold)
                 ours = loader(files, pairs, Mining(measure, threshold, max_threshold=0.5))
                 rows.append(row(measure, share, threshold, naive, ours, arguments.rounds))
                 show(rows)
@@ -88,7 +88,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__, results=Path(__file__).with_name("results.csv"))
-    parser.add_argument("--root", type=Path, help="a folder of pictures; the sample photographs without")
+    parser.add_argument("--root", type=Path, help="folder of pictures (default: the sample photographs)")
     parser.add_argument("--rounds", type=int, default=9)
     return parser.parse_args()
 
@@ -98,10 +98,10 @@ def loader(files: list, pairs: Pairs, mining: Mining) -> PatchLoader:
     return PatchLoader(dataset, batch_size=BATCH, sampler=PatchSampler(10**9))
 
 
-def row(measure: str, share: float, threshold: float, naive: Naive, ours: PatchLoader, rounds: int) -> dict:
-    """Both by turns, a batch of the loop, then 30 of ours; medians of patches a second."""
+def row(measure: str, share: float, threshold: float, naive: NaiveMiner, ours: PatchLoader, rounds: int) -> dict:
+    """Interleave 3 batches of the loop with 30 of ours; return medians in patches per second."""
     batches = iter(ours)
-    for _ in range(len(ours.dataset.files)):  # every picture once: indices are made and maps opened
+    for _ in range(len(ours.dataset.files)):  # visit every picture once to build indices and open memory maps
         next(batches)
     tasks = {"naive": lambda: [naive.batch() for _ in range(3)], "ours": lambda: [next(batches) for _ in range(30)]}
     seconds = interleaved(tasks, rounds, warmup=0)

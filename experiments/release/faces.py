@@ -26,7 +26,7 @@ from facehall.imaging import (
     upscale_bicubic,
 )
 from facehall.inference import Predictor
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 
 QUALITY = 92
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="names of photographs, without their endings")
     parser.add_argument("--jpeg", type=int, metavar="QUALITY", help="store the LR picture as a JPEG in between")
     options = parser.parse_args()
-    weights = [name for name in reversed(names()) if name.startswith(f"facehall-x{options.scale}")]
+    weights = [name for name in reversed(bundled_names()) if name.startswith(f"facehall-x{options.scale}")]
     predictors = [Predictor(name) for name in weights]
     paths = [next(options.folder.glob(f"{name}.*")) for name in options.images]
     rows = [panels(path, options.size, predictors, options.jpeg) for path in paths]

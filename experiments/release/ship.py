@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from facehall.cli.experiments import experiment_parser
-from facehall.models.pretrained import FOLDER
+from facehall.models.pretrained import WEIGHTS_FOLDER
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 BUILDS = {"target", "arguments"}
@@ -24,7 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     path, name = options.source, options.name
     origin = {key: value for key, value in read_metadata(path).items() if key not in BUILDS}
-    shipped = FOLDER / f"{name}.safetensors"
+    shipped = WEIGHTS_FOLDER / f"{name}.safetensors"
     save_generator(shipped, load_generator(path), {**origin, "about": options.about}, dtype=torch.float16)
     print(f"{shipped.name}: {shipped.stat().st_size / 1e6:.2f} MB")
 

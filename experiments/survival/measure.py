@@ -1,4 +1,4 @@
-"""Kill a training (-9) at random moments, start it again each time, and compare its end with an undisturbed one's.
+"""Kill a training (-9) at random moments, restart it each time, and compare the result with an uninterrupted one.
 
 python experiments/survival/measure.py [--kills 20] [--seed 1]
 """
@@ -31,7 +31,7 @@ from facehall.cli.experiments import experiment_parser
 from facehall.training.callbacks import Checkpoints
 
 PLACES = ("start", "step", "checkpoint", "validation", "end of epoch")
-LONGEST_DELAY = {"any": 0.3, "checkpoint": 0.01, "start": 1.2}  # seconds, behind the step or the beginning of each
+LONGEST_DELAY = {"any": 0.3, "checkpoint": 0.01, "start": 1.2}  # seconds after the step or the start
 OVERRIDES = [
     *("experiment=esrgan_vgg16s", "resume=auto", "name=run", "logger=none", "metrics.lpips=none", "trainer=cpu"),
     *("generator.blocks=1", "generator.convs=2", "generator.growth=4", "generator.features=8"),
@@ -42,21 +42,21 @@ OVERRIDES = [
 
 
 @dataclass
-class Moment:
-    """When a process is killed: some seconds behind its start, a step, or the beginning of a checkpoint's writing."""
+class KillTime:
+    """When a process is killed: some seconds after its start, a step, or the start of writing a checkpoint."""
 
     kind: str
     step: int
     delay: float
 
-    def come(self) -> None:
+    def arm(self) -> None:
         timer = threading.Timer(self.delay, os.kill, (os.getpid(), signal.SIGKILL))
         timer.daemon = True
         timer.start()
 
 
-class Shared:
-    """Where the training is, for the process that kills it: the generator step and an index into PLACES."""
+class Progress:
+    """The training's progress, shared with the parent process: the generator step and an index into PLACES."""
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, 8)
@@ -75,16 +75,16 @@ def main() -> None:
     length += ["curriculum.gan.ramp=4", "patches.steps_per_epoch=8"]
     draw, rows = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as folder:
-        undisturbed, killed = Path(folder, "undisturbed"), Path(folder, "killed")
-        began = time.monotonic()
-        assert finish(start(undisturbed, length, Shared())) == 0
-        print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
+        uninterrupted, killed = Path(folder, "uninterrupted"), Path(folder, "killed")
+        started = time.monotonic()
+        assert finish(start(uninterrupted, length, Progress())) == 0
+        print(f"uninterrupted: {time.monotonic() - started:.0f} s", flush=True)
         targets = sorted(draw.randrange(arguments.steps - 20) for _ in range(arguments.kills))
         for number, target in enumerate(targets, 1):
             rows.append(kill(number, target, killed, length, draw))
             print(rows[-1], flush=True)
-        assert finish(start(killed, length, Shared())) == 0
-        compared = compare(undisturbed, killed)
+        assert finish(start(killed, length, Progress())) == 0
+        compared = compare(uninterrupted, killed)
     with arguments.results.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
@@ -101,8 +101,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def start(folder: Path, overrides: list[str], shared: Shared, moment: Moment | None = None) -> int:
-    """The real command in a process of its own, which has its imports behind it and its end ahead; its id."""
+def start(folder: Path, overrides: list[str], progress: Progress, kill_time: KillTime | None = None) -> int:
+    """Start the real command in a forked process, with its imports already done; return the process id."""
     child = os.fork()
     if child:
         return child
@@ -112,32 +112,32 @@ def start(folder: Path, overrides: list[str], shared: Shared, moment: Moment | N
         os.chdir(folder)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.argv = ["facehall.train", *OVERRIDES, *overrides]
-        tell(shared, moment)
+        instrument(progress, kill_time)
         train.main()
         status = 0
     finally:
         os._exit(status)
 
 
-def tell(shared: Shared, moment: Moment | None) -> None:
-    """Have the callbacks of this process say where they are, and end it at its moment."""
+def instrument(progress: Progress, kill_time: KillTime | None) -> None:
+    """Make this process's callbacks report progress, and kill it at the given time."""
 
     def wrap(name: str, before: str, after: str) -> None:
         original: Callable[..., Any] = getattr(Checkpoints, name)
 
         def wrapped(self: Checkpoints, *arguments: Any) -> Any:
             module = next(a for a in arguments if hasattr(a, "generator_step"))
-            shared.set(module.generator_step, before)
-            if moment is not None and module.generator_step >= moment.step and moment.kind in ("any", before):
-                moment.come()
+            progress.set(module.generator_step, before)
+            if kill_time is not None and module.generator_step >= kill_time.step and kill_time.kind in ("any", before):
+                kill_time.arm()
             result = original(self, *arguments)
-            shared.set(module.generator_step, after)
+            progress.set(module.generator_step, after)
             return result
 
         setattr(Checkpoints, name, wrapped)
 
-    if moment is not None and moment.kind == "start":
-        moment.come()
+    if kill_time is not None and kill_time.kind == "start":
+        kill_time.arm()
     wrap("on_train_batch_start", "step", "step")
     wrap("_save", "checkpoint", "step")
     wrap("on_validation_start", "validation", "validation")
@@ -149,17 +149,17 @@ def finish(child: int) -> int:
 
 
 def kill(number: int, step: int, folder: Path, overrides: list[str], draw: random.Random) -> dict[str, Any]:
-    """Start the training and have it killed behind that step; a row of the table."""
+    """Start the training and kill it after that step; return a row of the table."""
     kind = draw.choice(("any", "any", "checkpoint", "start"))
-    shared, began = Shared(), time.monotonic()
-    moment = Moment(kind, step, draw.uniform(0, LONGEST_DELAY[kind]))
-    if finish(start(folder, overrides, shared, moment)) != -signal.SIGKILL:
-        raise SystemExit("the training came to its end before it could be killed: give more --steps")
-    step, place = shared.get()
+    progress, started = Progress(), time.monotonic()
+    kill_time = KillTime(kind, step, draw.uniform(0, LONGEST_DELAY[kind]))
+    if finish(start(folder, overrides, progress, kill_time)) != -signal.SIGKILL:
+        raise SystemExit("the training finished before it could be killed: raise --steps")
+    step, place = progress.get()
     saved = checkpoint_step(folder)
     return {
         "kill": number,
-        "after_seconds": round(time.monotonic() - began, 2),
+        "after_seconds": round(time.monotonic() - started, 2),
         "place": place,
         "step": step if place != "start" else saved,
         "checkpoint": saved,
@@ -169,17 +169,17 @@ def kill(number: int, step: int, folder: Path, overrides: list[str], draw: rando
 
 
 def checkpoint_step(folder: Path) -> int:
-    """The step of last.ckpt, which must be loadable whenever it is there."""
+    """Return the step of last.ckpt, which must be loadable whenever it exists; 0 without one."""
     found = list(folder.glob("runs/run/*/checkpoints/last.ckpt"))
     return torch.load(found[0], weights_only=True)["generator_step"] if found else 0
 
 
 def compare(one: Path, other: Path) -> list[str]:
-    """See that both runs left the same bytes, times and paths apart."""
+    """Check that both runs left the same files, except for times and paths."""
     (a,), (b,) = ([path.parent for path in folder.glob("runs/run/*/summary.json")] for folder in (one, other))
-    said = []
+    lines = []
     files = sorted(path.relative_to(a) for path in a.rglob("*") if path.is_file())
-    assert files == sorted(path.relative_to(b) for path in b.rglob("*") if path.is_file()), "other files"
+    assert files == sorted(path.relative_to(b) for path in b.rglob("*") if path.is_file()), "different sets of files"
     for file in files:
         if file.suffix == ".ckpt":
             first, second = (torch.load(run / file, weights_only=True) for run in (a, b))
@@ -192,8 +192,8 @@ def compare(one: Path, other: Path) -> list[str]:
         else:
             same = (a / file).read_bytes() == (b / file).read_bytes()
         assert same, f"{file} differs"
-        said.append(f"equal: {file}")
-    return said
+        lines.append(f"equal: {file}")
+    return lines
 
 
 def equal(one: Any, other: Any) -> bool:

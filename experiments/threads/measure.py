@@ -1,11 +1,10 @@
-"""Wall time of an RRDB trunk with parallel dense blocks, executed in every way that there is.
+"""Measure the wall time of an RRDB trunk with parallel dense blocks, in every execution mode.
 
 python experiments/threads/measure.py [--rounds 7] [--batch 4] [--side 24]
 
-Each configuration lives in a process of its own, so that none inherits the threads of another; they take turns, a
-training step (forward, L1, backward, Adam) and an inference each, and what is reported are medians of the ratios to
-`in_turn` on one thread in the same round. Writes results.csv and bars.png beside this file; on a machine with CUDA
-cuda.csv too.
+Each configuration runs in its own process, so that none inherits the threads of another; they take turns, with a
+training step (forward, L1, backward, Adam) and an inference each. Reported are medians of the ratios to `in_turn` on
+one thread in the same round. Writes results.csv and bars.png beside this file; with CUDA also cuda.csv.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ PAPER = 1 - (3 * 60 + 22) / (4 * 60 + 34)  # sec. 4.2: from 4 h 34 min to 3 h 22
 
 
 @dataclass(frozen=True)
-class Way:
+class Variant:
     topology: str
     execution: str
     threads: int
     precision: str = "fp32"
     memory_format: str = "contiguous"
     wait_policy: str = ""
-    """OMP_WAIT_POLICY: what an OpenMP thread does that has nothing to do; empty is OpenMP's own choice."""
+    """OMP_WAIT_POLICY: what idle OpenMP threads do; empty for OpenMP's default."""
 
     def __str__(self) -> str:
         extras = [self.precision] * (self.precision != "fp32") + [self.memory_format] * (
@@ -50,37 +49,37 @@ class Way:
         return ", ".join([self.topology, self.execution, f"{self.threads} thread{'s' * (self.threads > 1)}", *extras])
 
 
-FIRST = Way("parallel", "in_turn", 1)
-WAYS = [
-    FIRST,
-    Way("parallel", "grouped", 1),
-    Way("parallel", "in_turn", 2),
-    Way("parallel", "in_turn", 2, wait_policy="PASSIVE"),
-    Way("parallel", "threads", 2),
-    Way("parallel", "threads", 2, wait_policy="PASSIVE"),
-    Way("parallel", "grouped", 2),
-    Way("parallel", "in_turn", 2, memory_format="channels_last"),
-    Way("parallel", "in_turn", 1, "bf16", "channels_last"),
-    Way("parallel", "in_turn", 2, "bf16", "channels_last"),
-    Way("parallel", "threads", 2, "bf16", "channels_last", "PASSIVE"),
-    Way("parallel", "grouped", 2, "bf16", "channels_last"),
-    Way("sequential", "in_turn", 1),
-    Way("sequential", "in_turn", 2),
-    Way("sequential", "in_turn", 2, "bf16", "channels_last"),
+BASELINE = Variant("parallel", "in_turn", 1)
+VARIANTS = [
+    BASELINE,
+    Variant("parallel", "grouped", 1),
+    Variant("parallel", "in_turn", 2),
+    Variant("parallel", "in_turn", 2, wait_policy="PASSIVE"),
+    Variant("parallel", "threads", 2),
+    Variant("parallel", "threads", 2, wait_policy="PASSIVE"),
+    Variant("parallel", "grouped", 2),
+    Variant("parallel", "in_turn", 2, memory_format="channels_last"),
+    Variant("parallel", "in_turn", 1, "bf16", "channels_last"),
+    Variant("parallel", "in_turn", 2, "bf16", "channels_last"),
+    Variant("parallel", "threads", 2, "bf16", "channels_last", "PASSIVE"),
+    Variant("parallel", "grouped", 2, "bf16", "channels_last"),
+    Variant("sequential", "in_turn", 1),
+    Variant("sequential", "in_turn", 2),
+    Variant("sequential", "in_turn", 2, "bf16", "channels_last"),
 ]
 
 
-def work(way: Way, batch: int, side: int, device: str = "cpu") -> dict[str, Callable[[], object]]:
+def make_tasks(variant: Variant, batch: int, side: int, device: str = "cpu") -> dict[str, Callable[[], object]]:
     """A training step and an inference of the default generator at x4."""
     torch.manual_seed(0)
     formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    to = {"device": device, "memory_format": formats[way.memory_format]}
-    generator = MultiScaleRRDB(4, topology=way.topology, execution=way.execution).to(**to)
+    to = {"device": device, "memory_format": formats[variant.memory_format]}
+    generator = MultiScaleRRDB(4, topology=variant.topology, execution=variant.execution).to(**to)
     lr, hr = torch.rand(batch, 3, side, side).to(**to), torch.rand(batch, 3, 4 * side, 4 * side).to(**to)
     optimizer = torch.optim.Adam(generator.parameters(), fused=True)
 
     def forward() -> torch.Tensor:
-        with torch.autocast(device, torch.bfloat16, enabled=way.precision == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=variant.precision == "bf16"):
             return generator(lr)
 
     def train() -> None:
@@ -91,67 +90,69 @@ def work(way: Way, batch: int, side: int, device: str = "cpu") -> dict[str, Call
     return {"train": train, "inference": torch.no_grad()(forward)}
 
 
-def serve(way: Way, batch: int, side: int, pipe: Connection) -> None:
-    """In a process of its own: run what is asked for, answer with seconds."""
-    torch.set_num_threads(way.threads)
-    tasks = work(way, batch, side)
+def serve(variant: Variant, batch: int, side: int, pipe: Connection) -> None:
+    """Run the requested tasks in a separate process and send the seconds taken."""
+    torch.set_num_threads(variant.threads)
+    tasks = make_tasks(variant, batch, side)
     while task := pipe.recv():
         pipe.send(timing.seconds(tasks[task]))
 
 
-def open_process(way: Way, batch: int, side: int) -> Connection:
+def open_process(variant: Variant, batch: int, side: int) -> Connection:
     os.environ.pop("OMP_WAIT_POLICY", None)
-    if way.wait_policy:
-        os.environ["OMP_WAIT_POLICY"] = way.wait_policy  # read when OpenMP starts
+    if variant.wait_policy:
+        os.environ["OMP_WAIT_POLICY"] = variant.wait_policy  # read when OpenMP starts
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    context.Process(target=serve, args=(way, batch, side, there), daemon=True).start()
+    context.Process(target=serve, args=(variant, batch, side, there), daemon=True).start()
     return here
 
 
 def measure(batch: int, side: int, rounds: int) -> list[dict]:
     os.environ.pop("OMP_NUM_THREADS", None)
-    pipes = {way: open_process(way, batch, side) for way in WAYS}
-    seconds: dict[tuple[Way, str], list[float]] = {(way, task): [] for way in WAYS for task in ("train", "inference")}
+    pipes = {variant: open_process(variant, batch, side) for variant in VARIANTS}
+    seconds: dict[tuple[Variant, str], list[float]] = {
+        (variant, task): [] for variant in VARIANTS for task in ("train", "inference")
+    }
     with progress_bar("rounds", rounds + 1) as advance:
         for turn in range(rounds + 1):
-            for (way, task), times in seconds.items():
-                pipes[way].send(task)
-                took = pipes[way].recv()
-                if turn:  # the first warms up
+            for (variant, task), times in seconds.items():
+                pipes[variant].send(task)
+                took = pipes[variant].recv()
+                if turn:  # the first round is a warm-up
                     times.append(took)
             advance()
     for pipe in pipes.values():
         pipe.send(None)
-    return rows(seconds, FIRST)
+    return rows(seconds, BASELINE)
 
 
-def rows(seconds: dict[tuple[Way, str], list[float]], first: Way) -> list[dict]:
+def rows(seconds: dict[tuple[Variant, str], list[float]], baseline: Variant) -> list[dict]:
     table = []
-    for (way, task), times in seconds.items():
+    for (variant, task), times in seconds.items():
         milliseconds = round(1000 * statistics.median(times), 1)
         table.append(
             {
-                **asdict(way),
+                **asdict(variant),
                 "task": task,
                 "milliseconds": milliseconds,
-                "ratio": round(timing.ratio(times, seconds[first, task]), 3),
+                "ratio": round(timing.ratio(times, seconds[baseline, task]), 3),
             }
         )
     return table
 
 
 def measure_cuda(batch: int, side: int, rounds: int) -> list[dict]:
-    """In turn and grouped, launched one by one and as a CUDA graph; all in one process, by turns."""
-    ways = [Way("parallel", execution, 1, "bf16", "channels_last") for execution in ("in_turn", "grouped")]
-    tasks: dict[tuple[Way, str], Callable[[], object]] = {}
-    for way in ways:
-        for name, task in work(way, batch, side, "cuda").items():
-            tasks[way, name] = task
-            tasks[way, f"{name} as a graph"] = captured(task)
+    """Measure in_turn and grouped, with separate kernel launches and as a CUDA graph; interleaved in one process."""
+    variants = [Variant("parallel", execution, 1, "bf16", "channels_last") for execution in ("in_turn", "grouped")]
+    tasks: dict[tuple[Variant, str], Callable[[], object]] = {}
+    for variant in variants:
+        for name, task in make_tasks(variant, batch, side, "cuda").items():
+            tasks[variant, name] = task
+            tasks[variant, f"{name} as a graph"] = captured(task)
     tens = {key: partial(repeat, task, 10) for key, task in tasks.items()}
     seconds = timing.interleaved(tens, rounds, warmup=0, synchronize=torch.cuda.synchronize)
-    return rows({key: [took / 10 for took in times] for key, times in seconds.items()}, ways[0])
+    return rows({key: [took / 10 for took in times] for key, times in seconds.items()}, variants[0])
 
 
 def repeat(task: Callable[[], object], times: int) -> None:
@@ -160,13 +161,13 @@ def repeat(task: Callable[[], object], times: int) -> None:
 
 
 def captured(task: Callable[[], object]) -> Callable[[], object]:
-    """The task as one CUDA graph: launched in one go, without Python."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(3):  # warms up: gradients and the optimizer's state are made, libraries choose their kernels
+    """Capture the task as one CUDA graph, launched at once without Python."""
+    side_stream = torch.cuda.Stream()
+    side_stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side_stream):
+        for _ in range(3):  # warm-up: creates gradients and optimizer state, and libraries choose their kernels
             task()
-    torch.cuda.current_stream().wait_stream(aside)
+    torch.cuda.current_stream().wait_stream(side_stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         task()
@@ -179,7 +180,7 @@ def draw(table: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    ways = [Way(**{key: row[key] for key in asdict(FIRST)}) for row in table if row["task"] == "train"]
+    variants = [Variant(**{key: row[key] for key in asdict(BASELINE)}) for row in table if row["task"] == "train"]
     figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
     for shift, task, colour in ((-0.2, "train", "#2b6cb0"), (0.2, "inference", "#90b8de")):
         ratios = [row["ratio"] for row in table if row["task"] == task]
@@ -187,9 +188,9 @@ def draw(table: list[dict], path: Path) -> None:
         bars = axes.barh(places, ratios, height=0.38, color=colour, label="training step" if task == "train" else task)
         axes.bar_label(bars, [f"{ratio:.2f}" for ratio in ratios], padding=3, fontsize=8)
     axes.axvline(1 - PAPER, color="#c05621", linestyle="--", label=f"the paper's threads: {1 - PAPER:.2f}")
-    axes.set_yticks(range(len(ways)), [str(way) for way in ways])
+    axes.set_yticks(range(len(variants)), [str(variant) for variant in variants])
     axes.invert_yaxis()
-    axes.set_xlabel("wall time over that of parallel RDBs in turn on one thread")
+    axes.set_xlabel("wall time relative to parallel RDBs in turn on one thread")
     axes.spines[["top", "right"]].set_visible(False)
     axes.get_figure().legend(loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)

@@ -1,10 +1,10 @@
-"""The default GAN step as facehall makes it beside the same step made the plain way, on the same batches by turns.
+"""Compare facehall's default GAN step with a plain implementation, interleaved on the same batches.
 
 python experiments/throughput/measure.py [--steps 300] [key=value …]
 
-The plain way: eager, float32 (bfloat16 under autocast on a GPU), NCHW, dense blocks that concatenate, the generator run
-once for the turn of each network, features of HR like those of SR, torch.optim.Adam as it comes. A second plain
-training that starts 1e-6 beside the first shows how far apart two such trainings drift anyway.
+The plain implementation: eager, float32 (bfloat16 autocast on a GPU), NCHW, concatenating dense blocks, a separate
+generator pass for each network's step, HR features computed like SR features, torch.optim.Adam with its defaults. A
+second plain training, with initial weights perturbed by 1e-6, shows how far two such trainings drift apart anyway.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ OVERRIDES = ["experiment=esrgan_vgg16s", "curriculum.psnr.steps=0", "curriculum.
 
 
 class Plain:
-    """The same networks, losses and rates in a loop as one would write it down."""
+    """The same networks, losses and rates in a straightforward implementation."""
 
-    def __init__(self, module: SuperResolution, nudge: float = 0.0) -> None:
+    def __init__(self, module: SuperResolution, perturbation: float = 0.0) -> None:
         self.generator = MultiScaleRRDB(**module.generator.arguments).to(module.device)
         self.generator.load_state_dict(module.generator.state_dict())
         self.discriminator = copy.deepcopy(module.discriminator).to(memory_format=torch.contiguous_format)
@@ -51,7 +51,7 @@ class Plain:
         )
         with torch.no_grad():
             for parameter in self.generator.parameters():
-                parameter.add_(nudge * torch.randn_like(parameter))
+                parameter.add_(perturbation * torch.randn_like(parameter))
         self.losses, self.curriculum = module.losses, module.curriculum
         self.layers = module.losses["perceptual"].layers
         self.optimizers = [
@@ -71,8 +71,8 @@ class Plain:
         loss = self.losses["adversarial"].gan
         with self.precision:
             sr = self.generator(lr)
-            judged = loss.discriminator(self.discriminator(hr).float(), self.discriminator(sr.detach()).float())
-        self._move(1, judged)
+            d_loss = loss.discriminator(self.discriminator(hr).float(), self.discriminator(sr.detach()).float())
+        self._update(1, d_loss)
         weights = self.curriculum.weights(self.steps)
         with self.precision:
             pyramid = self.generator.pyramid(lr)
@@ -82,25 +82,25 @@ class Plain:
             adversarial = loss.generator(self.discriminator(hr).float(), self.discriminator(sr).float())
         total = weights["pixel"] * pixel
         total = total + weights.get("perceptual", 0) * perceptual + weights.get("adversarial", 0) * adversarial
-        self._move(0, total)
+        self._update(0, total)
         self.steps += 1
         return {"pixel": pixel.item(), "perceptual": perceptual.item(), "adversarial": adversarial.item()}
 
-    def _move(self, index: int, loss: torch.Tensor) -> None:
+    def _update(self, index: int, loss: torch.Tensor) -> None:
         self.optimizers[index].zero_grad()
         loss.backward()
         self.optimizers[index].step()
         self.schedulers[index].step()
 
 
-class Twins(L.Callback):
-    """Times each step of the training that it watches, and has the plain twins make the same one."""
+class PlainTrainings(L.Callback):
+    """Time each step of the training, and run the plain trainings on the same batch."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
     def on_train_start(self, trainer, pl_module) -> None:
-        self.plain, self.nudged = Plain(pl_module), Plain(pl_module, nudge=1e-6)
+        self.plain, self.nudged = Plain(pl_module), Plain(pl_module, perturbation=1e-6)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         self.started = now(pl_module)
@@ -135,18 +135,18 @@ def main() -> None:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = compose("train", overrides=[*OVERRIDES, *lengths, *overrides])
         training = assemble(cfg)
-        twins = Twins()
-        training.trainer.callbacks.append(twins)
+        others = PlainTrainings()
+        training.trainer.callbacks.append(others)
         training.trainer.fit(training.module, training.datamodule)
-        levels = validation(training.module, training.datamodule, twins)
-    write(twins.rows, {choice.name: str(choice.value) for choice in training.performance}, levels)
+        levels = validation(training.module, training.datamodule, others)
+    write(others.rows, {choice.name: str(choice.value) for choice in training.performance}, levels)
 
 
 @torch.no_grad()
-def validation(module: SuperResolution, datamodule, twins: Twins) -> dict[str, float]:
-    """PSNR in dB of the three live generators on the validation images."""
+def validation(module: SuperResolution, datamodule, others: PlainTrainings) -> dict[str, float]:
+    """Return the PSNR in dB of the three live generators on the validation images."""
     networks = {"bicubic": None, "facehall": module.generator}
-    networks |= {"plain": twins.plain.generator, "nudged": twins.nudged.generator}
+    networks |= {"plain": others.plain.generator, "nudged": others.nudged.generator}
     protocol = module.protocol.to(module.device)
     levels: dict[str, list[float]] = {name: [] for name in networks}
     for batch in datamodule.val_dataloader():
@@ -188,7 +188,7 @@ def write(rows: list[dict[str, float]], performance: dict[str, str], levels: dic
 
 
 def draw(rows: list[dict[str, float]]) -> None:
-    """Loss terms of the three trainings, running means of 15 steps."""
+    """Plot the loss terms of the three trainings, as running means of 15 steps."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
     for axis, term in zip(axes, ("pixel", "perceptual", "adversarial"), strict=True):
         for name, style in (("plain", "-"), ("nudged", ":"), ("facehall", "-")):

@@ -1,4 +1,4 @@
-"""``python -m facehall`` is the command ``facehall``."""
+"""Run the command line ``facehall`` as ``python -m facehall``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Look at the pictures of a source before a training does: ``python -m facehall.check data=folder data.root=DIR``."""
+"""Check the pictures of a source before training: ``python -m facehall.check data=folder data.root=DIR``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from facehall.data.patches.checks import Survey
 
 
 def check(cfg: DictConfig) -> Survey:
-    """Report what cannot be used and what is changed on the way, and leave the store ready for a training.
+    """Report unusable pictures and conversions, and fill the store for training.
 
     Raises:
-        FacehallError: something cannot be used, unless patches.checks=skip; the text is the report.
+        FacehallError: a picture cannot be used and patches.checks is not skip; the message is the report.
     """
     survey: Survey = build(cfg.patches, "patches", source=build(cfg.data, "data")).survey
     if report := survey.report():
         print(report)
     counts = ", ".join(f"{len(files)} {which}" for which, files in survey.files.items())
-    print(f"Of {survey.checked} pictures, {survey.checked - len(survey.problems)} can be used: {counts}.")
+    print(f"{survey.checked - len(survey.problems)} of {survey.checked} pictures can be used: {counts}.")
     return survey
 
 

@@ -1,4 +1,4 @@
-"""Get a data set, where there is a network: ``python -m facehall.download data=div2k data.root=DIR``."""
+"""Download a data set: ``python -m facehall.download data=div2k data.root=DIR``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from facehall.io.logs import say
 
 
 def download(cfg: DictConfig) -> None:
-    """Get the pictures of a data source as conf/download.yaml says; what is there already is not fetched again.
+    """Download the pictures of the source configured in conf/download.yaml, skipping those present.
 
     Raises:
-        FacehallError: the source is not one to be downloaded, or it cannot be had.
+        FacehallError: the source cannot be downloaded, or the download fails.
     """
     source = build(cfg.data, "data")
     if not isinstance(source, Fetchable):
-        raise FacehallError(f"{type(source).__name__} is of files that are there already: download data=div2k.")
+        raise FacehallError(f"{type(source).__name__} reads existing files and cannot be downloaded; data=div2k can.")
     say(source.fetch())
 
 

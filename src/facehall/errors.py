@@ -1,34 +1,34 @@
-"""The exceptions that are meant for the person at the keyboard, and what commands end with."""
+"""Exceptions reported to the user as one paragraph, and the exit statuses of commands."""
 
 from __future__ import annotations
 
 import signal
 
-USER_MISTAKE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 PEER_LOST = 200
-"""Above every 128 + signal. A status above 130 tells a loop in a shell that starting again makes sense."""
+"""Above every 128 + signal. A status above 130 tells a restart loop in a shell that restarting makes sense."""
 
 
 class FacehallError(Exception):
-    """A mistake that the user can mend.
+    """An error that the user can fix.
 
-    Its text is one paragraph that names the file or key, says what is wrong and what to do about it. The entry
-    points print that paragraph and exit with `status`; everything else keeps its traceback.
+    The message is one paragraph that names the file or key, what is wrong and what to do. The entry points print it
+    and exit with `status`; all other exceptions keep their traceback.
 
     Attributes:
         status: 2.
     """
 
-    status = USER_MISTAKE
+    status = USER_ERROR
 
 
 class PeerLostError(FacehallError):
-    """Another process of the same training died or does not answer; the checkpoint of before is whole.
+    """Another process of the same training died or does not respond; the previous checkpoint is intact.
 
     Args:
-        text: the paragraph.
-        status: what the other process ended with, if it ended by itself; PEER_LOST if it was killed or is silent.
+        text: the message, one paragraph.
+        status: the other process's exit status, if it exited by itself; PEER_LOST if it was killed or is unresponsive.
     """
 
     def __init__(self, text: str, status: int = PEER_LOST) -> None:
@@ -36,13 +36,13 @@ class PeerLostError(FacehallError):
         self.status = status
 
 
-class Stopped(BaseException):
-    """A signal asked for the end, and everything is saved.
+class StoppedBySignal(BaseException):
+    """A signal requested termination, and the state was saved.
 
-    The entry points print its text, one line that says how to go on, and exit with 128 and the signal's number.
+    The entry points print the message, one line on how to resume, and exit with `status`.
 
     Attributes:
-        status: that exit status.
+        status: the exit status, 128 + the signal's number.
     """
 
     def __init__(self, text: str, received: signal.Signals | None) -> None:

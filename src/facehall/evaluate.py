@@ -1,4 +1,4 @@
-"""Measure weights beside bicubic: ``python -m facehall.evaluate weights=FILE data=images data.root=DIR``."""
+"""Evaluate weights against bicubic: ``python -m facehall.evaluate weights=FILE data=images data.root=DIR``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pai
 from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
 from facehall.evaluation.costs import measure_costs
-from facehall.evaluation.measured import Measured, MeasuredSet, worst
-from facehall.evaluation.report import Compared, Evaluation, write_report
+from facehall.evaluation.report import ComparedSystem, Evaluation, write_report
+from facehall.evaluation.results import ImageResult, SetResult, worst
 from facehall.imaging import read_picture
 from facehall.inference.picker import pick_weights
 from facehall.inference.predictor import choose_device
@@ -27,25 +27,25 @@ from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 from facehall.metrics import Protocol
 from facehall.systems import Upscaler
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 
 def evaluate(cfg: DictConfig) -> Evaluation:
-    """Measure systems on a split of one or several sets as conf/evaluate.yaml says.
+    """Evaluate systems on a split of one or several sets as configured in conf/evaluate.yaml.
 
     Returns:
         the table and the measures of every image.
 
     Raises:
-        FacehallError: a mistake in the config, the data or a weights file.
+        FacehallError: an error in the config, the data or a weights file.
     """
-    for key, least in (("sheet", 0), ("repeats", 1)):
-        if not isinstance(cfg[key], int) or cfg[key] < least:
-            raise FacehallError(f"{key}={cfg[key]}: give a whole number from {least} on.")
+    for key, minimum in (("sheet", 0), ("repeats", 1)):
+        if not isinstance(cfg[key], int) or cfg[key] < minimum:
+            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
     device = choose_device(cfg.device)
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile, "fidelity": cfg.fidelity}
     upscalers = open_upscalers(_systems(cfg), cfg.scale, **options)
-    cfg.scale = upscalers[0].scale  # data and metrics refer to it
+    cfg.scale = upscalers[0].scale  # referenced by data and metrics
     degradation = build(cfg.degradation, "degradation")
     pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
     files = {name: source.split(cfg.split) for name, source in build_sets(cfg).items()}
@@ -57,7 +57,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     for dataset in datasets.values():
         protocol.require(dataset[0])
     output = Path(str(cfg.output))
-    output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known now than an hour later
+    output.mkdir(parents=True, exist_ok=True)  # fail now, not after an hour of evaluation
     sets = []
     for name, dataset in datasets.items():
         title = f"the {cfg.split} images" + (f" of {name}" if len(datasets) > 1 else "")
@@ -65,7 +65,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     if degradation.random:
         _write_recipes(output, files, degradation, cfg.seed, cfg.scale)
     evaluation = Evaluation(
-        systems=[Compared(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
+        systems=[ComparedSystem(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
         protocol=protocol,
         sets=sets,
         costs=measure_costs(upscalers, first["lr"], device, cfg.repeats),
@@ -73,24 +73,24 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     )
     write_report(evaluation, output)
     print(evaluation.text())
-    say(f"Table, measures of every image and comparison sheets are in {shown(output)}.")
+    say(f"Table, per-image measures and comparison sheets are in {display_path(output)}.")
     return evaluation
 
 
 def _systems(cfg: DictConfig) -> Mapping[str, str]:
-    """What is compared, by its label in the table; `model` where it is one weights file."""
+    """Return {label in the table: weights or name}; the label of a single weights file is `model`."""
     if cfg.systems:
         if cfg.weights:
-            raise FacehallError("weights and systems are both given: list all of them in systems.")
+            raise FacehallError("weights and systems are both given: list everything in systems.")
         if isinstance(cfg.systems, DictConfig):
-            return {str(label): str(what) for label, what in cfg.systems.items()}
+            return {str(label): str(weights) for label, weights in cfg.systems.items()}
         return labels(_listed(cfg.systems))
     given = _listed(cfg.weights) if cfg.weights else [str(pick_weights(Path(str(cfg.runs))))]
     return {"model": given[0]} if len(given) == 1 else labels(given)
 
 
 def _listed(value: object) -> list[str]:
-    """A list, or one file, or several separated by commas, which a file's name may hold too."""
+    """Split a list, or one or several comma-separated files; a file name may itself contain commas."""
     if isinstance(value, ListConfig):
         return [str(item) for item in value]
     text = str(value)
@@ -108,28 +108,28 @@ def _measure(
     protocol: Protocol,
     device: torch.device,
     sheet: int,
-) -> MeasuredSet:
-    def measured(i: int, keep_pictures: bool) -> Measured:
+) -> SetResult:
+    def measured(i: int, keep_pictures: bool) -> ImageResult:
         grey = read_picture(dataset.files[i].hr).grey
-        return Measured.of(dataset[i], upscalers, protocol, device, grey, keep_pictures)
+        return ImageResult.measure(dataset[i], upscalers, protocol, device, grey, keep_pictures)
 
     images = []
     with progress_bar(f"measuring {title}", len(dataset)) as advance:
         for i in range(len(dataset)):
             images.append(measured(i, keep_pictures=i < sheet))
             advance()
-    if sheet >= len(images):  # all are on the one sheet
-        return MeasuredSet(name, images)
-    # Computed anew, as which they are is known at the end alone and all pictures would not fit into memory.
+    if sheet >= len(images):  # comparison.png shows them all
+        return SetResult(name, images)
+    # Recomputed: the worst are known only at the end, and keeping all pictures would not fit into memory.
     judged = upscalers[min(1, len(upscalers) - 1)].name
     failures = [measured(i, keep_pictures=True) for i in worst(images, protocol, judged)[:sheet]]
-    return MeasuredSet(name, images, failures)
+    return SetResult(name, images, failures)
 
 
 def _write_recipes(
     output: Path, files: Mapping[str, Sequence[ImageFile]], degradation: Degradation, seed: int, scale: int
 ) -> None:
-    """recipes.json: what was drawn for each picture; of several sets in their folders."""
+    """Write recipes.json, the degradation drawn for each picture; with several sets, one in each set's folder."""
     for name, of_set in files.items():
         recipes = {file.name: recipe_of(file.name, seed, degradation, scale) for file in of_set}
         folder = output / name if len(files) > 1 else output

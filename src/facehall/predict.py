@@ -1,4 +1,4 @@
-"""Make pictures larger: ``python -m facehall.predict weights=FILE input=FILE_OR_DIR output=DIR``."""
+"""Upscale pictures: ``python -m facehall.predict weights=FILE input=FILE_OR_DIR output=DIR``."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from facehall.inference.picker import pick_weights
 
 
 def predict(cfg: DictConfig) -> list[Outcome]:
-    """Upscale a picture, a folder or a pattern of them as conf/predict.yaml says.
+    """Upscale a picture, a folder or a glob pattern; the config is conf/predict.yaml.
 
     Returns:
-        what was written or left alone.
+        The pictures that were written or skipped.
 
     Raises:
-        FacehallError: there is nothing to do, or some pictures failed; the others are done by then.
+        FacehallError: if there is no input, or some pictures failed; the others have been written.
     """
     check_quality(cfg.quality, cfg.compression)
     jobs = plan(str(cfg.input), str(cfg.output), suffix=str(cfg.suffix), kind=cfg.format, recursive=cfg.recursive)
     weights = str(cfg.weights) if cfg.weights else pick_weights(Path(str(cfg.runs)))
     predictor = Predictor(weights, cfg.device, cfg.backend, cfg.tile, cfg.ensemble, cfg.fidelity)
-    written = {"quality": cfg.quality, "compression": cfg.compression}
-    report = upscale_files(predictor, jobs, cfg.overwrite, cfg.compare, **written)
-    report.tell(f" to {cfg.output}, x{predictor.scale} with {weights}", kept="overwrite=true")
+    options = {"quality": cfg.quality, "compression": cfg.compression}
+    report = upscale_files(predictor, jobs, cfg.overwrite, cfg.compare, **options)
+    report.print_summary(f" to {cfg.output}, x{predictor.scale} with {weights}", overwrite_option="overwrite=true")
     return report.outcomes
 
 

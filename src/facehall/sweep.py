@@ -1,4 +1,4 @@
-"""The table of a sweep that was cut off, or still runs: ``python -m facehall.sweep folder=runs/sweeps/NAME/TIME``."""
+"""Write the table of an unfinished or running sweep: ``python -m facehall.sweep folder=runs/sweeps/NAME/TIME``."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from facehall.io.logs import say
 from facehall.sweeps.record import RECORD
 from facehall.sweeps.report import write_report
 from facehall.sweeps.table import Job, markdown
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
 
 def sweep(cfg: DictConfig) -> list[Job]:
-    """Write sweep.csv, sweep.md and sweep.png of a sweep's folder as it stands, and print the table.
+    """Write sweep.csv, sweep.md and sweep.png for a sweep folder in its current state, and print the table.
 
     Raises:
-        FacehallError: there is no sweep.
+        FacehallError: the folder holds no sweep.
     """
     folder = Path(str(cfg.folder)) if cfg.folder else _newest(Path(str(cfg.sweeps)))
     if not any(folder.glob(f"*/{RECORD}")):
-        raise FacehallError(f"folder={folder}: no sub-folder holds a {RECORD}, so this is not the folder of a sweep.")
+        raise FacehallError(f"folder={folder}: not a sweep folder, as no sub-folder holds a {RECORD}.")
     jobs = write_report(folder)
     print(markdown(folder, jobs))
-    say(f"The table is in {shown(folder)}: sweep.md, sweep.csv, sweep.png.")
+    say(f"The table is in {display_path(folder)}: sweep.md, sweep.csv, sweep.png.")
     return jobs
 
 
 def _newest(sweeps: Path) -> Path:
     found = {path.parents[1] for path in sweeps.glob(f"*/*/*/{RECORD}")}
     if not found:
-        raise FacehallError(f"{sweeps} holds no sweep. Give folder=FOLDER, or start one: facehall.train -m …")
+        raise FacehallError(f"{sweeps} holds no sweep. Give folder=FOLDER, or start one with facehall.train -m …")
     return max(found, key=lambda folder: folder.stat().st_mtime)
 
 

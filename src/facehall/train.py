@@ -15,24 +15,24 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.cli.hydra_app import entry_point
 from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
-from facehall.io.atomic import no_room, remove_partials, write_text
+from facehall.io.atomic import disk_full_error, remove_partials, write_text
 from facehall.io.logs import say
-from facehall.training.checkpointing.files import check_checkpoint, sound_checkpoint
+from facehall.training.checkpointing.files import check_checkpoint, intact_checkpoint
 from facehall.training.loggers import finish_wandb
 from facehall.training.quiet import quieten
 from facehall.training.run import Training
-from facehall.training.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, how_to_resume
+from facehall.training.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, resume_hint
 from facehall.training.summary import closing_lines, opening_lines, summarise
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training gives back.
+    """Result of a training.
 
     Attributes:
-        metrics: the numbers of summary.json.
+        metrics: contents of summary.json.
         training: the module, data module and trainer.
-        run_dir: where the files are.
+        run_dir: the run folder.
     """
 
     metrics: dict[str, Any]
@@ -41,10 +41,10 @@ class Result:
 
 
 def train(cfg: DictConfig) -> Result:
-    """Run one training as conf/train.yaml composes it.
+    """Run one training with a config composed from conf/train.yaml.
 
     Raises:
-        FacehallError: a mistake in the config, the data or a file, in one paragraph.
+        FacehallError: a mistake in the config, the data or a file.
     """
     quieten()
     tests = bool(cfg.test)
@@ -54,13 +54,13 @@ def train(cfg: DictConfig) -> Result:
     training = assemble(cfg)
     training.module.protocol.require(getattr(training.datamodule, "batch_keys", ("lr", "hr", "name")))
     if tests:
-        training.datamodule.test_dataloader()  # a test split that is missing is better known now than at the end
+        training.datamodule.test_dataloader()  # fail now, not at the end, if the test split is missing
     if checkpoint is not None:
-        checkpoint = sound_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
+        checkpoint = intact_checkpoint(checkpoint, fall_back=Path(cfg.resume).suffix != ".ckpt")
         check_checkpoint(checkpoint, training.module)
-    with _room(run_dir):
+    with _disk_full_errors(run_dir):
         if training.trainer.is_global_zero:
-            remove_partials(run_dir)  # of a run that was killed
+            remove_partials(run_dir)  # left by a killed run
             (run_dir / SUMMARY).unlink(missing_ok=True)
             write_text(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             say(opening_lines(training, checkpoint))
@@ -80,18 +80,18 @@ def train(cfg: DictConfig) -> Result:
 
 
 @contextmanager
-def _room(run_dir: Path) -> Iterator[None]:
-    """Answer a full disk with a paragraph; the files of the run are whole, as they were before."""
+def _disk_full_errors(run_dir: Path) -> Iterator[None]:
+    """Report a full disk as a FacehallError; the run's existing files are intact."""
     try:
         yield
     except (OSError, FacehallError) as error:
-        full = no_room(error)
+        full = disk_full_error(error)
         if full is None:
             raise
         saved = (run_dir / LAST_CHECKPOINT).is_file()
         raise FacehallError(
-            f"{full.filename or run_dir} cannot be written: {full.strerror}. Every file of the run is whole, as it was "
-            f"before. Make room on that disk, then: {how_to_resume(run_dir) if saved else 'start again.'}"
+            f"{full.filename or run_dir} cannot be written: {full.strerror}. The existing files of the run are intact. "
+            f"Free disk space and start again. {resume_hint(run_dir) if saved else ''}".rstrip()
         ) from error
 
 

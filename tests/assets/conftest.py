@@ -1,4 +1,4 @@
-"""Every test here sees an empty machine: no caches, no settings, one tiny asset."""
+"""Fixtures of an empty machine: no caches, no settings, one tiny asset."""
 
 from asset_fixtures import machine, publisher, tiny
 

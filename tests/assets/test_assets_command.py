@@ -11,7 +11,7 @@ from facehall.assets import resolve as resolve_function
 from facehall.errors import FacehallError
 
 
-def test_lists_what_is_missing_without_asking_the_network(tiny, publisher, capsys):
+def test_missing_weights_are_listed_without_network_access(tiny, publisher, capsys):
     assert command.main([]) == 0
     out = capsys.readouterr().out
     assert "tiny" in out
@@ -23,7 +23,7 @@ def test_fetches_then_lists(tiny, publisher, machine, capsys):
     assert command.main(["fetch"]) == 0
     assert command.main(["list"]) == 0
     out = capsys.readouterr().out
-    assert str(machine / "cache" / "weights" / "tiny.safetensors") in out  # whole, though there is no terminal
+    assert str(machine / "cache" / "weights" / "tiny.safetensors") in out  # not truncated without a terminal
     assert len(publisher.requests) == 1
 
 
@@ -40,17 +40,17 @@ def test_failure_is_a_paragraph_and_status_2(tiny, publisher, monkeypatch, capsy
     assert "Traceback" not in captured.err
 
 
-def test_mistyped_name_is_found_before_anything_is_fetched(tiny, publisher, capsys):
+def test_unknown_name_is_rejected_before_any_download(tiny, publisher, capsys):
     assert command.main(["fetch", "tiny", "tinny"]) == 2
     assert "'tinny'; known names: tiny" in capsys.readouterr().err
     assert publisher.requests == []
 
 
-def test_broken_file_is_listed_with_its_fault(tiny, machine, monkeypatch, capsys):
+def test_invalid_file_is_listed_with_the_reason(tiny, machine, monkeypatch, capsys):
     (machine / "tiny.safetensors").write_bytes(b"broken")
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(machine))
     assert command.main([]) == 0
-    assert "of no use" in capsys.readouterr().out
+    assert "not a valid tiny weights file" in capsys.readouterr().out
 
 
 def test_help_names_the_settings(capsys):

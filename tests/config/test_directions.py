@@ -1,4 +1,4 @@
-"""Which way a search goes, by the declarations of the measures."""
+"""Optuna's directions, from the declarations of the measures."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -9,7 +9,7 @@ from facehall.metrics import Judge, Measure
 
 
 class Blur(Judge):
-    """A measure of a user's package."""
+    """A measure from a user's package."""
 
     measure = Measure("blur", "Blur", "lower")
 
@@ -21,17 +21,17 @@ def directions(objective, measures=("psnr",)):
     return list(cfg.direction)
 
 
-def test_directions_are_those_of_the_declarations():
+def test_directions_follow_the_declarations():
     assert directions("lpips") == ["minimize"]
     assert directions(["psnr", "dists", "ssim_y"]) == ["maximize", "minimize", "maximize"]
 
 
-def test_a_measure_from_outside_knows_its_own(monkeypatch):
+def test_direction_of_a_custom_measure(monkeypatch):
     monkeypatch.setattr("facehall.config.build.ALLOWED_TARGETS", ("facehall.", f"{Blur.__module__}."))
     own = {"_target_": f"{Blur.__module__}.Blur"}
     assert directions(["blur", "psnr"], ["psnr", own]) == ["minimize", "maximize"]
 
 
 def test_an_unknown_measure_is_named():
-    with pytest.raises(InterpolationResolutionError, match="there is no measure 'sharpnes'"):
+    with pytest.raises(InterpolationResolutionError, match="unknown measure 'sharpnes'; choose from"):
         directions("sharpnes")

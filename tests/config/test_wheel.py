@@ -1,4 +1,4 @@
-"""The wheel: what an installed facehall needs travels inside it."""
+"""The wheel contains everything that an installed facehall needs."""
 
 import zipfile
 from pathlib import Path
@@ -8,7 +8,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 import facehall
 from facehall.config.build import conf_dir
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def wheel(tmp_path_factory):
 def test_configuration_weights_and_types_are_inside(wheel):
     inside = set(wheel[1].namelist())
     wanted = {f"facehall/conf/{path.relative_to(conf_dir()).as_posix()}" for path in conf_dir().rglob("*.yaml")}
-    wanted |= {f"facehall/weights/{name}.safetensors" for name in names()}
+    wanted |= {f"facehall/weights/{name}.safetensors" for name in bundled_names()}
     wanted |= {"facehall/py.typed", "facehall/__main__.py", "facehall/models/perceptual/vgg16s.safetensors"}
     assert wanted <= inside
     assert not [name for name in inside if not name.startswith(("facehall/", "facehall-"))]

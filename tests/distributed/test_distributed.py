@@ -1,4 +1,4 @@
-"""Two CPU processes (gloo) through the real command: they train as one, and end together."""
+"""Two CPU processes (gloo) with the real command: they train like one process and end together."""
 
 import csv
 import os
@@ -14,20 +14,20 @@ from torch import distributed as dist
 from torch import nn
 
 from facehall.distributed.batch_norm import SyncBatchNorm, SyncedBatchNorm2d
-from facehall.distributed.ddp import exit_status, is_loss
+from facehall.distributed.ddp import exit_status, is_peer_loss
 from facehall.distributed.gathering import gather
-from facehall.distributed.ranks import agree, rank
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.distributed.ranks import broadcast_text, rank
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
 DOUBLE = ["trainer.precision=64-true", "training.clip=0.05", "training.ema_decay=0.9"]
-"""In double precision, so that what is left of a difference is no rounding; clipped, which needs the whole gradient."""
+"""Double precision, to tell differences from rounding; clipping, which needs the whole gradient."""
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Eight, of which three validate: the ranks' shares differ."""
+    """Eight, three of them for validation, so that the ranks' shares differ."""
     return make_photographs(tmp_path_factory.mktemp("photographs"), 8)
 
 
@@ -38,8 +38,8 @@ def settings(photographs):
 
 
 @pytest.fixture(scope="module")
-def train_alone(compose_config, settings):
-    """In this process, with the batch of two."""
+def train_in_one_process(compose_config, settings):
+    """Train in this process, with the batches of two processes together."""
 
     def run(folder, *overrides):
         train(compose_config("train", *settings, *DOUBLE, "patches.batch_size=4", f"run_dir={folder}", *overrides))
@@ -49,52 +49,52 @@ def train_alone(compose_config, settings):
 
 
 @pytest.fixture(scope="module")
-def alone(train_alone, tmp_path_factory):
-    """What one process makes of it."""
-    return train_alone(tmp_path_factory.mktemp("alone"))
+def reference(train_in_one_process, tmp_path_factory):
+    """The run folder of the same training in one process."""
+    return train_in_one_process(tmp_path_factory.mktemp("reference"))
 
 
 def command(*launcher, settings):
     return [sys.executable, *launcher, *settings, "trainer=ddp_cpu"]
 
 
-def assert_equal_training(folder, alone, rtol=1e-7, atol=1e-10):
+def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
     ours, theirs = (
-        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (folder, alone)
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (folder, reference)
     )
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
         if isinstance(value, torch.Tensor):
             torch.testing.assert_close(ours[key], value, rtol=rtol, atol=atol, msg=lambda text, key=key: key + text)
-    last, expected = (list(csv.DictReader((run / "metrics.csv").open()))[-1] for run in (folder, alone))
+    last, expected = (list(csv.DictReader((run / "metrics.csv").open()))[-1] for run in (folder, reference))
     measures = [name for name in expected if name.startswith("val/")]
     assert len(measures) > 8
     for name in measures:
-        least = 1e-6 if "drift" in name else None  # a difference of means, which may be nearly 0
-        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6, abs=least), name
+        tolerance = 1e-6 if "drift" in name else None  # a difference of means, possibly near 0
+        assert float(last[name]) == pytest.approx(float(expected[name]), rel=1e-6, abs=tolerance), name
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_their_batches_together(tmp_path, settings, alone):
+def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Done in") == 1  # one process speaks
+    assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
-    assert_equal_training(folder, alone)
+    assert_equal_training(folder, reference)
 
 
 @pytest.mark.slow
-def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone, alone):
-    """Begun by one process, so that two that restored less than everything would not end where one does."""
-    begun = train_alone(tmp_path / "runs" / "esrgan_vgg16s" / "begun", "trainer.max_epochs=2")
+def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process, reference):
+    """Started by one process, so that an incomplete restoration in two processes would show."""
+    first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
     started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
     done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["begun"]
-    assert_equal_training(begun, alone, 1e-5, 1e-7)  # Lightning restores into 32 bits before it widens the networks
+    assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
+    assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
 
 
 @pytest.mark.parametrize(
@@ -102,27 +102,27 @@ def test_torchrun_goes_on_with_the_last_run(tmp_path, settings, train_alone, alo
     [
         ("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:8123", True),
         ("[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 5000ms for recv operation to complete", True),
-        ("Application timeout caused pair closure", True),  # of the same silence, as the pair and not the buffer saw it
+        ("Application timeout caused pair closure", True),  # the same timeout, reported by the pair
         ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", False),
     ],
 )
-def test_errors_that_tell_of_lost_processes(text, lost):
-    assert is_loss(RuntimeError(text)) == lost
+def test_errors_that_mean_lost_processes(text, lost):
+    assert is_peer_loss(RuntimeError(text)) == lost
 
 
 @pytest.mark.parametrize(
     ("child", "ours", "again"),
     [
-        (-signal.SIGKILL, PEER_LOST, True),  # out of memory, say
+        (-signal.SIGKILL, PEER_LOST, True),  # such as out of memory
         (-signal.SIGSEGV, PEER_LOST, True),
-        (PEER_LOST, PEER_LOST, True),  # it has itself lost another one
+        (PEER_LOST, PEER_LOST, True),  # it has lost another one itself
         (-signal.SIGINT, INTERRUPTED, False),
-        (USER_MISTAKE, USER_MISTAKE, False),
+        (USER_ERROR, USER_ERROR, False),
         (1, 1, False),  # a traceback
     ],
 )
-def test_a_loop_in_a_shell_knows_whether_to_start_again(child, ours, again):
-    """While [ $? -gt 130 ], as README has it."""
+def test_the_exit_status_tells_a_shell_loop_whether_to_restart(child, ours, again):
+    """While [ $? -gt 130 ], as in README."""
     assert exit_status(child) == ours
     assert (ours > INTERRUPTED) == again
 
@@ -133,7 +133,7 @@ import torch
 from facehall.cli.hydra_app import entry_point
 from facehall.data.patches.datasets import PatchDataset
 from facehall.errors import FacehallError
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_MISTAKE
+from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
 how = os.environ["HOW"]
@@ -159,15 +159,15 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("how", "status", "says"),
+    ("how", "status", "message"),
     [
         ("killed", PEER_LOST, "process 1 of 2 was killed by SIGKILL"),
         ("hangs", PEER_LOST, "did not answer for 5 seconds (trainer.strategy.timeout)"),
         ("picture", 2, "photo.png is broken: remove it"),
-        ("first killed", -9, "process 1 of 2 has lost another one"),
+        ("first killed", -9, "process 1 of 2 lost contact with another process"),
     ],
 )
-def test_the_end_of_one_process_is_that_of_all(tmp_path, settings, how, status, says):
+def test_the_end_of_one_process_ends_all(tmp_path, settings, how, status, message):
     script = tmp_path / "script.py"
     script.write_text(ENDS)
     overrides = [f"run_dir={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]
@@ -179,18 +179,18 @@ def test_the_end_of_one_process_is_that_of_all(tmp_path, settings, how, status, 
         started, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=environment,
     )  # fmt: skip
-    _, said = job.communicate(timeout=240)  # until the last process has closed its end
-    assert job.returncode == status, said
-    assert said.count(says) == 1, said
-    assert "Traceback" not in said
+    _, output = job.communicate(timeout=240)  # until the last process has closed its end
+    assert job.returncode == status, output
+    assert output.count(message) == 1, output
+    assert "Traceback" not in output
     deadline = time.monotonic() + 120
     while (left := running(job.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not left, said
+    assert not left, output
 
 
 def running(session):
-    """Whether a process of the session is still there."""
+    """Whether a process of the session is still running."""
     try:
         os.killpg(session, 0)
     except ProcessLookupError:
@@ -216,13 +216,13 @@ def test_layers_are_synchronised_in_place():
     assert type(model[0]) is type(model[1][0]) is nn.BatchNorm2d
 
 
-def test_a_process_alone_gathers_its_own_and_agrees_with_itself(group_of_one, monkeypatch):
+def test_gather_and_broadcast_in_a_single_process(group_of_one, monkeypatch):
     x = torch.rand(3, 2)
     assert torch.equal(gather(x), x[None])
     for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACEHALL_RANK0_KEY", "of an earlier job")
     assert rank() == 0
-    assert agree("key", "mine") == "mine"
+    assert broadcast_text("key", "mine") == "mine"
     monkeypatch.setenv("LOCAL_RANK", "1")  # a child of Lightning's launcher
-    assert agree("key", "another") == "mine"
+    assert broadcast_text("key", "another") == "mine"

@@ -1,4 +1,4 @@
-"""The check as a command: a report, an exit status."""
+"""The check command: report and exit status."""
 
 import pytest
 from small import run_command
@@ -9,7 +9,7 @@ from facehall.check import main
 def test_a_good_folder_is_counted(photographs, capsys):
     status = run_command(main, "data=folder", f"data.root={photographs}", "patches.patch_size=8")
     assert status == 0
-    assert capsys.readouterr().out.strip() == "Of 6 pictures, 6 can be used: 4 train, 1 val, 1 test."
+    assert capsys.readouterr().out.strip() == "6 of 6 pictures can be used: 4 train, 1 val, 1 test."
 
 
 @pytest.mark.parametrize("policy", ["strict", "skip"])
@@ -20,7 +20,7 @@ def test_a_broken_picture_is_named(photographs, capsys, policy):
     (photographs / "train" / "broken.png").write_bytes(b"")
     arguments = ["data=folder", f"data.root={photographs}", "patches.patch_size=8", f"patches.checks={policy}"]
     status = run_command(main, *arguments)
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     assert status == (2 if policy == "strict" else 0)
-    assert "1 of 7 pictures cannot be used:" in said.out + said.err
-    assert "broken.png is empty" in said.out + said.err
+    assert "1 of 7 pictures cannot be used:" in captured.out + captured.err
+    assert "broken.png is empty" in captured.out + captured.err

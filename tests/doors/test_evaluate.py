@@ -13,8 +13,8 @@ from small import make_photographs, run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation.measured import Measured, MeasuredSet, worst
-from facehall.evaluation.report import WIDTH, Compared, Evaluation, write_report
+from facehall.evaluation.report import WIDTH, ComparedSystem, Evaluation, write_report
+from facehall.evaluation.results import ImageResult, SetResult, worst
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.inference.backends.choice import BUILDERS
 from facehall.metrics import Judge, Measure, Protocol, make_lr
@@ -25,7 +25,7 @@ CHEAP = ["metrics.lpips=none", "repeats=1"]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_pictures_are_kept_for_the_sheet_alone(run, photographs, tmp_path):
 
 
 def test_the_worst_are_those_of_the_highest_lpips():
-    images = [Measured(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
+    images = [ImageResult(name, {"model": {"psnr": 30.0, "lpips": value}}) for name, value in (("a", 0.1), ("b", 0.3))]
     assert worst(images, Protocol(4, [PSNR(), Distance()]), "model") == [1, 0]
 
 
@@ -147,7 +147,7 @@ def test_the_scale_is_that_of_the_weights(run, tmp_path):
     expected = measured(hr, lr=np.ascontiguousarray(hr[1::2, 1::2]))
     assert evaluation.images[1].measures["model"] == pytest.approx(expected[1], abs=1e-6)
     assert evaluation.images[1].measures["bicubic"]["psnr"] != pytest.approx(measured(hr)[0]["psnr"], abs=0.1)
-    with pytest.raises(FacehallError, match=r"scale=4, but .* holds a x2 network"):
+    with pytest.raises(FacehallError, match=r"scale=4, but .* is a x2 network"):
         run("scale=4")
     x4 = write_weights(tmp_path / "x4.safetensors", scale=4)
     with pytest.raises(FacehallError, match=r"DIV2K_valid_LR_bicubic.X4 does not exist"):
@@ -191,9 +191,9 @@ def big_evaluation(psnr=31.4159) -> Evaluation:
     measures = {"psnr": psnr, "ssim": 0.91234, "psnr_y": 32.1, "ssim_y": 0.9, "lpips": 0.1234}
     costs = {"parameters": 16_697_987, "gmacs": 1176.6123, "ms_per_image": 12345.678, "peak_mib": 12345.6}
     return Evaluation(
-        [Compared("bicubic"), Compared("model", "runs/a/weights/generator_ema.safetensors")],
+        [ComparedSystem("bicubic"), ComparedSystem("model", "runs/a/weights/generator_ema.safetensors")],
         Protocol(4, [PSNR(), SSIM(), LumaPSNR(), LumaSSIM(), Distance()]),
-        [MeasuredSet("a", [Measured("a", {"bicubic": measures, "model": measures})])],
+        [SetResult("a", [ImageResult("a", {"bicubic": measures, "model": measures})])],
         {"bicubic": costs, "model": costs, "input": "256x256", "device": "NVIDIA H100 80GB HBM3"},
     )
 
@@ -249,7 +249,7 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
     assert "has 32x31 pixels, but x2 of" in capsys.readouterr().err
     (tmp_path / "LR" / "3.png").unlink()
     assert run_command(main, *arguments) == 2
-    assert "HR/3.png stands alone: LR/3.png is missing" in capsys.readouterr().err
+    assert "HR/3.png has no partner: LR/3.png is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -257,13 +257,13 @@ def test_pairs_that_do_not_match(photographs, tmp_path, capsys):
     [
         (["data=images"], "data.root has no value yet: give one on the command line, data.root=VALUE"),
         (["data=images", "data.root=nowhere"], "nowhere does not exist"),
-        (["data=imges"], "data=imges: there is no such option. Did you mean 'images'?"),
-        (["data=images", "data.root=photographs", "split=val"], "gives no val images"),
-        (["split=tset"], "split=tset: there are train, val and test"),
-        (["data=images", "data.root=photographs", "sheet=-1"], "sheet=-1: give a whole number from 0 on"),
-        (["repeats=0"], "repeats=0: give a whole number from 1 on"),
+        (["data=imges"], "data=imges: no such option. Did you mean 'images'?"),
+        (["data=images", "data.root=photographs", "split=val"], "has no val images"),
+        (["split=tset"], "split=tset: unknown split; expected train, val or test"),
+        (["data=images", "data.root=photographs", "sheet=-1"], "sheet=-1: give an integer of at least 0"),
+        (["repeats=0"], "repeats=0: give an integer of at least 1"),
         (["metrics.lpips=squeeze"], "metrics.lpips=squeeze: give alex, vgg, or none"),
-        (["data=images", "data.root=broken"], "is not an image in any format that can be read"),
+        (["data=images", "data.root=broken"], "is not an image in a supported format"),
     ],
 )
 def test_mistakes_are_one_paragraph_and_leave_nothing(photographs, tmp_path, capsys, arguments, says):
@@ -380,9 +380,9 @@ def test_a_set_is_the_option_of_its_name_or_the_one_it_names(run, photographs):
         assert len(run(f"sets={{{sets}}}", "sheet=0").images) == 6
     whole = ["+data@sets.mine=images", f"sets.mine.root={photographs}", "sheet=0"]
     assert len(run(*whole).images) == 6
-    with pytest.raises(FacehallError, match=r"sets\.set5: data=set5 has no key 'size', but root, name"):
+    with pytest.raises(FacehallError, match=r"sets\.set5: data=set5 has no key 'size', only root, name"):
         run(f"sets={{set5:{{root:{photographs},size:9}}}}")
-    with pytest.raises(FacehallError, match=r"sets\.mine\.data=set6: there is no such option\. Options: bsd100"):
+    with pytest.raises(FacehallError, match=r"sets\.mine\.data=set6: unknown option\. Options: bsd100"):
         run(f"sets={{mine:{{data:set6,root:{photographs}}}}}")
     with pytest.raises(FacehallError, match=r"sets\.set5\.root has no value yet"):
         run("sets={set5:{count:5}}")
@@ -437,8 +437,8 @@ def test_a_measure_that_needs_what_the_data_lacks_is_refused_before_anything(run
 
 
 def test_a_judge_that_was_a_loss_is_marked():
-    systems = [Compared("bicubic"), Compared("model", "facehall-x4", trained_on=("lpips",))]
+    systems = [ComparedSystem("bicubic"), ComparedSystem("model", "facehall-x4", trained_on=("lpips",))]
     text = replace(big_evaluation(), systems=systems).text()
     assert "0.1234*" in text
     assert text.count("*") == 2
-    assert "* LPIPS was a loss of that system's training and does not judge it." in text
+    assert "* LPIPS: used as a training loss of that system, so not independent." in text

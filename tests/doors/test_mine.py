@@ -1,4 +1,4 @@
-"""The mine command as it is called: what it stores, that it goes on as if it had not been interrupted."""
+"""The mine command: its output, resuming after interruptions, and errors."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ SMALL = ["scale=2", "patch_size=8", "patches_per_image=3", "workers=0"]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -42,11 +42,11 @@ def manifest(folder):
         return list(csv.DictReader(file))
 
 
-def test_pairs_of_identical_names_and_a_manifest(photographs, tmp_path, capsys):
+def test_png_pairs_and_manifest(photographs, tmp_path, capsys):
     assert mine() == 0
     out = tmp_path / "out"
     rows = manifest(out)
-    assert "18 patches (12 train, 3 val, 3 test) out of 6 pictures are in out." in capsys.readouterr().out
+    assert "Stored 18 patches (12 train, 3 val, 3 test) from 6 pictures in out." in capsys.readouterr().out
     assert len(rows) == 18
     stored = {f"{row['split']}/{kind}/{row['name']}.png" for row in rows for kind in ("HR", "LR")}
     assert set(tree(out)) == stored | {"manifest.csv", "settings.json", "contact_sheet.png"}
@@ -93,8 +93,8 @@ main()
 """
 
 
-def test_killed_in_the_middle_it_goes_on_to_the_same_result(tmp_path):
-    """One worker kills all processes while the other is at work."""
+def test_a_killed_run_resumes_with_the_same_result(tmp_path):
+    """One worker kills all processes while the other is working."""
     make_photographs(tmp_path / "photographs", 30)
     more = ["patches_per_image=20"]
     assert mine(*more, "output=whole") == 0
@@ -109,8 +109,8 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_result(tmp_path):
 
 
 @pytest.mark.parametrize("left", ["settings", "pairs", "results", "sheet", "manifest"])
-def test_what_an_interruption_may_leave_is_tidied(photographs, tmp_path, left):
-    """Every file that a kill can cut short, with the temporary name that it has then."""
+def test_leftovers_of_an_interruption_are_removed(photographs, tmp_path, left):
+    """Every file that a kill can leave incomplete, under its temporary name."""
     assert mine("output=whole") == 0
     out = tmp_path / "out"
     part = f".{{}}.{os.getpid()}-0123abcd.part"
@@ -132,23 +132,23 @@ def test_what_an_interruption_may_leave_is_tidied(photographs, tmp_path, left):
     assert tree(out) == tree(tmp_path / "whole")
 
 
-def test_what_is_complete_stays_as_it_is(photographs, tmp_path, capsys):
+def test_complete_output_is_left_alone(photographs, tmp_path, capsys):
     assert mine() == 0
     before = tree(tmp_path / "out")
     shutil.rmtree(photographs)
     assert mine() == 0
-    assert "out is complete already: 18 patches" in capsys.readouterr().out
+    assert "out is already complete: 18 patches" in capsys.readouterr().out
     assert tree(tmp_path / "out") == before
 
 
-def test_other_settings_are_refused_and_named(photographs, tmp_path, capsys):
+def test_different_settings_are_rejected_and_named(photographs, tmp_path, capsys):
     assert mine("mining.threshold=0.05") == 0
     assert mine("mining.threshold=0.1", "patch_size=4") == 2
-    said = capsys.readouterr().err
-    assert "out was begun with other settings: mining.threshold was 0.05 and is 0.1, patch_size was 8" in said
+    stderr = capsys.readouterr().err
+    assert "out was started with different settings: mining.threshold was 0.05 and is 0.1, patch_size was 8" in stderr
 
 
-def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path, capsys):
+def test_an_error_leaves_no_output_and_can_be_fixed(photographs, tmp_path, capsys):
     for mistake in ("data.root=nowhere", "mining.threshold=2", "patch_size=0", "splits=[dev]", "format=jpg", "seed=-1"):
         assert mine(mistake) == 2
         assert not (tmp_path / "out").exists(), mistake
@@ -156,36 +156,36 @@ def test_a_mistake_leaves_nothing_behind_and_can_be_mended(photographs, tmp_path
     assert mine() == 0
 
 
-def test_a_folder_with_something_else_is_left_alone(photographs, tmp_path, capsys):
+def test_a_folder_with_other_files_is_rejected(photographs, tmp_path, capsys):
     make_photographs(tmp_path / "others", 2)
     assert mine("output=others") == 2
-    assert "others holds 0.png already: give output=DIR" in capsys.readouterr().err
+    assert "others already holds 0.png: set output" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "others").iterdir()) == ["0.png", "1.png"]
 
 
 @pytest.mark.parametrize("output", ["photographs", "photographs/patches"])
-def test_patches_are_not_put_among_the_pictures(photographs, output, capsys):
-    """The next command would take them for pictures."""
+def test_output_inside_the_source_folder_is_rejected(photographs, output, capsys):
+    """Otherwise the next command would list them as pictures."""
     assert mine(f"output={output}") == 2
-    assert f"output={output} lies inside data.root=photographs" in capsys.readouterr().err
+    assert f"output={output} is inside data.root=photographs" in capsys.readouterr().err
     assert len(list(photographs.iterdir())) == 6
 
 
-def test_pictures_that_cannot_be_used_are_named_together(photographs, tmp_path, capsys):
+def test_unusable_pictures_are_listed_together(photographs, tmp_path, capsys):
     (photographs / "2.png").write_bytes(b"")
     write_picture(photographs / "5.png", np.zeros((12, 40, 3), np.uint8))
     assert mine() == 2
-    said = capsys.readouterr().err
-    assert "2 of 6 pictures cannot be used: " in said
-    assert "2.png is empty" in said
-    assert "5.png: 40x12 pixels are too few for 16x16" in said
+    stderr = capsys.readouterr().err
+    assert "2 of 6 pictures cannot be used: " in stderr
+    assert "2.png is empty" in stderr
+    assert "5.png: 40x12 pixels are too few for 16x16" in stderr
     assert not (tmp_path / "out" / "manifest.csv").exists()
     assert mine("checks=skip") == 0
     assert "2 of 6 pictures cannot be used" in capsys.readouterr().err
     assert {row["name"][0] for row in manifest(tmp_path / "out")} == set("0134")
 
 
-def test_a_mended_picture_is_mined_by_the_same_command(photographs, tmp_path):
+def test_a_fixed_picture_is_mined_by_the_same_command(photographs, tmp_path):
     whole = (photographs / "2.png").read_bytes()
     assert mine("output=whole") == 0
     (photographs / "2.png").write_bytes(whole[:100])
@@ -201,7 +201,7 @@ def test_the_sheet_goes_from_flat_to_rough(photographs, tmp_path):
     assert json.loads((tmp_path / "out" / "settings.json").read_text())["patches_per_image"] == 20
 
 
-class Deadly(BicubicDegradation):
+class KillsItsProcess(BicubicDegradation):
     def __call__(self, hr, scale, recipe=None):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -213,24 +213,26 @@ def miner(photographs, tmp_path, degradation=None, size=8):
 
 
 def test_a_killed_worker_is_an_error(photographs, tmp_path):
-    with pytest.raises(FacehallError, match=r"a worker process was killed.*the same command goes on"):
-        mine_module._run(miner(photographs, tmp_path, Deadly()), workers=2)
+    with pytest.raises(FacehallError, match=r"A worker process was killed.*run the same command again to resume"):
+        mine_module._run(miner(photographs, tmp_path, KillsItsProcess()), workers=2)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_disk_that_refuses_is_an_error(tmp_path, workers):
+def test_a_full_disk_is_an_error(tmp_path, workers):
     folder = tmp_path / "noise"
     write_picture(folder / "a.png", np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))  # as if there were room for no more
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))  # simulates a full disk
     try:
-        with pytest.raises(FacehallError, match=r"0\.png cannot be written: File too large\. What is stored is whole"):
+        with pytest.raises(
+            FacehallError, match=r"0\.png cannot be written: File too large\. The stored patches are valid"
+        ):
             mine_module._run(miner(folder, tmp_path, size=64), workers)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
-def test_corners_are_different_and_as_many_as_there_are():
+def test_corners_are_distinct_and_exhaustive():
     lr = np.random.default_rng(0).integers(0, 256, (10, 9, 3), dtype=np.uint8)
     corners = draw_corners(lr, 8, 100, Mining(), np.random.default_rng(0))
     assert {(corner.top, corner.left) for corner in corners} == {(i, j) for i in range(3) for j in range(2)}
@@ -239,7 +241,7 @@ def test_corners_are_different_and_as_many_as_there_are():
 
 
 def test_a_group_shares_its_budget():
-    """As in training: where nothing is rough enough, the first patch of each group spends all of it."""
+    """As in training: if every patch is too flat, the first patch of each group spends the whole budget."""
     lr = np.zeros((20, 20, 3), np.uint8)
     mining = Mining(threshold=0.1, max_threshold=0.5, max_rejections=2, group=3)
     corners = draw_corners(lr, 8, 7, mining, np.random.default_rng(0))
@@ -247,7 +249,7 @@ def test_a_group_shares_its_budget():
 
 
 def test_a_picture_with_little_to_mine_gives_what_it_has():
-    """All but one corner are flat, and no flat one is ever taken: the search for a second one has an end."""
+    """All but one corner are flat and never accepted; the search for a second one terminates."""
     lr = np.zeros((20, 20, 3), np.uint8)
     lr[0, 0] = 255
     mining = Mining(threshold=0.05, max_threshold=0.5, max_rejections=10**6)

@@ -1,4 +1,4 @@
-"""A package outside facehall adds a generator, a loss, a measure, a source and a recipe; nothing inside is edited."""
+"""An external package adds a generator, a loss, a measure, a source and a recipe, without edits to facehall."""
 
 import csv
 import json
@@ -83,19 +83,19 @@ def package(tmp_path, monkeypatch):
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    known = dict(Generator.known)
+    known = dict(Generator.registry)
     yield tmp_path / "elsewhere" / "my_sr"
     sys.modules.pop("my_sr", None)
     plugins._imported.discard("my_sr")
-    Generator.known.clear()
-    Generator.known.update(known)
+    Generator.registry.clear()
+    Generator.registry.update(known)
 
 
 QUICK = ["scale=2", "patches.batch_size=2", "patches.patch_size=8", "patches.steps_per_epoch=2", "trainer=cpu"]
 QUIET = ["logger=none", "trainer.enable_progress_bar=false", "hydra.run.dir=run"]
 
 
-def test_a_package_of_ones_own_trains_and_stands_in_the_table(package, tmp_path, capsys):
+def test_a_plugin_trains_and_appears_in_the_table(package, tmp_path, capsys):
     assert run_command(train, "--config-dir", package / "conf", "experiment=mine", *QUICK, *QUIET) == 0
     shown = capsys.readouterr().out
     assert "SubPixel" in shown
@@ -118,18 +118,18 @@ def test_a_package_of_ones_own_trains_and_stands_in_the_table(package, tmp_path,
     assert all(row["sharpness"] > 0 for row in table)
 
 
-def test_what_no_config_names_is_not_built_and_no_file_imports_anything(package, tmp_path, capsys):
+def test_a_package_that_no_config_names_is_neither_imported_nor_built(package, tmp_path, capsys):
     options = [*QUICK, *QUIET, "plugins=[]"]
     assert run_command(train, "--config-dir", package / "conf", "experiment=mine", *options) == 2
     assert "plugins=[my_sr]" in capsys.readouterr().err
     assert "my_sr" not in sys.modules
 
 
-def test_weights_of_a_package_need_it_named(package, tmp_path, capsys):
+def test_weights_of_a_plugin_need_the_plugin(package, tmp_path, capsys):
     assert run_command(train, "--config-dir", package / "conf", "experiment=mine", *QUICK, *QUIET) == 0
     weights = tmp_path / "run" / "weights" / "generator_ema.safetensors"
     sys.modules.pop("my_sr")
-    Generator.known.pop("my_sr.SubPixel")
+    Generator.registry.pop("my_sr.SubPixel")
     with pytest.raises(FacehallError, match=r"FACEHALL_PLUGINS=my_sr"):
         load_generator(weights)
     assert "my_sr" not in sys.modules
@@ -138,7 +138,7 @@ def test_weights_of_a_package_need_it_named(package, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["no_such_package_here", "../evil", ""])
-def test_a_plugin_that_is_not_there_is_named(name):
+def test_a_missing_plugin_is_reported(name):
     with pytest.raises(FacehallError, match="plugins"):
         plugins.import_plugins([name])
 
@@ -146,4 +146,4 @@ def test_a_plugin_that_is_not_there_is_named(name):
 def test_plugins_of_the_environment(package, monkeypatch):
     monkeypatch.setenv("FACEHALL_PLUGINS", "my_sr")
     plugins.import_plugins()
-    assert "my_sr.SubPixel" in Generator.known
+    assert "my_sr.SubPixel" in Generator.registry

@@ -1,4 +1,4 @@
-"""The predict command as it is called: what it writes, what it says, what it refuses."""
+"""The predict command: output files, messages and errors."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from facehall.predict import main
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -32,7 +32,7 @@ def test_a_folder(weights, photographs, tmp_path, capsys):
     assert "6 of 6 pictures written to out, x2 with" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photographs", "w.safetensors"]
     assert run_command(main, f"weights={weights}", f"input={photographs}", "output=out") == 0
-    assert "6 already there and left alone; overwrite=true" in capsys.readouterr().out
+    assert "6 skipped because the output exists; overwrite=true replaces it" in capsys.readouterr().out
 
 
 def test_a_folder_into_itself_twice(weights, photographs, capsys):
@@ -57,7 +57,7 @@ def test_a_folder_into_itself_twice(weights, photographs, capsys):
         "007.png",
     ],
 )
-def test_file_names_are_taken_as_they_stand(weights, tmp_path, name):
+def test_file_names_are_taken_literally(weights, tmp_path, name):
     write_picture(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
     assert run_command(main, f"weights={weights}", f"input={name}", "output=out, too") == 0
     assert read_rgb(tmp_path / "out, too" / name).shape == (8, 8, 3)
@@ -70,14 +70,14 @@ def test_folders_that_look_like_numbers(weights, tmp_path, folder):
     assert (tmp_path / "1.50" / "a.png").is_file()
 
 
-def test_bmp_becomes_png_and_it_says_so(weights, tmp_path, capsys):
+def test_bmp_becomes_png_with_a_message(weights, tmp_path, capsys):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.bmp")
     assert run_command(main, f"weights={weights}", "input=a.bmp", "output=out") == 0
     assert (tmp_path / "out" / "a.png").is_file()
     assert "(.bmp) became .png" in capsys.readouterr().out
 
 
-def test_the_options_of_writing(weights, photographs, tmp_path):
+def test_output_options(weights, photographs, tmp_path):
     arguments = ["input=photographs/*.png", "output=out", "format=webp", "quality=50", "suffix=_big", "compare=true"]
     assert run_command(main, f"weights={weights}", *arguments, "backend=eager", "tile=32", "ensemble=true") == 0
     names = [name for i in range(6) for name in (f"{i}_big.compare.png", f"{i}_big.webp")]
@@ -95,7 +95,7 @@ def test_failures_are_listed_after_the_rest_is_done(weights, photographs, tmp_pa
     assert f"facehall: 1 of 6 pictures failed:\n  The image {photographs / '3.png'} is empty" in shown.err
 
 
-def test_many_failures_are_cut_short(weights, tmp_path, capsys):
+def test_a_long_list_of_failures_is_truncated(weights, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     for i in range(25):
         (tmp_path / "in" / f"{i:02}.png").touch()
@@ -108,21 +108,21 @@ def test_many_failures_are_cut_short(weights, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["input=nowhere", "output=out"], "input=nowhere: there is no such file or folder"),
+        (["input=nowhere", "output=out"], "input=nowhere: no such file or folder"),
         (["output=out"], "input has no value yet"),
         (["input=photographs"], "output has no value yet: give one on the command line, output=VALUE"),
         (["input=photographs", "output=photographs"], "would be overwritten"),
         (["input=photographs", "output=out", "weights=nowhere.safetensors"], "no such weights file"),
         (["input=photographs", "output=out", "weights=photographs/0.png"], "not a readable safetensors file"),
-        (["input=photographs", "output=out", "weights=null"], "No weights were given and there are none below runs/"),
+        (["input=photographs", "output=out", "weights=null"], "No weights were given, and there are none below runs/"),
         (["input=photographs", "output=out", "tile=0"], "tile=0"),
-        (["input=photographs", "output=out", "quality=0"], "quality=0: it goes from 1 to 100"),
+        (["input=photographs", "output=out", "quality=0"], "quality=0: must be from 1 to 100"),
         (["input=photographs", "output=out", "format=gif"], "format=gif: choose one of same, png, jpg, webp"),
-        (["inptu=photographs", "output=out"], "there is no key 'inptu' in the config. Did you mean 'input'?"),
-        (["photographs/0.png", "output=out"], "'photographs/0.png' does not read as KEY=VALUE"),
+        (["inptu=photographs", "output=out"], "the config has no key 'inptu'. Did you mean 'input'?"),
+        (["photographs/0.png", "output=out"], "'photographs/0.png' is not of the form KEY=VALUE"),
     ],
 )
-def test_mistakes_are_one_paragraph(weights, photographs, tmp_path, capsys, arguments, says):
+def test_errors_are_one_paragraph(weights, photographs, tmp_path, capsys, arguments, says):
     before = set(tmp_path.rglob("*"))
     given = arguments if any("weights" in argument for argument in arguments) else [*arguments, f"weights={weights}"]
     assert run_command(main, *given) == 2
@@ -133,7 +133,7 @@ def test_mistakes_are_one_paragraph(weights, photographs, tmp_path, capsys, argu
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_ctrl_c_leaves_whole_files(weights, photographs, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_leaves_complete_files(weights, photographs, tmp_path, monkeypatch, capsys):
     def interrupted(path):
         if path.name == "2.png":
             raise KeyboardInterrupt
@@ -143,7 +143,7 @@ def test_ctrl_c_leaves_whole_files(weights, photographs, tmp_path, monkeypatch, 
     monkeypatch.setattr(predictor, "read_picture", interrupted)
     assert run_command(main, f"weights={weights}", f"input={photographs}", "output=out") == 130
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png"]
-    assert "the same command goes on with the others" in capsys.readouterr().err
+    assert "run the same command for the rest" in capsys.readouterr().err
 
 
 def test_without_a_terminal_the_weights_are_listed(photographs, tmp_path, monkeypatch, capsys):
@@ -155,7 +155,7 @@ def test_without_a_terminal_the_weights_are_listed(photographs, tmp_path, monkey
     assert "Traceback" not in shown
 
 
-def test_on_a_terminal_the_weights_are_picked(photographs, tmp_path):
+def test_on_a_terminal_the_weights_are_chosen(photographs, tmp_path):
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     master, slave = os.openpty()
     os.write(master, b"1\n")

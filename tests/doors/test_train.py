@@ -1,4 +1,4 @@
-"""Whole trainings, small: what they leave, that they resume exactly, that every experiment file runs."""
+"""Small complete trainings: their files, exact resumption, and every experiment file."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ TRAINING = ["experiment=esrgan_vgg16s", *TINY, *SHORT]
 
 @pytest.fixture
 def run(compose_config, tmp_path):
-    """Train experiment=esrgan_vgg16s, tiny, in a folder of its own."""
+    """Train a tiny experiment=esrgan_vgg16s in its own folder."""
 
     def start(*overrides, folder="run"):
         return train(compose_config("train", *TRAINING, f"run_dir={tmp_path / folder}", *overrides))
@@ -36,13 +36,13 @@ def run(compose_config, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(compose_config, tmp_path_factory):
-    """One such training from beginning to end, for tests that only look at it."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
+def finished(compose_config, tmp_path_factory):
+    """One complete training, shared by tests that only read it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
     return train(compose_config("train", *TRAINING, *LIGHT, f"run_dir={folder}"))
 
 
-def test_a_run_folder_holds_everything(run, pretrained):
+def test_a_run_folder_is_complete(run, pretrained):
     result = run()
     folder = result.run_dir
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -78,20 +78,20 @@ def test_a_run_folder_holds_everything(run, pretrained):
     assert read_metadata(folder / "weights" / "generator_psnr.safetensors")["step"] == "4"
 
 
-def test_exported_weights_are_the_averaged_generator(whole):
-    result = whole
+def test_exported_weights_are_the_averaged_generator(finished):
+    result = finished
     lr = torch.rand(1, 3, 8, 8)
     exported = load_generator(result.run_dir / "weights" / "generator_ema.safetensors")
     live = load_generator(result.run_dir / "weights" / "generator.safetensors")
     module = result.training.module
     with torch.no_grad():
-        assert torch.allclose(exported(lr), module(lr), atol=1e-6)  # files hold rows, trainings channels last
+        assert torch.allclose(exported(lr), module(lr), atol=1e-6)  # files are contiguous, trainings channels last
         assert torch.allclose(live(lr), module.generator.eval()(lr), atol=1e-6)
         assert not torch.equal(exported(lr), live(lr))
 
 
-def test_a_training_starts_from_a_weights_file(run, whole, tmp_path, capsys):
-    weights = whole.run_dir / "weights" / "generator_ema.safetensors"
+def test_a_training_starts_from_a_weights_file(run, finished, tmp_path, capsys):
+    weights = finished.run_dir / "weights" / "generator_ema.safetensors"
     run(*LIGHT, f"init='{weights}'", "optimizer.generator.lr=0.0", "curriculum.gan.steps=0", folder="second")
     started = load_generator(tmp_path / "second" / "weights" / "generator_ema.safetensors")
     for name, tensor in load_generator(weights).state_dict().items():
@@ -101,30 +101,30 @@ def test_a_training_starts_from_a_weights_file(run, whole, tmp_path, capsys):
         run(*LIGHT, f"init='{weights}'", "generator.growth=8", folder="third")
 
 
-def test_an_epoch_is_trained_to_its_end_and_said_before(run, capsys, tmp_path):
+def test_a_last_partial_epoch_is_completed_and_announced(run, capsys, tmp_path):
     run(*LIGHT, "patches.steps_per_epoch=3")
-    assert "4 psnr, then 4 gan; 9 in all, to the end of epoch 3" in capsys.readouterr().out
+    assert "4 psnr, then 4 gan; 9 in total, to the end of epoch 3" in capsys.readouterr().out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["steps"] == 9
 
 
 @pytest.mark.parametrize("interrupted_after", [1, 3])
-def test_resumed_equals_uninterrupted(run, whole, tmp_path, interrupted_after):
+def test_resumed_equals_uninterrupted(run, finished, tmp_path, interrupted_after):
     run(*LIGHT, f"trainer.max_epochs={interrupted_after}", folder="parts")
     resumed = run(*LIGHT, f"resume={tmp_path / 'parts'}", folder="parts")
-    ours, theirs = resumed.training.module, whole.training.module
+    ours, theirs = resumed.training.module, finished.training.module
     assert ours.generator_step == theirs.generator_step == 8
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.equal(a, b), name
-    for a, b in zip(resumed.training.trainer.optimizers, whole.training.trainer.optimizers, strict=True):
+    for a, b in zip(resumed.training.trainer.optimizers, finished.training.trainer.optimizers, strict=True):
         assert a.param_groups[0]["lr"] == b.param_groups[0]["lr"]
         for mine, other in zip(a.state.values(), b.state.values(), strict=True):
             assert all(torch.equal(mine[key], other[key]) for key in mine)
-    assert (resumed.run_dir / "metrics.csv").read_text() == (whole.run_dir / "metrics.csv").read_text()
+    assert (resumed.run_dir / "metrics.csv").read_text() == (finished.run_dir / "metrics.csv").read_text()
 
 
-def test_checkpoints_hold_no_pickled_code(whole):
-    checkpoint = torch.load(whole.run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+def test_checkpoints_hold_no_pickled_code(finished):
+    checkpoint = torch.load(finished.run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["generator_step"] == 8
     assert not any("perceptual" in key or "protocol" in key for key in checkpoint["state_dict"])
 
@@ -132,38 +132,38 @@ def test_checkpoints_hold_no_pickled_code(whole):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_for_two_steps_of_each_phase(compose_config, tmp_path, pretrained, experiment):
     small = ["patches.batch_size=1", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path}"]
-    if experiment.endswith("large"):  # 23 blocks of the same
+    if experiment.endswith("large"):  # 23 identical blocks
         small.append("generator.blocks=2")
-    if experiment.startswith("release"):  # its faces are the user's
+    if experiment.startswith("release"):  # needs the user's faces
         small.append(f"data.root={make_photographs(tmp_path / 'faces', 4, side=128)}")
     result = train(compose_config("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *small))
     module = result.training.module
     assert module.generator_step == 2 * len(module.curriculum.trained)
     last = result.metrics[f"end_of_{module.curriculum.trained[-1].name}_phase"]
-    assert last["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # as it begins
+    assert last["psnr"] > result.metrics["bicubic"]["psnr"] - 1  # networks start near bicubic
 
 
-def test_wrong_network_in_a_checkpoint_is_one_paragraph(run, whole):
+def test_a_checkpoint_of_another_network_is_rejected(run, finished):
     with pytest.raises(FacehallError, match=r"another network.*generator"):
-        run(*LIGHT, "generator.growth=8", f"resume={whole.run_dir}")
+        run(*LIGHT, "generator.growth=8", f"resume={finished.run_dir}")
 
 
-def test_nothing_to_resume_is_one_paragraph(run, tmp_path):
+def test_nothing_to_resume_is_an_error(run, tmp_path):
     with pytest.raises(FacehallError, match=r"resume=.*does not exist"):
         run(*LIGHT, f"resume={tmp_path / 'nowhere'}")
 
 
-def test_what_assembly_refuses_is_one_paragraph(run):
+def test_errors_at_assembly_are_facehall_errors(run):
     with pytest.raises(FacehallError, match=r"accumulate=3 does not divide patches\.steps_per_epoch=2"):
         run(*LIGHT, "training.accumulate=3")
-    with pytest.raises(FacehallError, match=r"training\.accumulate is a number of batches"):
+    with pytest.raises(FacehallError, match=r"training\.accumulate must be a number of batches"):
         run(*LIGHT, "training.accumulate=-1")
     with pytest.raises(FacehallError, match="the psnr phase has nothing to minimise"):
         run(*LIGHT, "curriculum.psnr.weights.pixel=0")
 
 
 def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
-    """By the averaged generator, as `evaluate` measures the exported file."""
+    """With the averaged generator, as `evaluate` measures the exported file."""
     data = make_photographs(tmp_path / "photographs", 12)
     source = ["data=folder", f"data.root={data}", "data.test_fraction=0.25"]
     result = run(*LIGHT, *source, "test=true")
@@ -180,7 +180,7 @@ def test_the_test_split_is_measured_on_request(run, tmp_path, capsys):
     assert json.loads((result.run_dir / "summary.json").read_text())["test"] == found
 
 
-def test_a_missing_test_split_is_known_before_the_training(run, tmp_path):
+def test_a_missing_test_split_is_reported_before_the_training(run, tmp_path):
     data = make_photographs(tmp_path / "photographs", 6)
     with pytest.raises(FacehallError, match="gives no test images"):
         run(*LIGHT, "data=folder", f"data.root={data}", "data.test_fraction=0.0", "test=true")

@@ -1,4 +1,4 @@
-"""Bicubic resampling against MATLAB's numbers, at the border too."""
+"""Bicubic resampling against MATLAB's results, including the border."""
 
 import numpy as np
 import pytest
@@ -21,15 +21,15 @@ def formula_image():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_reduction_is_matlabs(formula_image, scale):
-    if 16 % scale:  # x3: 16 columns become ceil(16 / 3) = 6 in MATLAB, whose golden numbers hold the cropped image
+def test_downscaling_matches_matlab(formula_image, scale):
+    if 16 % scale:  # the reference results for x3 are of the cropped image
         formula_image = formula_image[:, :15]
     golden = torch.tensor(DOWN[scale], dtype=torch.float64)
     torch.testing.assert_close(downscale_bicubic(formula_image, scale), golden, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_degradation_is_matlabs_up_to_the_border(formula_image, scale):
+def test_the_degradation_matches_matlab_at_the_border(formula_image, scale):
     hr = formula_image[:, : 16 - 16 % scale].float().expand(3, -1, -1)
     lr = BicubicDegradation()(hr, scale).mul(255)
     golden = torch.tensor(DOWN[scale]).clamp(0, 1).mul(255)
@@ -37,7 +37,7 @@ def test_the_degradation_is_matlabs_up_to_the_border(formula_image, scale):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_enlargement_is_matlabs(formula_image, scale):
+def test_upscaling_matches_matlab(formula_image, scale):
     golden = torch.tensor(UP[scale], dtype=torch.float64)
     torch.testing.assert_close(upscale_bicubic(formula_image, scale)[:4, :4], golden, atol=1e-5, rtol=0)
 
@@ -50,8 +50,8 @@ def test_enlargement_is_matlabs(formula_image, scale):
     up=st.booleans(),
     seed=st.integers(0, 9),
 )
-def test_the_quick_way_equals_the_plain_one(height, width, scale, up, seed):
-    """Whole ratios run through torch's kernel on a mirrored image; MATLAB's own taps are the reference."""
+def test_the_fast_path_equals_the_general_one(height, width, scale, up, seed):
+    """Integer ratios use torch's kernel on a padded image; the reference is the general path with MATLAB's taps."""
     images = torch.rand(2, height, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     if not up:
         images = images.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
@@ -61,20 +61,20 @@ def test_the_quick_way_equals_the_plain_one(height, width, scale, up, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(old=st.tuples(st.integers(1, 30), st.integers(1, 30)), new=st.tuples(st.integers(1, 30), st.integers(1, 30)))
-def test_flat_stays_flat_at_any_ratio(old, new):
+def test_constant_images_stay_constant_at_any_ratio(old, new):
     resized = resize_bicubic(torch.full(old, 0.3, dtype=torch.float64), new)
     torch.testing.assert_close(resized, torch.full(new, 0.3, dtype=torch.float64))
 
 
-def test_ramps_stay_ramps_inside():
-    """A cubic kernel reproduces straight lines: pixel i of an enlargement lies at (i + 0.5) / s - 0.5."""
+def test_linear_ramps_are_reproduced_away_from_the_border():
+    """A cubic kernel reproduces linear functions: pixel i of the output lies at (i + 0.5) / s - 0.5 of the input."""
     ramp = torch.arange(20, dtype=torch.float64).expand(4, 20)
     resized = upscale_bicubic(ramp, 3)[0]
     expected = (torch.arange(60, dtype=torch.float64) + 0.5) / 3 - 0.5
     torch.testing.assert_close(resized[9:-9], expected[9:-9])
 
 
-def test_torchs_own_differs_only_at_the_border():
+def test_torchs_interpolation_differs_only_at_the_border():
     images = torch.rand(1, 3, 32, 48)
     ours = downscale_bicubic(images, 4)
     torchs = F.interpolate(images, size=(8, 12), mode="bicubic", antialias=True, align_corners=False)
@@ -88,12 +88,12 @@ def test_gradients(size):
     assert torch.autograd.gradcheck(lambda x: resize_bicubic(x, size), images)
 
 
-def test_half_precision_is_computed_in_single():
+def test_half_precision_is_computed_in_float32():
     images = torch.rand(3, 8, 8)
     assert torch.equal(upscale_bicubic(images.bfloat16(), 2), upscale_bicubic(images.bfloat16().float(), 2).bfloat16())
 
 
-def test_what_makes_no_sense_is_refused():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(FacehallError, match="multiples of 4"):
         downscale_bicubic(torch.rand(3, 10, 8), 4)
     for call in (
@@ -105,8 +105,8 @@ def test_what_makes_no_sense_is_refused():
             call()
 
 
-def test_what_inference_mode_leaves_behind_does_not_spoil_training():
-    """A tensor that was cached there could not be saved for a backward pass."""
+def test_use_in_inference_mode_does_not_break_a_later_backward_pass():
+    """A tensor cached in inference mode could not be saved for a backward pass."""
     images = torch.rand(1, 3, 7, 9)
     with torch.inference_mode():
         expected = resize_bicubic(images, (11, 5))
@@ -117,7 +117,7 @@ def test_what_inference_mode_leaves_behind_does_not_spoil_training():
     assert images.grad is not None
 
 
-def test_export_leaves_the_size_open():
+def test_export_with_dynamic_size():
     class Base(nn.Module):
         def forward(self, images):
             return upscale_bicubic(images, 4)
@@ -128,7 +128,7 @@ def test_export_leaves_the_size_open():
     torch.testing.assert_close(program.module()(images), upscale_bicubic(images, 4))
 
 
-def test_mixed_precision_does_not_touch_it():
+def test_autocast_has_no_effect():
     images = torch.rand(1, 3, 8, 8)
     for size in ((32, 32), (11, 5)):
         with torch.autocast("cpu", torch.bfloat16):

@@ -1,4 +1,4 @@
-"""PNG files written strip by strip are what other programs read."""
+"""The streaming PNG writer, read back with other libraries."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 def picture(height, width, channels, dtype):
-    """Some noise, some flat, some smooth, so that every filter is chosen somewhere."""
+    """An image with noise, constant and smooth parts, so that every filter is used."""
     levels = RNG.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True)
     levels[height // 3 :] = np.linspace(0, 200, width).astype(dtype)[None, :, None]
     levels[height // 2 :] += np.arange(height - height // 2).astype(dtype)[:, None, None]
@@ -42,7 +42,7 @@ def test_round_trip(tmp_path_factory, height, width, channels, dtype, cut):
     assert np.array_equal(read, expected)
 
 
-def test_profile_and_exif_are_carried(tmp_path):
+def test_profile_and_exif_are_embedded(tmp_path):
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
     exif[0x010E] = "a face"
@@ -55,7 +55,7 @@ def test_profile_and_exif_are_carried(tmp_path):
         assert image.info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
-def test_it_is_about_as_small_as_pillows(tmp_path, photograph):
+def test_files_are_about_as_small_as_pillows(tmp_path, photograph):
     write_png(tmp_path / "ours.png", photograph.shape[1::-1], [photograph])
     Image.fromarray(photograph).save(tmp_path / "pillow.png")
     assert (tmp_path / "ours.png").stat().st_size < 1.05 * (tmp_path / "pillow.png").stat().st_size
@@ -70,7 +70,7 @@ def photograph():
 
 
 @pytest.mark.parametrize("strips", [[], [np.zeros((3, 5, 3), np.uint8)], [np.zeros((4, 6, 3), np.uint8)]])
-def test_what_does_not_fill_the_picture_is_not_written(tmp_path, strips):
+def test_strips_of_the_wrong_size_are_rejected(tmp_path, strips):
     (tmp_path / "x.png").write_bytes(b"old")
     with pytest.raises(ValueError):
         write_png(tmp_path / "x.png", (5, 4), strips)
@@ -78,7 +78,7 @@ def test_what_does_not_fill_the_picture_is_not_written(tmp_path, strips):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_picture_without_pixels_is_an_error(tmp_path):
+def test_an_empty_image_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="at least one pixel, not 5x0"):
         write_png(tmp_path / "x.png", (5, 0), [])
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from facehall.imaging.symmetry import COUNT, transform
 
 
-def test_the_eight_symmetries_are_the_square_s():
+def test_the_symmetries_are_those_of_the_square():
     square = np.arange(9).reshape(3, 3)
     images = {transform(square, which).tobytes() for which in range(COUNT)}
     assert len(images) == 8
@@ -16,7 +16,7 @@ def test_the_eight_symmetries_are_the_square_s():
 
 
 @given(which=st.integers(0, 7), scale=st.integers(2, 4))
-def test_symmetries_act_alike_on_lr_and_hr(which, scale):
+def test_symmetries_are_consistent_between_lr_and_hr(which, scale):
     lr = np.random.default_rng(which).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     hr = lr.repeat(scale, 0).repeat(scale, 1)
     assert np.array_equal(transform(lr, which).repeat(scale, 0).repeat(scale, 1), transform(hr, which))

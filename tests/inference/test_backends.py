@@ -1,4 +1,4 @@
-"""Backends: what each computes is what the network computes, at any size; how one is chosen."""
+"""Backends: accuracy at any size, and selection."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def pictures():
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_float32_backends_give_the_networks_numbers(name):
+def test_float32_backends_match_the_network(name):
     generator = tiny_generator(4)
     backend = built(name, generator)
     with torch.inference_mode():
@@ -48,10 +48,10 @@ def test_float32_backends_give_the_networks_numbers(name):
 
 
 @pytest.mark.parametrize("name", ["bf16", "openvino_bf16"])
-def test_16_bits_round_the_network_but_not_the_picture(name):
+def test_16_bit_backends_keep_the_bicubic_base_in_float32(name):
     backend = built(name, tiny_generator(4))
     generator = tiny_generator(4)
-    for stage in generator.stages:  # the bicubic image alone must come out in float32
+    for stage in generator.stages:  # leave the bicubic base only
         torch.nn.init.zeros_(stage.head.weight)
         torch.nn.init.zeros_(stage.head.bias)
     bicubic = built(name, generator)
@@ -63,10 +63,10 @@ def test_16_bits_round_the_network_but_not_the_picture(name):
         for lr in pictures():
             levels, psnr = parity(backend(lr), generator(lr))
             assert levels < 8
-            assert psnr > 45  # its heads are far louder than a trained network's
+            assert psnr > 45  # its residual is far larger than a trained network's
 
 
-def test_a_picture_is_not_overwritten_by_the_next():
+def test_a_result_is_not_overwritten_by_the_next():
     backend = built("openvino", tiny_generator())
     with torch.inference_mode():
         first = backend(torch.zeros(1, 3, 8, 8))
@@ -79,17 +79,17 @@ SIGNAL = """
 import gc, signal, torch
 from facehall.inference.backends import build
 from small import tiny_generator
-heard = []
-signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+received = []
+signal.signal(signal.SIGCHLD, lambda *_: received.append(1))
 first, second = (build(tiny_generator(), torch.device("cpu"), "openvino") for _ in range(2))
 del first; gc.collect()
 del second; gc.collect()
 signal.raise_signal(signal.SIGCHLD)
-assert heard
+assert received
 """
 
 
-def test_signals_are_survived_after_two_are_gone():
+def test_signals_are_handled_after_two_openvino_backends_are_deleted():
     pytest.importorskip("openvino")
     command = [sys.executable, "-W", "ignore", "-c", SIGNAL]
     subprocess.run(command, check=True, timeout=240, cwd=Path(__file__).parents[1] / "support")
@@ -105,7 +105,7 @@ def test_networks_without_a_bicubic_base(name, generator):
     assert levels < 3
 
 
-def test_a_conversion_is_kept_and_belongs_to_its_weights(tmp_path):
+def test_a_conversion_is_cached_by_weights(tmp_path):
     generator = tiny_generator()
     built("openvino", generator)
     folder = tmp_path / "cache" / "backends"
@@ -120,13 +120,13 @@ def test_a_conversion_is_kept_and_belongs_to_its_weights(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "package", "extra"), [("onnxruntime", "onnxruntime", "onnx"), *[("openvino",) * 3]])
-def test_a_missing_package_is_named_with_its_pip_line(name, package, extra, monkeypatch):
+def test_a_missing_package_is_reported_with_its_pip_command(name, package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(FacehallError, match=rf"pip install 'facehall\[{extra}\]'"):
         build(tiny_generator(), CPU, name)
 
 
-def test_mistakes():
+def test_invalid_backends():
     with pytest.raises(FacehallError, match=r"backend=fast: .*openvino_bf16"):
         choose(tiny_generator(), CPU, "fast")
     with pytest.raises(FacehallError, match="runs on the CPU only"):
@@ -134,19 +134,19 @@ def test_mistakes():
     assert NAMES[0] == "auto"
 
 
-def test_a_small_job_is_not_measured(tmp_path):
+def test_a_short_job_is_not_benchmarked(tmp_path):
     _, line = choose(tiny_generator(), CPU, "auto", pixels=1000)
     assert "guess" in line
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_long_job_is_measured_once(tmp_path, monkeypatch):
+def test_a_long_job_is_benchmarked_once(tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager", "channels_last"])
     generator = tiny_generator()
     backend, line = choose(generator, CPU, "auto", pixels=10**12)
     assert "measured" in line
     assert (tmp_path / "cache" / "backends" / "choices.json").is_file()
-    monkeypatch.setattr(choices, "_measured", None)  # called again, it would raise
+    monkeypatch.setattr(choices, "_measure", None)  # called again, it would raise
     assert choose(generator, CPU, "auto", pixels=10**12)[1] == line
     assert choose(generator, CPU, "auto", pixels=1)[1] == line
     lr = torch.rand(1, 3, 5, 5)
@@ -154,7 +154,7 @@ def test_a_long_job_is_measured_once(tmp_path, monkeypatch):
         torch.testing.assert_close(backend(lr), generator(lr), atol=1e-5, rtol=0)
 
 
-def test_a_damaged_memory_of_choices_is_measured_anew(tmp_path, monkeypatch):
+def test_a_damaged_cache_of_choices_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager"])
     path = tmp_path / "cache" / "backends" / "choices.json"
     path.parent.mkdir(parents=True)
@@ -162,14 +162,14 @@ def test_a_damaged_memory_of_choices_is_measured_anew(tmp_path, monkeypatch):
     assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager (measured")
 
 
-def test_what_is_not_true_to_the_network_or_fails_is_not_chosen(monkeypatch):
+def test_inaccurate_and_failing_backends_are_not_chosen(monkeypatch):
     def fails(generator, device):
-        raise RuntimeError("an operator it does not know")
+        raise RuntimeError("unsupported operator")
 
     monkeypatch.setitem(choices.BUILDERS, "wrong", lambda generator, device: lambda lr: generator(lr) + 0.1)
     monkeypatch.setitem(choices.BUILDERS, "fails", fails)
     monkeypatch.setattr(choices, "candidates", lambda: ["eager", "wrong", "fails"])
-    monkeypatch.setattr(  # whatever is not eager would win
+    monkeypatch.setattr(  # anything but eager would win
         choices, "interleaved", lambda tasks, *_, **__: {name: [1.0 if name == "eager" else 0.1] for name in tasks}
     )
     assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager")

@@ -1,4 +1,4 @@
-"""The before/after sheet shows what the result shows."""
+"""The before/after sheet shows crops of the actual result."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from small import write_weights
 
 from facehall.imaging import Picture
 from facehall.inference import Predictor
-from facehall.inference.before_after import CELL, DETAIL, WHOLE, compare
+from facehall.inference.before_after import CROP_SIDE, MAX_WHOLE_SIDE, MIN_PANEL_HEIGHT, compare
 
 RNG = np.random.default_rng(0)
 
@@ -16,12 +16,12 @@ def predictor(tmp_path):
     return Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager")
 
 
-def test_the_richest_places_are_shown_as_they_are_in_the_result(tmp_path):
+def test_the_most_detailed_crop_is_shown_as_in_the_result(tmp_path):
     predictor = Predictor(write_weights(tmp_path / "w.safetensors", 4), "cpu", backend="eager")
-    rgb = np.full((3 * DETAIL, 4 * DETAIL, 3), 99, np.uint8)
-    rgb[DETAIL : 2 * DETAIL, DETAIL : 2 * DETAIL] = RNG.integers(0, 256, (DETAIL, DETAIL, 3))
-    side = 4 * DETAIL
-    assert side > CELL  # so that panels are not enlarged
+    rgb = np.full((3 * CROP_SIDE, 4 * CROP_SIDE, 3), 99, np.uint8)
+    rgb[CROP_SIDE : 2 * CROP_SIDE, CROP_SIDE : 2 * CROP_SIDE] = RNG.integers(0, 256, (CROP_SIDE, CROP_SIDE, 3))
+    side = 4 * CROP_SIDE
+    assert side > MIN_PANEL_HEIGHT  # so that panels are not enlarged
     sheet = compare(predictor, Picture(rgb)).astype(int)
     panel = predictor.upscale(rgb).rgb[side : 2 * side, side : 2 * side].astype(int)
     starts = np.argwhere((np.abs(sheet - panel[0, 0]) <= 1).all(axis=2))
@@ -29,7 +29,7 @@ def test_the_richest_places_are_shown_as_they_are_in_the_result(tmp_path):
     assert any(part.shape == panel.shape and np.abs(part - panel).max() <= 1 for part in shown)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 200), (WHOLE, DETAIL), (300, 2)])
+@pytest.mark.parametrize("size", [(1, 1), (5, 200), (MAX_WHOLE_SIDE, CROP_SIDE), (300, 2)])
 def test_any_size(predictor, size):
     assert compare(predictor, Picture(RNG.integers(0, 256, (*size, 3), dtype=np.uint8))).dtype == np.uint8
 

@@ -1,4 +1,4 @@
-"""Exported files compute what the network does, at any size, and say what they are."""
+"""Exported files match the network at any size and have its metadata."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference import export as module
-from facehall.inference.export import export, portable
+from facehall.inference.export import export, portable_program
 from facehall.models.generators import RRDBNet
 from facehall.models.weights import load_generator, save_generator
 
@@ -38,34 +38,34 @@ def test_onnx(weights, tmp_path):
     assert metadata["target"] == "MultiScaleRRDB"
     assert metadata["step"] == "7"
     onnx.checker.check_model(onnx.load(path), full_check=True)
-    assert b".py" not in path.read_bytes()  # no stack traces with paths of this machine
+    assert b".py" not in path.read_bytes()  # no stack traces with local paths
 
 
 def test_torchscript(weights, tmp_path):
     path = export(weights, tmp_path / "net.pt", "torchscript")
-    said = {"scale": "", "arguments": ""}
-    assert_same(torch.jit.load(path, _extra_files=said), load_generator(weights))
-    assert said["scale"] == b"4"
-    assert json.loads(said["arguments"])["scale"] == 4
+    metadata = {"scale": "", "arguments": ""}
+    assert_same(torch.jit.load(path, _extra_files=metadata), load_generator(weights))
+    assert metadata["scale"] == b"4"
+    assert json.loads(metadata["arguments"])["scale"] == 4
 
 
 def test_torch_export(weights, tmp_path):
     path = export(weights, tmp_path / "net.pt2", "torch_export")
-    said = {"scale": "", "step": ""}
-    program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=said)
+    metadata = {"scale": "", "step": ""}
+    program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=metadata)
     assert_same(program.module(), load_generator(weights))
-    assert said.items() >= {"scale": "4", "step": "7"}.items()
+    assert metadata.items() >= {"scale": "4", "step": "7"}.items()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 8])
-def test_the_base_as_a_convolution(scale):
+def test_the_bicubic_base_as_a_convolution(scale):
     generator = tiny_generator(scale)
-    program, based = portable(generator)
-    assert based
+    program, adds_base = portable_program(generator)
+    assert adds_base
     assert_same(program.module(), generator)
 
 
-def test_public_layout(tmp_path):
+def test_rrdbnet(tmp_path):
     save_generator(tmp_path / "rrdb.safetensors", RRDBNet(blocks=1, features=4, growth=2))
     path = export(tmp_path / "rrdb.safetensors", tmp_path / "net.pt2", "torch_export")
     assert_same(
@@ -73,23 +73,23 @@ def test_public_layout(tmp_path):
     )
 
 
-def test_mistakes(weights, tmp_path):
+def test_invalid_arguments(weights, tmp_path):
     with pytest.raises(FacehallError, match=r"format=tflite: .* onnx, torchscript, torch_export"):
         export(weights, tmp_path / "net", "tflite")
     with pytest.raises(FacehallError, match="is a folder"):
         export(weights, tmp_path, "torchscript")
-    there = tmp_path / "there.pt"
-    there.write_text("precious")
-    with pytest.raises(FacehallError, match="is there already"):
-        export(weights, there, "torchscript")
-    assert there.read_text() == "precious"
-    export(weights, there, "torchscript", overwrite=True)
-    assert there.read_bytes() != b"precious"
+    existing = tmp_path / "existing.pt"
+    existing.write_text("precious")
+    with pytest.raises(FacehallError, match="already exists"):
+        export(weights, existing, "torchscript")
+    assert existing.read_text() == "precious"
+    export(weights, existing, "torchscript", overwrite=True)
+    assert existing.read_bytes() != b"precious"
 
 
-def test_a_file_that_computes_something_else_is_not_written(weights, tmp_path, monkeypatch):
+def test_an_inaccurate_file_is_not_written(weights, tmp_path, monkeypatch):
     write, read = module.FORMATS["torchscript"]
     monkeypatch.setitem(module.FORMATS, "torchscript", (write, lambda content: lambda lr: read(content)(lr) + 0.01))
-    with pytest.raises(FacehallError, match=r"would differ from the network by 0\.01"):
+    with pytest.raises(FacehallError, match=r"differs from the network's by 0\.01"):
         export(weights, tmp_path / "net.pt", "torchscript")
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]

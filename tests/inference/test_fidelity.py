@@ -1,4 +1,4 @@
-"""The fidelity knob: between the weights of two phases of one run."""
+"""The fidelity option: interpolation between the weights of two phases of a run."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ NAMES = ("generator_psnr", "generator_ema", "generator", "generator_best")
 
 
 def run_folder(folder):
-    """A run's weights/ with other numbers in each file."""
+    """A run's weights/ with different values in each file."""
     for i, name in enumerate(NAMES):
         generator = tiny_generator()
         with torch.no_grad():
@@ -28,7 +28,7 @@ def state(path):
 
 
 @pytest.mark.parametrize(
-    ("given", "vivid"),
+    ("given", "gan_file"),
     [
         ("generator_ema", "generator_ema"),
         ("generator", "generator"),
@@ -37,15 +37,15 @@ def state(path):
     ],
 )
 @pytest.mark.parametrize("fidelity", [0, 0.25, 1])
-def test_weights_are_mixed(tmp_path, given, vivid, fidelity):
+def test_weights_are_interpolated(tmp_path, given, gan_file, fidelity):
     folder = run_folder(tmp_path)
     mixed = Predictor(folder / f"{given}.safetensors", "cpu", backend="eager", fidelity=fidelity).generator.state_dict()
-    gan, psnr = state(folder / f"{vivid}.safetensors"), state(folder / "generator_psnr.safetensors")
+    gan, psnr = state(folder / f"{gan_file}.safetensors"), state(folder / "generator_psnr.safetensors")
     for name, value in mixed.items():
         torch.testing.assert_close(value, (1 - fidelity) * gan[name] + fidelity * psnr[name])
 
 
-def test_weights_that_somebody_calls_best_have_their_own_sibling(tmp_path):
+def test_names_that_end_in_best_have_their_own_sibling(tmp_path):
     folder = run_folder(tmp_path)
     (folder / "generator.safetensors").rename(folder / "generator_best_psnr.safetensors")
     mixed = Predictor(folder / "generator_best.safetensors", "cpu", backend="eager", fidelity=1).generator
@@ -53,35 +53,35 @@ def test_weights_that_somebody_calls_best_have_their_own_sibling(tmp_path):
         torch.testing.assert_close(value, state(folder / "generator_best_psnr.safetensors")[name])
 
 
-def test_batch_norms_counters_are_left_alone(tmp_path):
+def test_integer_buffers_are_not_interpolated(tmp_path):
     for name in ("x", "x_psnr"):
         save_generator(tmp_path / f"{name}.safetensors", SRResNet3(2, 1, 4))
     assert Predictor(tmp_path / "x.safetensors", "cpu", backend="eager", fidelity=0.5).scale == 2
 
 
-def test_none_takes_the_file_as_it_is(tmp_path):
+def test_none_uses_the_file_unchanged(tmp_path):
     path = run_folder(tmp_path) / "generator_psnr.safetensors"
     for name, value in Predictor(path, "cpu", backend="eager").generator.state_dict().items():
         assert torch.equal(value, state(path)[name])
 
 
 @pytest.mark.parametrize(
-    ("given", "lacking"), [("generator_ema", "generator_psnr"), ("generator_psnr", "generator_ema")]
+    ("given", "missing"), [("generator_ema", "generator_psnr"), ("generator_psnr", "generator_ema")]
 )
-def test_a_missing_sibling_is_named(tmp_path, given, lacking):
+def test_a_missing_sibling_is_reported(tmp_path, given, missing):
     run_folder(tmp_path)
     for name in {*NAMES} - {given}:
         (tmp_path / f"{name}.safetensors").unlink()
-    with pytest.raises(FacehallError, match=rf"{given}.safetensors with {lacking}.safetensors .* not beside it"):
+    with pytest.raises(FacehallError, match=rf"{given}.safetensors with {missing}.safetensors .*not in the same"):
         Predictor(tmp_path / f"{given}.safetensors", "cpu", backend="eager", fidelity=0.5)
 
 
-def test_weights_of_the_package_that_stand_alone():
-    with pytest.raises(FacehallError, match=r"facehall-x4_balanced stands alone.*It mixes facehall-x4 or facehall-x8;"):
+def test_weights_of_the_package_without_a_sibling():
+    with pytest.raises(FacehallError, match=r"only one for facehall-x4_balanced.*Use facehall-x4 or facehall-x8,"):
         Predictor("facehall-x4_balanced", "cpu", backend="eager", fidelity=0.5)
 
 
-def test_another_network_is_refused(tmp_path):
+def test_different_networks_are_rejected(tmp_path):
     run_folder(tmp_path)
     save_generator(tmp_path / "generator_psnr.safetensors", MultiScaleRRDB(2, **TINY_NETWORK))
     with pytest.raises(FacehallError, match="hold different networks"):
@@ -94,6 +94,6 @@ def test_values_out_of_range(tmp_path, fidelity):
         Predictor(run_folder(tmp_path) / "generator_ema.safetensors", "cpu", backend="eager", fidelity=fidelity)
 
 
-def test_a_missing_file_is_named_as_ever(tmp_path):
-    with pytest.raises(FacehallError, match="there is no such weights file"):
+def test_a_missing_file_is_reported(tmp_path):
+    with pytest.raises(FacehallError, match="no such weights file"):
         Predictor(tmp_path / "w.safetensors", "cpu", backend="eager", fidelity=0.5)

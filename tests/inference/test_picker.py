@@ -1,4 +1,4 @@
-"""The picker: on a terminal it asks, elsewhere it lists."""
+"""The picker: prompts on a terminal, lists the files elsewhere."""
 
 import os
 import select
@@ -9,12 +9,12 @@ import pytest
 from small import write_weights
 
 from facehall.errors import FacehallError
-from facehall.inference.picker import SHOWN, find_weights, pick_weights
+from facehall.inference.picker import MAX_SHOWN, find_weights, pick_weights
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs, the second one newer, and a damaged file newer still."""
+    """Two runs, and a damaged file that is newer."""
     for age, name in enumerate(("new", "old")):
         path = write_weights(tmp_path / "runs" / name / "weights" / "generator.safetensors")
         os.utime(path, (1e9 - age, 1e9 - age))
@@ -25,9 +25,9 @@ def runs(tmp_path):
 
 @contextmanager
 def terminal(keys: bytes):
-    """Standard input and output are a pseudo-terminal on which `keys` are typed; gives a function to read the screen.
+    """Make stdin and stdout a pseudo-terminal on which `keys` are typed; yield a function that reads the screen.
 
-    No fixture, because pytest puts its own streams back between a fixture and its test.
+    Not a fixture, because pytest restores its own streams between a fixture and its test.
     """
     master, slave = os.openpty()
     with os.fdopen(slave) as stdin, os.fdopen(os.dup(slave), "w") as stdout, pytest.MonkeyPatch.context() as patch:
@@ -38,7 +38,7 @@ def terminal(keys: bytes):
         def screen():
             stdout.flush()
             shown = b""
-            while select.select([master], [], [], 0.5)[0]:  # what was written comes through in pieces
+            while select.select([master], [], [], 0.5)[0]:  # output arrives in pieces
                 shown += os.read(master, 100_000)
             return shown.decode()
 
@@ -46,12 +46,12 @@ def terminal(keys: bytes):
     os.close(master)
 
 
-def test_newest_first_and_only_what_can_be_loaded(runs):
+def test_valid_files_are_listed_newest_first(runs):
     assert [path.parts[-3] for path in find_weights(runs)] == ["new", "old"]
 
 
 @pytest.mark.parametrize(("keys", "chosen"), [(b"\n", "new"), (b"2\n", "old"), (b"7\n2\n", "old"), (b"x\n1\n", "new")])
-def test_a_terminal_is_asked(runs, keys, chosen):
+def test_prompt_on_a_terminal(runs, keys, chosen):
     with terminal(keys) as screen:
         assert pick_weights(runs) == runs / chosen / "weights" / "generator.safetensors"
         shown = screen()
@@ -59,24 +59,24 @@ def test_a_terminal_is_asked(runs, keys, chosen):
     assert "Which" in shown
 
 
-def test_the_end_of_input_is_no_choice(runs):
+def test_end_of_input_is_an_error(runs):
     with terminal(b"\x04"), pytest.raises(FacehallError, match=r"No weights were chosen.*weights=FILE"):
         pick_weights(runs)
 
 
-def test_without_a_terminal_they_are_listed(runs):
+def test_without_a_terminal_files_are_listed(runs):
     with pytest.raises(FacehallError, match="newest first") as error:
         pick_weights(runs)
     lines = str(error.value).splitlines()[1:]
     assert lines == [f"  weights={runs / name / 'weights' / 'generator.safetensors'}" for name in ("new", "old")]
 
 
-def test_a_long_list_is_cut(tmp_path):
-    for i in range(SHOWN + 3):
+def test_a_long_list_is_truncated(tmp_path):
+    for i in range(MAX_SHOWN + 3):
         write_weights(tmp_path / str(i) / "weights" / "generator.safetensors")
     with pytest.raises(FacehallError, match="and 3 older ones") as error:
         pick_weights(tmp_path)
-    assert str(error.value).count("weights=") == SHOWN
+    assert str(error.value).count("weights=") == MAX_SHOWN
 
 
 def test_no_weights_at_all(tmp_path):

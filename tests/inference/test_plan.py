@@ -1,4 +1,4 @@
-"""What is read and what is written where: names stay, nothing clashes, results are no input."""
+"""Planning of output files: names are kept, conflicts are rejected, results are not used as input."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import pytest
 from facehall.errors import FacehallError
 from facehall.imaging import IMAGE_SUFFIXES, WRITABLE, read_rgb, write_picture
 from facehall.inference import plan
-from facehall.inference.plan import find
+from facehall.inference.plan import find_pictures
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Makes empty files below tmp_path/in: what is planned is not opened."""
+    """A function that creates empty files below tmp_path/in; planning does not open them."""
 
     def make(*names: str) -> Path:
         for name in names:
@@ -29,43 +29,43 @@ def targets(jobs, root):
     return [job.target.relative_to(root).as_posix() for job in jobs]
 
 
-def test_names_and_sub_folders_stay(folder, tmp_path):
+def test_names_and_sub_folders_are_kept(folder, tmp_path):
     source = folder("b.png", "sub/deep/a.JPG", "sub/c d (1),=.webp", "notes.txt")
     jobs = plan(source, tmp_path / "out")
     assert targets(jobs, tmp_path / "out") == ["b.png", "sub/c d (1),=.webp", "sub/deep/a.JPG"]
-    assert not any(job.renamed for job in jobs)
+    assert not any(job.changes_format for job in jobs)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("suffix", sorted({*IMAGE_SUFFIXES, ".gif", ""}))
-def test_what_cannot_be_written_becomes_png(folder, tmp_path, suffix):
+def test_formats_that_cannot_be_written_become_png(folder, tmp_path, suffix):
     source = folder(f"a{suffix}") / f"a{suffix}"
     (job,) = plan(source, tmp_path / "out")
     assert job.target == tmp_path / "out" / (f"a{suffix}" if suffix in WRITABLE else "a.png")
-    assert job.renamed == (suffix not in WRITABLE)
-    write_picture(job.target, np.zeros((2, 2, 3), np.uint8))  # so the list of kinds is that of write_picture
+    assert job.changes_format == (suffix not in WRITABLE)
+    write_picture(job.target, np.zeros((2, 2, 3), np.uint8))  # the formats must match those of write_picture
     assert read_rgb(job.target).shape == (2, 2, 3)
 
 
 @pytest.mark.parametrize("names", [("a.bmp", "a.png"), ("a.tif", "a.bmp"), ("x/a.ppm", "x/a.png")])
-def test_two_pictures_for_one_file_are_refused(folder, tmp_path, names):
-    with pytest.raises(FacehallError, match=r"would both be written as .*a\.png.*Rename") as error:
+def test_two_inputs_with_the_same_output_are_rejected(folder, tmp_path, names):
+    with pytest.raises(FacehallError, match=r"would both be written to .*a\.png.*Rename") as error:
         plan(folder(*names), tmp_path / "out")
     assert all(Path(name).name in str(error.value) for name in names)
 
 
-def test_same_stem_of_kinds_that_are_written_is_no_clash(folder, tmp_path):
+def test_same_stem_with_different_formats_is_no_conflict(folder, tmp_path):
     assert len(plan(folder("a.png", "a.jpg", "b/a.png"), tmp_path / "out")) == 3
 
 
-def test_results_inside_the_input_are_not_input(folder):
+def test_results_below_the_input_folder_are_excluded(folder):
     source = folder("a.png", "out/a.png", "out/out/a.png")
     jobs = plan(source, source / "out")
     assert [job.source.relative_to(source).as_posix() for job in jobs] == ["a.png"]
     assert targets(jobs, source) == ["out/a.png"]
 
 
-def test_a_link_into_the_output_is_still_an_input(folder, tmp_path):
+def test_links_to_other_folders_are_followed(folder, tmp_path):
     source = folder("a.png")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "c.png").touch()
@@ -74,48 +74,48 @@ def test_a_link_into_the_output_is_still_an_input(folder, tmp_path):
 
 
 @pytest.mark.parametrize("output", ["in", "in/../in", "in/."])
-def test_output_on_the_input_is_refused(folder, tmp_path, output):
+def test_output_in_the_input_folder_is_rejected(folder, tmp_path, output):
     source = folder("a.png")
     for given in (source, source / "a.png"):
-        with pytest.raises(FacehallError, match="folder of the pictures themselves"):
+        with pytest.raises(FacehallError, match="is the input folder: the inputs would be overwritten"):
             plan(given, tmp_path / output)
 
 
-def test_a_target_that_is_a_source_is_refused(folder):
+def test_an_output_that_is_an_input_is_rejected(folder):
     source = folder("a/a/x.png", "a/x.png")
-    with pytest.raises(FacehallError, match="one of the pictures to read"):
+    with pytest.raises(FacehallError, match="one of the inputs"):
         plan(source / "a", source)
 
 
-def test_nothing_but_results_is_refused(folder, tmp_path):
-    with pytest.raises(FacehallError, match="where the results go"):
+def test_input_below_the_output_is_rejected(folder, tmp_path):
+    with pytest.raises(FacehallError, match="which is excluded from the input"):
         plan(folder("out/a.png"), tmp_path / "in" / "out")
 
 
 def test_missing_input_and_output_that_is_a_file(folder, tmp_path):
-    with pytest.raises(FacehallError, match=r"input=.*nowhere: there is no such file or folder"):
+    with pytest.raises(FacehallError, match=r"input=.*nowhere: no such file or folder"):
         plan(tmp_path / "nowhere", tmp_path / "out")
     with pytest.raises(FacehallError, match=r"output=.*a\.png is a file"):
         plan(folder("a.png", "b.png"), tmp_path / "in" / "a.png")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FacehallError, match="holds no images"):
+    with pytest.raises(FacehallError, match="contains no images"):
         plan(tmp_path / "empty", tmp_path / "out")
 
 
-def test_results_beside_their_pictures_are_no_input(folder):
+def test_results_beside_their_inputs_are_excluded(folder):
     source = folder("a.png", "a_x4.png", "a_x4.compare.png", "b.bmp", "sub/c.JPG")
     jobs = plan(source, None, suffix="_x4")
     assert [job.source.name for job in jobs] == ["a.png", "b.bmp", "c.JPG"]
     assert targets(jobs, source) == ["a_x4.png", "b_x4.png", "sub/c_x4.JPG"]
-    with pytest.raises(FacehallError, match="one of the pictures to read"):
+    with pytest.raises(FacehallError, match="one of the inputs"):
         plan(source, None)
 
 
-def test_a_single_picture_may_name_its_file(folder, tmp_path):
+def test_the_output_of_a_single_picture_may_be_a_file(folder, tmp_path):
     source = folder("a.png", "b.png")
     (job,) = plan(source / "a.png", tmp_path / "large.jpg")
     assert job.target == tmp_path / "large.jpg"
-    for given, kind, says in ((source, "same", "2 pictures go into a folder"), (source / "a.png", "png", "contradict")):
+    for given, kind, says in ((source, "same", "a folder for 2 pictures"), (source / "a.png", "png", "contradict")):
         with pytest.raises(FacehallError, match=says):
             plan(given, tmp_path / "large.jpg", kind=kind)
     with pytest.raises(FacehallError, match="cannot be written"):
@@ -135,11 +135,11 @@ def test_format_and_suffix(folder, tmp_path):
             plan(source, tmp_path, **wrong)
 
 
-def test_patterns_files_and_folders_each_once(folder):
+def test_patterns_files_and_folders_without_duplicates(folder):
     source = folder("a.png", "b.png", "notes.txt", "sub/c.png")
-    found = find([source / "*", source / "a.png", source / "sub"])
+    found = find_pictures([source / "*", source / "a.png", source / "sub"])
     assert [picture.file.name for picture in found] == ["a.png", "b.png", "c.png"]
-    assert [picture.file.name for picture in find(source, recursive=False)] == ["a.png", "b.png"]
-    assert len(find(source / "**" / "*.png")) == 3
+    assert [picture.file.name for picture in find_pictures(source, recursive=False)] == ["a.png", "b.png"]
+    assert len(find_pictures(source / "**" / "*.png")) == 3
     with pytest.raises(FacehallError, match="No picture matches"):
-        find(source / "x*.png")
+        find_pictures(source / "x*.png")

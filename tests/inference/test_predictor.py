@@ -1,4 +1,4 @@
-"""The Predictor: greyscale, transparency, sizes, and one bad file among good ones."""
+"""The Predictor: greyscale, alpha, sizes, bit depth, streaming and failures."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def predictor(tmp_path):
     return Predictor(write_weights(tmp_path / "w.safetensors"), device="cpu", backend="eager")
 
 
-def test_colour_is_the_network_rounded(predictor):
+def test_result_is_the_rounded_network_output(predictor):
     rgb = noise(11, 7, 3)
     picture = predictor.upscale(rgb)
     with torch.no_grad():
@@ -35,14 +35,14 @@ def test_colour_is_the_network_rounded(predictor):
 def test_grey_stays_grey(predictor):
     levels = noise(8, 9, 1).repeat(3, axis=2)
     coloured = predictor.upscale(levels).rgb.astype(int)
-    assert np.ptp(coloured, axis=2).max() > 1  # the network does tint
+    assert np.ptp(coloured, axis=2).max() > 1  # the network tints grey
     grey = predictor.upscale(Picture(levels, grey=True))
     assert grey.grey
     assert np.ptp(grey.rgb, axis=2).max() == 0
     assert np.abs(grey.rgb[..., 0] - coloured.mean(axis=2)).max() <= 1
 
 
-def test_transparency_is_enlarged_beside(predictor):
+def test_alpha_is_upscaled_separately(predictor):
     rgb, alpha = noise(8, 9, 3), noise(8, 9)
     picture = predictor.upscale(Picture(rgb, alpha))
     assert np.array_equal(picture.rgb, predictor.upscale(rgb).rgb)
@@ -57,7 +57,7 @@ def test_the_smallest_pictures(predictor, size):
     assert predictor.upscale(noise(*size, 3)).rgb.shape == (2 * size[0], 2 * size[1], 3)
 
 
-def test_files_keep_name_kind_alpha_and_grey(predictor, tmp_path):
+def test_files_keep_name_format_alpha_and_grey(predictor, tmp_path):
     source = tmp_path / "in"
     (source / "sub").mkdir(parents=True)
     Image.fromarray(noise(8, 8, 4)).save(source / "sub" / "alpha.png")
@@ -88,7 +88,7 @@ def test_one_bad_file_does_not_stop_the_rest(predictor, tmp_path, photographs):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.png" for i in range(1, 6)]
 
 
-def test_what_is_there_stays_unless_told_otherwise(predictor, tmp_path, photographs):
+def test_existing_files_are_skipped_unless_overwrite(predictor, tmp_path, photographs):
     jobs = plan(photographs / "0.png", tmp_path / "out")
     write_picture(jobs[0].target, np.zeros((4, 4, 3), np.uint8))
     assert [result.written for result in predictor.run(jobs)] == [False]
@@ -104,7 +104,7 @@ def test_a_target_that_cannot_be_written_is_a_failure(predictor, tmp_path, photo
     assert str(tmp_path / "file" / "0.png") in result.reason
 
 
-def test_too_little_memory_stops_as_every_further_picture_would_fail_as_well(predictor, photographs, tmp_path):
+def test_too_little_memory_stops_the_batch(predictor, photographs, tmp_path):
     def allocate(module, lr):
         torch.empty(10**15)
 
@@ -115,7 +115,7 @@ def test_too_little_memory_stops_as_every_further_picture_would_fail_as_well(pre
 
 
 @pytest.mark.parametrize(("shape", "mode"), [((9, 8, 3), "RGB"), ((9, 8), "L"), ((9, 8, 2), "LA"), ((9, 8, 4), "RGBA")])
-def test_arrays_pillow_images_and_files_are_one_picture(predictor, tmp_path, shape, mode):
+def test_arrays_pillow_images_and_files_are_equivalent(predictor, tmp_path, shape, mode):
     array = noise(*shape)
     Image.fromarray(array, mode).save(tmp_path / "x.png")
     expected = predictor.upscale(array)
@@ -129,12 +129,12 @@ def test_arrays_pillow_images_and_files_are_one_picture(predictor, tmp_path, sha
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8)])
-def test_other_arrays_are_refused(predictor, array):
+def test_other_arrays_are_rejected(predictor, array):
     with pytest.raises(ValueError, match=r"a picture is \(H, W, 3\) uint8 or uint16"):
         predictor.upscale(array)
 
 
-def test_sixteen_bits_stay_sixteen_bits(predictor):
+def test_sixteen_bits_are_preserved(predictor):
     deep = RNG.integers(0, 65536, (7, 9, 3), dtype=np.uint16)
     alpha = np.full((7, 9), 65535, np.uint16)
     picture = predictor.upscale(Picture(deep, alpha))
@@ -150,22 +150,22 @@ def test_sixteen_bits_stay_sixteen_bits(predictor):
 def test_the_ensemble_is_the_mean_of_eight(tmp_path):
     weights = write_weights(tmp_path / "w.safetensors")
     lr = torch.rand(3, 6, 9)
-    looks = []
+    outputs = []
     with torch.no_grad():
         for axes in ([], [1], [2], [1, 2]):
-            for turned in (False, True):
-                seen = lr.flip(axes).transpose(1, 2) if turned else lr.flip(axes)
-                sr = tiny_generator()(seen[None])[0]
-                looks.append((sr.transpose(1, 2) if turned else sr).flip(axes))
-    expected = torch.stack(looks).mean(0).clamp(0, 1)
+            for transposed in (False, True):
+                view = lr.flip(axes).transpose(1, 2) if transposed else lr.flip(axes)
+                sr = tiny_generator()(view[None])[0]
+                outputs.append((sr.transpose(1, 2) if transposed else sr).flip(axes))
+    expected = torch.stack(outputs).mean(0).clamp(0, 1)
     torch.testing.assert_close(Predictor(weights, "cpu", backend="eager", ensemble=True).super_resolve(lr), expected)
     assert (Predictor(weights, "cpu", backend="eager").super_resolve(lr) - expected).abs().max() > 1 / 255
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
-def test_large_results_are_written_as_they_are_computed(tmp_path, monkeypatch, mode, suffix):
-    monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
+def test_large_results_are_streamed(tmp_path, monkeypatch, mode, suffix):
+    monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", 100)
     weights = write_weights(tmp_path / "w.safetensors")
     source = tmp_path / f"in{suffix}"
     Image.fromarray(noise(50, 40, 4), "RGBA").convert(mode).save(source, lossless=True)
@@ -191,7 +191,7 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
     write_picture(tmp_path / "in.png", deep)
     pictures = []
     for streamed in (10**9, 100):
-        monkeypatch.setattr("facehall.inference.predictor.STREAMED", streamed)
+        monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", streamed)
         (result,) = Predictor(weights, "cpu", backend="eager", tile=16).run(
             tmp_path / "in.png", tmp_path / str(streamed), compression=1
         )
@@ -202,8 +202,8 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
         assert getattr(pictures[0], name) == getattr(pictures[1], name)
 
 
-def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, photographs):
-    monkeypatch.setattr("facehall.inference.predictor.STREAMED", 100)
+def test_an_interrupted_stream_keeps_the_old_file(tmp_path, monkeypatch, photographs):
+    monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", 100)
     predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager", tile=16)
     write_picture(tmp_path / "out" / "0.png", np.zeros((4, 4, 3), np.uint8))
 
@@ -221,11 +221,11 @@ def test_a_stream_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, photogra
     [
         ({"tile": 0}, "tile=0"),
         ({"tile": "abc"}, "tile=abc"),
-        ({"device": "gpu"}, r"device=gpu cannot be used here.*Give auto, cpu or cuda"),
-        ({"device": "cuda:99"}, "device=cuda:99 cannot be used here"),
+        ({"device": "gpu"}, r"device=gpu is not available.*Use auto, cpu or cuda"),
+        ({"device": "cuda:99"}, "device=cuda:99 is not available"),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, settings, says):
+def test_invalid_settings(tmp_path, settings, says):
     weights = write_weights(tmp_path / "w.safetensors")
     with pytest.raises(FacehallError, match=says):
         Predictor(weights, **settings)

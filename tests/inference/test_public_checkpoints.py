@@ -1,4 +1,4 @@
-"""Public ESRGAN and Real-ESRGAN checkpoints, against RRDBNet written plainly on their own keys."""
+"""Public ESRGAN and Real-ESRGAN checkpoints, against a functional RRDBNet on their original keys."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from facehall.models.weights import load_into
 
 BLOCKS, FEATURES, GROWTH = 2, 8, 4
 
-# What each layout calls the first convolution, a dense one (of which block, dense block and number), the trunk's last,
-# the two behind upsampling and the last two.
+# Names in each layout of the first convolution, a dense one (of block, dense block and number), the trunk's last, the
+# two after upsampling and the last two.
 NUMBERED = (
     "model.0",
     "model.1.sub.{}.RDB{}.conv{}.0",
@@ -28,7 +28,7 @@ PRESENT = ("conv_first", "body.{}.rdb{}.conv{}", "conv_body", "conv_up1", "conv_
 
 
 def checkpoint(layout):
-    """Random weights, in the order of a network's layers."""
+    """Return random weights in the order of the network's layers."""
     random = torch.Generator().manual_seed(0)
     first, dense, trunk, *rest = layout
     shapes = {first: (FEATURES, 3)}
@@ -68,7 +68,7 @@ def reference(state, layout, x):
 
 @pytest.mark.parametrize("layout", [NUMBERED, SCRIPT, PRESENT], ids=["numbered", "script", "present"])
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"params_ema": state}], ids=["bare", "params_ema"])
-def test_a_public_checkpoint_is_what_it_was_trained_as(tmp_path, layout, wrap):
+def test_a_public_checkpoint_gives_the_original_output(tmp_path, layout, wrap):
     state = checkpoint(layout)
     torch.save(wrap(state), tmp_path / "x4.pth")
     predictor = Predictor(tmp_path / "x4.pth", "cpu", backend="eager")
@@ -81,10 +81,10 @@ def test_a_public_checkpoint_is_what_it_was_trained_as(tmp_path, layout, wrap):
     torch.testing.assert_close(predictor.super_resolve(lr), expected.clamp(0, 1))
 
 
-def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path):
+def test_a_malicious_checkpoint_is_rejected_without_executing_it(tmp_path):
     state = {**checkpoint(PRESENT), "more": Malicious(tmp_path / "executed")}
     torch.save(state, tmp_path / "x4.pth")
-    with pytest.raises(FacehallError, match=r"x4.pth: this is not the checkpoint of an x4 RRDBNet"):
+    with pytest.raises(FacehallError, match=r"x4.pth: not a checkpoint of an x4 RRDBNet"):
         Predictor(tmp_path / "x4.pth", "cpu", backend="eager")
     assert not (tmp_path / "executed").exists()
 

@@ -1,11 +1,11 @@
-"""Files appear whole or not at all."""
+"""Atomic file writes."""
 
 import pytest
 
 from facehall.io.atomic import replacing, write_text
 
 
-def test_the_new_file_takes_the_name_at_the_end(tmp_path):
+def test_the_old_file_is_replaced_at_the_end(tmp_path):
     path = tmp_path / "new" / "a.txt"
     write_text(path, "old")
     with replacing(path) as partial:
@@ -15,7 +15,7 @@ def test_the_new_file_takes_the_name_at_the_end(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_an_error_leaves_only_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
 

@@ -1,4 +1,4 @@
-"""The cache folder, and what knows it."""
+"""The cache folder, and the dependencies of facehall.io."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def test_cache_folder(monkeypatch, machine):
     assert cache_dir() == machine / ".cache" / "facehall"
 
 
-def test_io_needs_neither_torch_nor_pictures():
+def test_io_imports_neither_torch_nor_image_libraries():
     code = (
         "import importlib, pkgutil, sys, facehall.io as io\n"
         "for module in pkgutil.iter_modules(io.__path__, 'facehall.io.'): importlib.import_module(module.name)\n"

@@ -1,4 +1,4 @@
-"""The download against a real server on this machine, with everything that servers do wrong."""
+"""Downloads from a local server, including server faults."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("sha256", [None, SHA256, SHA256[:8]])
-def test_whole_file_and_nothing_beside_it(server, tmp_path, sha256):
+def test_complete_file_without_leftovers(server, tmp_path, sha256):
     target = download(server.url, tmp_path / "new folder" / "file.bin", sha256=sha256)
     assert target.read_bytes() == DATA
     assert names(target.parent) == {"file.bin"}
@@ -62,13 +62,13 @@ def test_existing_file_with_another_checksum_is_replaced(server, tmp_path):
     assert download(server.url, tmp_path / "file.bin", sha256=SHA256).read_bytes() == DATA
 
 
-def test_cut_connection_is_continued_where_it_stopped(server, tmp_path):
+def test_broken_connection_is_resumed(server, tmp_path):
     server.behave = cut_first(server, 300_000)
     assert download(server.url, tmp_path / "file.bin", sha256=SHA256).read_bytes() == DATA
     assert server.requests == [None, "bytes=300000-"]
 
 
-def test_a_later_call_continues(server, tmp_path):
+def test_a_later_call_resumes(server, tmp_path):
     server.behave = cut_first(server, 300_000)
     with pytest.raises(FacehallError, match=r"300000 bytes are kept in .*file\.bin\.part"):
         download(server.url, tmp_path / "file.bin", retries=0)
@@ -84,33 +84,33 @@ def test_server_without_ranges(server, tmp_path):
     assert download(server.url, tmp_path / "file.bin", sha256=SHA256).read_bytes() == DATA
 
 
-@pytest.mark.parametrize("heeds_if_range", [True, False])
-def test_file_that_changed_meanwhile_is_started_again(server, tmp_path, heeds_if_range):
+@pytest.mark.parametrize("supports_if_range", [True, False])
+def test_changed_file_is_downloaded_from_the_start(server, tmp_path, supports_if_range):
     server.behave = cut_first(server, 300_000)
     with pytest.raises(FacehallError):
         download(server.url, tmp_path / "file.bin", retries=0)
     server.data, server.etag = DATA[::-1], '"two"'
 
-    def overlook(handler: BaseHTTPRequestHandler, number: int) -> bool:
-        if heeds_if_range or handler.headers.get("Range") is None:
+    def ignore_if_range(handler: BaseHTTPRequestHandler, number: int) -> bool:
+        if supports_if_range or handler.headers.get("Range") is None:
             return False
         handler.headers.replace_header("If-Range", server.etag)
         server.answer(handler)
         return True
 
-    server.behave = overlook
+    server.behave = ignore_if_range
     assert download(server.url, tmp_path / "file.bin").read_bytes() == DATA[::-1]
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_nothing_is_continued_without_a_strong_validator(server, tmp_path, etag):
+def test_nothing_is_resumed_without_a_strong_validator(server, tmp_path, etag):
     server.etag = etag
     server.behave = cut_first(server, 300_000)
     assert download(server.url, tmp_path / "file.bin").read_bytes() == DATA
     assert server.requests == [None, None]
 
 
-def test_damaged_part_is_found_out_and_fetched_anew(server, tmp_path):
+def test_damaged_part_is_detected_and_downloaded_again(server, tmp_path):
     server.behave = cut_first(server, 300_000)
     with pytest.raises(FacehallError):
         download(server.url, tmp_path / "file.bin", sha256=SHA256, retries=0)
@@ -120,7 +120,7 @@ def test_damaged_part_is_found_out_and_fetched_anew(server, tmp_path):
 
 
 @pytest.mark.parametrize("extra", [b"", b"more than the file"])
-def test_part_that_is_whole_already(server, tmp_path, extra):
+def test_part_that_is_already_complete(server, tmp_path, extra):
     server.behave = cut_first(server, 300_000)
     with pytest.raises(FacehallError):
         download(server.url, tmp_path / "file.bin", retries=0)
@@ -129,14 +129,14 @@ def test_part_that_is_whole_already(server, tmp_path, extra):
 
 
 def test_wrong_checksum_leaves_nothing(server, tmp_path):
-    with pytest.raises(FacehallError, match=f"sha256 begins with {SHA256[:16]}, expected 00000000"):
+    with pytest.raises(FacehallError, match=f"sha256 starts with {SHA256[:16]}, expected 00000000"):
         download(server.url, tmp_path / "file.bin", sha256="00000000")
     assert names(tmp_path) == set()
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(404, 1), (403, 1), (503, 3)])
-def test_refusals(server, tmp_path, status, attempts):
+def test_http_errors(server, tmp_path, status, attempts):
     server.behave = lambda handler, number: not handler.send_error(status)
     with pytest.raises(FacehallError, match=str(status)):
         download(server.url, tmp_path / "file.bin", retries=2)
@@ -144,7 +144,7 @@ def test_refusals(server, tmp_path, status, attempts):
     assert names(tmp_path) == set()
 
 
-def test_server_that_accepts_and_says_nothing(server, tmp_path):
+def test_server_that_accepts_but_never_answers(server, tmp_path):
     release = threading.Event()
     server.behave = lambda handler, number: release.wait(20)
     start = time.monotonic()
@@ -155,7 +155,7 @@ def test_server_that_accepts_and_says_nothing(server, tmp_path):
 
 
 @pytest.mark.parametrize("trickle", [False, True], ids=["hangs", "trickles"])
-def test_server_that_stops_in_the_middle(server, tmp_path, trickle):
+def test_server_that_stalls(server, tmp_path, trickle):
     release = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler, number: int) -> bool:
@@ -170,13 +170,13 @@ def test_server_that_stops_in_the_middle(server, tmp_path, trickle):
     start = time.monotonic()
     with pytest.raises(FacehallError, match=r"bytes are kept|arrived"):
         download(server.url, tmp_path / "file.bin", timeout=0.4, retries=0)
-    # The first 1000 bytes make the first window fast enough; the trickle is found out in a later one.
+    # The first 1000 bytes make the first window fast enough; the trickle is detected in a later one.
     assert time.monotonic() - start < 15
     assert not (tmp_path / "file.bin").exists()
     release.set()
 
 
-def test_no_server_at_all(server, tmp_path):
+def test_unreachable_server(server, tmp_path):
     server.close()
     start = time.monotonic()
     with pytest.raises(FacehallError, match="cannot be reached"):
@@ -191,13 +191,13 @@ def test_unknown_length_needs_a_checksum(server, tmp_path):
     assert download(server.url, tmp_path / "file.bin", sha256=SHA256).read_bytes() == DATA
 
 
-def test_full_disk_is_found_before_the_transfer(server, tmp_path, monkeypatch):
+def test_full_disk_is_detected_before_the_transfer(server, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=10, used=10, free=1000))
     with pytest.raises(FacehallError, match=r"Not enough space .* 1\.0 MB more are needed, 0\.0 MB are free"):
         download(server.url, tmp_path / "file.bin")
 
 
-def test_disk_that_fills_up_on_the_way(server, tmp_path, monkeypatch):
+def test_disk_that_fills_up_during_the_transfer(server, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -207,7 +207,7 @@ def test_disk_that_fills_up_on_the_way(server, tmp_path, monkeypatch):
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_folder_that_cannot_be_made(server, tmp_path):
+def test_folder_that_cannot_be_created(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FacehallError, match="Cannot write"):
         download(server.url, tmp_path / "file" / "file.bin")
@@ -219,7 +219,7 @@ def test_other_schemes_are_refused(tmp_path):
         download((tmp_path / "secret").as_uri(), tmp_path / "file.bin")
 
 
-def test_many_callers_one_download(server, tmp_path):
+def test_concurrent_callers_share_one_download(server, tmp_path):
     with ThreadPoolExecutor(6) as pool:
         paths = list(pool.map(lambda _: download(server.url, tmp_path / "file.bin", sha256=SHA256), range(6)))
     assert {path.read_bytes() for path in paths} == {DATA}

@@ -1,4 +1,4 @@
-"""The lock file: exclusive, given up with its holder, and gone at the end."""
+"""The lock file: exclusive, released with its holder, removed at the end."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import pytest
 from facehall.errors import FacehallError
 from facehall.io.locking import file_lock
 
-# Adds one to a number in a file, slowly; without the lock the processes would read the same number.
+# Slowly increment a number in a file; without the lock, processes would read the same number.
 ADD_ONE = """
 import pathlib, sys, time
 from facehall.io.locking import file_lock
@@ -80,8 +80,8 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_the_end_of_a_forked_child_leaves_the_lock(tmp_path):
-    """As of a data loader's workers while a store is built."""
+def test_a_forked_child_does_not_release_the_lock(tmp_path):
+    """Like the workers of a data loader while a store is built."""
     path = tmp_path / ".lock"
     code = (
         "import multiprocessing, pathlib, sys\n"

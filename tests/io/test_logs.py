@@ -1,21 +1,21 @@
-"""Where messages go and how many of them."""
+"""Log levels and destinations."""
 
 import logging
 
 import pytest
 
 from facehall.errors import FacehallError
-from facehall.io.logs import ENVIRONMENT, configure, is_quiet, say
+from facehall.io.logs import LEVEL_VARIABLE, configure, is_quiet, say
 
 LOG = logging.getLogger("facehall.somewhere")
 
 
 @pytest.fixture(autouse=True)
-def no_level_from_outside(monkeypatch):
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
+def no_level_in_the_environment(monkeypatch):
+    monkeypatch.delenv(LEVEL_VARIABLE, raising=False)
 
 
-def speak():
+def log_at_each_level():
     LOG.debug("details")
     LOG.info("a note")
     LOG.warning("a warning")
@@ -33,33 +33,33 @@ def speak():
 @pytest.mark.parametrize("by", ["argument", "environment"])
 def test_levels(capsys, monkeypatch, level, errors, summary, by):
     if by == "environment":
-        monkeypatch.setenv(ENVIRONMENT, level)
+        monkeypatch.setenv(LEVEL_VARIABLE, level)
     configure(level if by == "argument" else None)
-    speak()
-    told = capsys.readouterr()
-    assert told.err.splitlines() == errors
-    assert told.out == summary
+    log_at_each_level()
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == errors
+    assert printed.out == summary
     assert is_quiet() == (level == "quiet")
 
 
-def test_without_a_level_notes_are_shown_once(capsys):
+def test_the_default_level_shows_messages_once(capsys):
     logging.getLogger().addHandler(handler := logging.StreamHandler())  # as Hydra does
     try:
         configure("debug")
         configure()
-        speak()
+        log_at_each_level()
     finally:
         logging.getLogger().removeHandler(handler)
     assert capsys.readouterr().err.splitlines() == ["facehall: a note", "facehall: a warning"]
 
 
 def test_an_unknown_level_is_refused(monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT, "loud")
-    with pytest.raises(FacehallError, match=r"FACEHALL_LOG=loud: give quiet, info, debug\."):
+    monkeypatch.setenv(LEVEL_VARIABLE, "loud")
+    with pytest.raises(FacehallError, match=r"FACEHALL_LOG=loud: unknown level; choose one of quiet, info, debug\."):
         configure()
 
 
-def test_a_program_that_imports_facehall_still_hears_warnings(caplog):
+def test_a_program_that_imports_facehall_keeps_its_logging(caplog):
     with caplog.at_level(logging.INFO):
-        speak()
+        log_at_each_level()
     assert [record.message for record in caplog.records] == ["a note", "a warning"]

@@ -1,4 +1,4 @@
-"""The progress bar: apart from rich's global console, and silent in a log."""
+"""The progress bar: independent of rich's global console, and silent without a terminal."""
 
 import rich
 
@@ -6,17 +6,17 @@ from facehall.io.progress import progress_bar
 
 
 def test_a_bar_leaves_the_global_console_alone(monkeypatch, capsys):
-    """One of rich's `track` that an error had left open was once ended by the garbage collector in the middle of a
-    training, and took Lightning's bar along.
+    """A `rich.track` bar left open by an error was once closed by the garbage collector during a training, along with
+    Lightning's bar.
     """
-    monkeypatch.setenv("FORCE_COLOR", "1")  # which rich takes for a terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich assume a terminal
     with progress_bar("measuring", 2) as advance:
         advance()
         assert rich.get_console()._live_stack == []
     assert "measuring" in capsys.readouterr().err
 
 
-def test_a_log_gets_nothing(capsys):
+def test_no_bar_without_a_terminal(capsys):
     with progress_bar("measuring", 1) as advance:
         advance()
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""Timing: by turns, warm-up left out, the device waited for."""
+"""Timing: interleaved, without warm-up, synchronised with the device."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from facehall.io import timing
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that tasks move on."""
+    """A clock that is advanced by tasks."""
 
     class Clock:
         now = 0.0
@@ -26,7 +26,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_tasks_take_turns_and_the_warm_up_does_not_count(clock):
+def test_tasks_are_interleaved_and_warm_up_is_excluded(clock):
     log: list[str] = []
     tasks = {"a": clock.task(log, "a", [9, 1, 2, 4]), "b": clock.task(log, "b", [9, 3, 3, 3])}
     found = timing.interleaved(tasks, rounds=3, advance=lambda: log.append("|"))
@@ -36,8 +36,8 @@ def test_tasks_take_turns_and_the_warm_up_does_not_count(clock):
     assert timing.ratio(found["b"], found["a"]) == 1.5
 
 
-def test_the_device_is_waited_for(clock):
-    """Work that is queued before the task is not the task's, and work that the task queues is."""
+def test_the_device_is_synchronised(clock):
+    """Work queued before the task is excluded; work queued by the task is included."""
     queued = [5.0]
 
     def synchronize():

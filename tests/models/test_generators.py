@@ -36,9 +36,9 @@ def test_a_class_is_known_to_weights_files_once_it_is_imported():
     class Own(Generator):
         pass
 
-    assert Generator.known["RRDBNet"] is RRDBNet
-    assert Generator.known[f"{__name__}.{Own.__qualname__}"] is Own
-    del Generator.known[f"{__name__}.{Own.__qualname__}"]
+    assert Generator.registry["RRDBNet"] is RRDBNet
+    assert Generator.registry[f"{__name__}.{Own.__qualname__}"] is Own
+    del Generator.registry[f"{__name__}.{Own.__qualname__}"]
 
 
 def test_untrained_network_gives_the_bicubic_image():
@@ -74,7 +74,7 @@ def test_sequential_blocks_read_one_another():
 
 @pytest.mark.parametrize("scale", [0, 1, 5, 6])
 def test_other_scales_are_refused(scale):
-    with pytest.raises(ValueError, match="scale is one of"):
+    with pytest.raises(ValueError, match="scale must be one of"):
         MultiScaleRRDB(scale=scale)
 
 

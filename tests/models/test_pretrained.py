@@ -8,7 +8,7 @@ from facehall.errors import FacehallError
 from facehall.evaluate import evaluate
 from facehall.inference import Predictor
 from facehall.models import pretrained as named
-from facehall.models.pretrained import FOLDER, default_weights, names, weights_file
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, default_weights, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 MEGABYTES = 10
@@ -16,13 +16,13 @@ MEGABYTES = 10
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(named, "FOLDER", tmp_path)
+    monkeypatch.setattr(named, "WEIGHTS_FOLDER", tmp_path)
     return tmp_path
 
 
 def test_a_name_is_a_file_of_the_package_and_all_else_a_path(folder):
     save_generator(folder / "facehall-x2.safetensors", tiny_generator())
-    assert names() == ["facehall-x2"]
+    assert bundled_names() == ["facehall-x2"]
     assert weights_file("facehall-x2") == folder / "facehall-x2.safetensors"
     assert str(weights_file("facehall-x9")) == "facehall-x9"
     assert str(weights_file("some/facehall-x2")) == "some/facehall-x2"
@@ -52,7 +52,7 @@ def test_half_precision_on_disk_is_float32_in_memory(folder):
 
 
 def test_what_is_shipped_is_small_and_has_a_card():
-    files = sorted(FOLDER.glob("*.safetensors"))
+    files = sorted(WEIGHTS_FOLDER.glob("*.safetensors"))
     assert files
     assert sum(path.stat().st_size for path in files) < MEGABYTES * 1e6
     for path in files:
@@ -60,7 +60,7 @@ def test_what_is_shipped_is_small_and_has_a_card():
         assert path.with_name(f"{path.stem.partition('_')[0]}.md").is_file()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", bundled_names())
 def test_what_is_shipped_restores_a_portrait(name, compose_config, tmp_path):
     """Grace Hopper's, reduced: the faithful weights come closer to it than bicubic, the sharp ones not much less so."""
     overrides = [f"weights={name}", "metrics.lpips=none", "repeats=1", "sheet=0", f"output={tmp_path}"]

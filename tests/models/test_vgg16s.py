@@ -87,12 +87,12 @@ def test_wrong_shape(shape):
 
 
 def test_unfit_weights_are_refused(tmp_path):
-    with pytest.raises(FacehallError, match=r"nowhere\.safetensors: there is no such"):
+    with pytest.raises(FacehallError, match=r"nowhere\.safetensors: no such"):
         VGG16sFeatures(weights=tmp_path / "nowhere.safetensors")
     (tmp_path / "text.safetensors").write_text("none")
     with pytest.raises(FacehallError, match="not a readable safetensors file"):
         VGG16sFeatures(weights=tmp_path / "text.safetensors")
-    with pytest.raises(FacehallError, match=r"not the weights of VGG16s: blocks\.0\.0\.weight"):
+    with pytest.raises(FacehallError, match=r"not weights of VGG16s: blocks\.0\.0\.weight"):
         VGG16sFeatures(widths=((8, 8), (16, 16), (32, 32, 32)))
 
 

@@ -59,9 +59,9 @@ def test_missing_file_is_named(tmp_path):
         (None, "not written by facehall"),
         ({"facehall.target": "os.system", "facehall.arguments": "{}"}, "not a generator"),
         ({"facehall.target": "Generator", "facehall.arguments": "{}"}, "not a generator"),
-        ({"facehall.target": "RRDBNet", "facehall.arguments": '{"depth": 3}'}, "do not build"),
-        ({"facehall.target": "RRDBNet", "facehall.arguments": "{"}, "do not build"),
-        ({"facehall.target": "RRDBNet"}, "do not build"),
+        ({"facehall.target": "RRDBNet", "facehall.arguments": '{"depth": 3}'}, "cannot build"),
+        ({"facehall.target": "RRDBNet", "facehall.arguments": "{"}, "cannot build"),
+        ({"facehall.target": "RRDBNet"}, "cannot build"),
         ({"facehall.target": "RRDBNet", "facehall.arguments": '{"blocks": 1}'}, "another network"),
     ],
 )
@@ -91,7 +91,7 @@ def test_public_checkpoints_are_read_with_their_own_size(tmp_path, wrap):
 
 def test_a_malicious_checkpoint_executes_nothing(tmp_path):
     torch.save(Malicious(tmp_path / "executed"), tmp_path / "x4.pth")
-    with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
+    with pytest.raises(FacehallError, match="not a checkpoint of an x4 RRDBNet"):
         load_generator(tmp_path / "x4.pth")
     assert not (tmp_path / "executed").exists()
 
@@ -99,7 +99,7 @@ def test_a_malicious_checkpoint_executes_nothing(tmp_path):
 @pytest.mark.parametrize("state", [{"weight": torch.zeros(1)}, {"conv_first.weight": torch.zeros(8, 3, 3, 3)}, 3])
 def test_other_checkpoints_are_refused(tmp_path, state):
     torch.save(state, tmp_path / "x4.pth")
-    with pytest.raises(FacehallError, match="not the checkpoint of an x4 RRDBNet"):
+    with pytest.raises(FacehallError, match="not a checkpoint of an x4 RRDBNet"):
         load_generator(tmp_path / "x4.pth")
 
 

@@ -1,4 +1,4 @@
-"""Every test here sees an empty machine: no caches, no settings, one tiny asset."""
+"""Fixtures of an empty machine: no caches, no settings, one tiny asset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facehall.assets.registry import ASSETS, Asset
 
 @dataclass
 class Tiny:
-    """An asset of two convolutions, and the file that its publisher would serve."""
+    """An asset with two convolutions, and the file served by its publisher."""
 
     asset: Asset
     tensors: dict[str, Tensor]
@@ -27,7 +27,7 @@ class Tiny:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home: the folder for the caches."""
+    """The folder of the (empty) caches."""
     for name in ("FACEHALL_WEIGHTS", "FACEHALL_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
@@ -63,7 +63,7 @@ def tiny(machine: Path) -> Iterator[Tiny]:
 
 @pytest.fixture
 def publisher(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The publisher's server, with the tiny asset's file."""
+    """The publisher's server, which serves the tiny asset's file."""
     server = Server(tiny.pth)
     monkeypatch.setattr(Asset, "url", property(lambda self: server.url))
     yield server

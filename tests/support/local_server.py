@@ -1,4 +1,4 @@
-"""A web server on this machine that can misbehave."""
+"""Local HTTP server for tests, with fault injection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ BLOCK = 1 << 15
 
 
 class Server:
-    """Serves `data`, or the one of `files` whose name ends the address, with ranges and an ETag.
+    """Serves `data`, or the entry of `files` named by the end of the URL, with ranges and an ETag.
 
-    `behave(handler, number of the request)` may take over an answer; `requests` keeps the Range headers, `pause` is the
-    time in s between two blocks of an answer.
+    `behave(handler, request number)` may answer a request instead and then returns True; `requests` records the Range
+    headers; `pause` is the time in s between two blocks of a response.
     """
 
     def __init__(self, data: bytes = b"", files: dict[str, bytes] | None = None, pause: float = 0) -> None:
@@ -37,7 +37,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        self.http.handle_error = lambda *about: None  # clients that are killed are no news here
+        self.http.handle_error = lambda *about: None  # killed clients are expected
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/file.bin"
 
@@ -49,7 +49,7 @@ class Server:
         length: bool = True,
         cut: int | None = None,
     ) -> None:
-        """A correct answer; `cut` closes the connection after so many bytes of the body."""
+        """Answer correctly; `cut` closes the connection after this many bytes of the body."""
         data = self.files.get(handler.path.rpartition("/")[2], self.data)
         start, wanted = 0, handler.headers.get("Range")
         if ranges and wanted and handler.headers.get("If-Range") == self.etag:

@@ -1,6 +1,6 @@
-"""MATLAB's own `imresize` bicubic on the 12x16 image v[y, x] = ((37 y + 61 x + x y) mod 256) / 255, on doubles.
+"""Reference results of MATLAB's bicubic `imresize` on the 12x16 image v[y, x] = ((37 y + 61 x + x y) mod 256) / 255.
 
-DOWN holds whole results, UP the upper left 4x4 corner, by scale.
+Computed on doubles. DOWN contains whole results, UP the top left 4x4 corner, by scale.
 """
 
 DOWN = {

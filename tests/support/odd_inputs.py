@@ -1,6 +1,6 @@
-"""Odd pictures, places and weights, and what `facehall upscale` is to make of each.
+"""Unusual inputs, outputs and weights, with the expected behaviour of `facehall upscale`.
 
-The suite runs them in its own process, experiments/inference/odd_inputs.py as a command.
+The test suite runs them in its own process, experiments/inference/odd_inputs.py in forked ones.
 """
 
 from __future__ import annotations
@@ -27,66 +27,66 @@ from small import Malicious, write_weights
 
 RGB = np.random.default_rng(0).integers(0, 256, (10, 12, 3), dtype=np.uint8)
 NOBODY = 65534
-WRITTEN, REFUSED = 0, 2
+SUCCESS, FAILURE = 0, 2
 MARK = "executed"
-"""The file that a weights file's code would leave."""
+"""The file that code in a malicious weights file would create."""
 
 
 class Case(NamedTuple):
-    """One odd input.
+    """An unusual input.
 
-    `make` fills the current folder; `arguments` follow ``facehall upscale``; `says` is a part of what the command
-    prints; `made` are the files that come into being. Everything that was there must be as it was.
+    `setup` creates files in the current folder; `arguments` follow ``facehall upscale``; `message` must be part of the
+    output; `created` are the expected new files. Existing files must not change.
     """
 
     name: str
-    make: Callable[[], object]
+    setup: Callable[[], object]
     arguments: list[str]
     status: int
-    says: str
-    made: tuple[str, ...] = ()
-    around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+    message: str
+    created: tuple[str, ...] = ()
+    context: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
     suite: bool = True
-    """Whether it is quick, certain and harmless enough for the suite."""
+    """Whether it is fast, deterministic and harmless enough for the test suite."""
 
 
 class Result(NamedTuple):
-    """What a case came to; `wrong` is empty if it is what it should be."""
+    """The result of a case; `problems` is empty if it is as expected."""
 
     status: int
-    said: str
-    made: tuple[str, ...]
-    wrong: list[str]
+    output: str
+    created: tuple[str, ...]
+    problems: list[str]
 
 
 def run(case: Case, command: Callable[[list[str]], tuple[int, str]]) -> Result:
-    """Run a case in the current folder, which is empty.
+    """Run a case in the current folder, which must be empty.
 
     Args:
-        case: what to run.
-        command: calls ``facehall`` with arguments; its exit status and all that it printed.
+        case: the case to run.
+        command: calls ``facehall`` with arguments and returns its exit status and output.
     """
     write_weights(Path("w.safetensors"))
-    case.make()
+    case.setup()
     before = snapshot()
     weights = [] if "-w" in case.arguments else ["-w", "w.safetensors"]
-    with case.around():
-        status, said = command(["upscale", *weights, "--device", "cpu", "--backend", "eager", *case.arguments])
+    with case.context():
+        status, output = command(["upscale", *weights, "--device", "cpu", "--backend", "eager", *case.arguments])
     after = snapshot()
-    made = tuple(sorted(after.keys() - before.keys()))
+    created = tuple(sorted(after.keys() - before.keys()))
     checks = {
         f"status {status}": status == case.status,
-        f"does not say {case.says!r}": case.says in said,
-        f"made {made}": made == tuple(sorted(case.made)),
-        "changed what was there": all(after.get(name) == content for name, content in before.items()),
+        f"output lacks {case.message!r}": case.message in output,
+        f"created {created}": created == tuple(sorted(case.created)),
+        "changed existing files": all(after.get(name) == content for name, content in before.items()),
         "executed code": not Path(MARK).exists(),
-        "a traceback": "Traceback" not in said,
+        "a traceback": "Traceback" not in output,
     }
-    return Result(status, said, made, [what for what, fine in checks.items() if not fine])
+    return Result(status, output, created, [problem for problem, passed in checks.items() if not passed])
 
 
 def snapshot() -> dict[str, str]:
-    """Every file below the current folder and what it holds, also those that a case itself takes away."""
+    """Return the digests of all files below the current folder, except those that a case itself removes."""
     found = {}
     for folder, _, names in os.walk("."):
         for name in names:
@@ -99,18 +99,18 @@ def snapshot() -> dict[str, str]:
 
 VANISHING = ("many/9.png",)
 
-# ---------------------------------------------------------------- how odd things are made
+# ---------------------------------------------------------------- setup helpers
 
 
 def encoded(kind: str = "PNG", image: Image.Image | None = None, **options: object) -> bytes:
-    """A picture as the bytes of a file."""
+    """Encode an image."""
     buffer = io.BytesIO()
     (image or Image.fromarray(RGB)).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def put(name: str, content: bytes | None = None) -> Callable[[], object]:
-    """Makes a file; a picture where nothing else is given."""
+    """Return a function that writes a file; a PNG image by default."""
 
     def make() -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def oriented(value: int) -> Image.Exif:
 
 
 def claiming(width: int, height: int) -> bytes:
-    """A PNG file whose header claims this size."""
+    """Return a PNG file whose header declares this size."""
     data = encoded()
     header = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
@@ -155,7 +155,7 @@ def malicious(name: str) -> Callable[[], object]:
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Root may write anywhere: be nobody meanwhile."""
+    """Run as user nobody, because root may write anywhere."""
     for path in Path().iterdir():
         if path.suffix == ".safetensors":
             path.chmod(0o644)
@@ -172,7 +172,7 @@ def unprivileged() -> Iterator[None]:
 
 @contextlib.contextmanager
 def small_files() -> Iterator[None]:
-    """No file may be larger than this: as a full disk, an error in the midst of writing."""
+    """Limit the file size, which causes an error during writing like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
     try:
@@ -183,7 +183,7 @@ def small_files() -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_disk() -> Iterator[None]:
-    """A disk of its own, full; needs root."""
+    """Mount a full file system; requires root."""
     Path("disk").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", "disk"], check=True)
     try:
@@ -198,7 +198,7 @@ def full_disk() -> Iterator[None]:
 
 @contextlib.contextmanager
 def vanishing() -> Iterator[None]:
-    """Remove the last picture as soon as the first result is there."""
+    """Remove the last picture as soon as the first result exists."""
 
     def watch() -> None:
         end = time.monotonic() + 60
@@ -226,16 +226,16 @@ LONG = "n" * 250
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 10\n(executed) (w) file closefile\nshowpage\n"
 
 
-def image_case(name: str, make: Callable[[], object], source: str, says: str = "1 of 1 picture written") -> Case:
-    return Case(name, make, [source, "-o", "out.png"], WRITTEN, says, ("out.png",))
+def image_case(name: str, setup: Callable[[], object], source: str, message: str = "1 of 1 picture written") -> Case:
+    return Case(name, setup, [source, "-o", "out.png"], SUCCESS, message, ("out.png",))
 
 
-def bad_case(name: str, make: Callable[[], object], source: str, says: str) -> Case:
-    return Case(name, make, [source, "-o", "out.png"], REFUSED, says)
+def bad_case(name: str, setup: Callable[[], object], source: str, message: str) -> Case:
+    return Case(name, setup, [source, "-o", "out.png"], FAILURE, message)
 
 
 CASES = [
-    # Pictures of every kind.
+    # Image formats and modes.
     image_case("greyscale", saved("a.png", GREY), "a.png"),
     image_case("bilevel", saved("a.png", GREY.convert("1")), "a.png"),
     image_case("palette", saved("a.png", PICTURE.quantize(8)), "a.png", "had a palette, converted to RGB: a.png"),
@@ -252,7 +252,7 @@ CASES = [
         "damaged EXIF", put("a.jpg", encoded("JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xf0bad")), "a.jpg", "EXIF"
     ),
     image_case(
-        "colour profile that is none",
+        "invalid colour profile",
         saved("a.png", PICTURE, icc_profile=b"bad" * 99),
         "a.png",
         "a colour profile that",
@@ -275,9 +275,9 @@ CASES = [
     ),
     image_case("1x1", saved("a.png", PICTURE.resize((1, 1))), "a.png"),
     image_case("1 pixel wide", saved("a.png", PICTURE.resize((1, 99))), "a.png"),
-    image_case("JPEG that is called .png", put("a.png", encoded("JPEG")), "a.png"),
+    image_case("JPEG named .png", put("a.png", encoded("JPEG")), "a.png"),
     image_case("no suffix", put("picture"), "picture"),
-    # What is no picture, or not a whole one.
+    # Invalid and damaged images.
     bad_case(
         "float TIFF", saved("a.tif", Image.fromarray(RGB[..., 0].astype(np.float32))), "a.tif", "not 8- or 16-bit"
     ),
@@ -287,42 +287,42 @@ CASES = [
     ),
     bad_case("truncated JPEG", put("a.jpg", encoded("JPEG")[:400]), "a.jpg", "a.jpg"),
     bad_case("zero bytes", put("a.png", b""), "a.png", "a.png is empty"),
-    bad_case("text that is called .png", put("a.png", b"a shopping list\n"), "a.png", "a.png is not an image"),
-    bad_case("PostScript that is called .png", put("a.png", EPS), "a.png", "a.png is not an image"),
+    bad_case("text named .png", put("a.png", b"a shopping list\n"), "a.png", "a.png is not an image"),
+    bad_case("PostScript named .png", put("a.png", EPS), "a.png", "a.png is not an image"),
     bad_case("decompression bomb", put("a.png", claiming(60_000, 60_000)), "a.png", "a.png has too many pixels"),
-    bad_case("header larger than its pixels", put("a.png", claiming(8000, 8000)), "a.png", "a.png cannot be read"),
-    bad_case("header of 2^31 pixels a side", put("a.png", claiming(2**31 - 1, 2**31 - 1)), "a.png", "a.png"),
-    bad_case("missing", lambda: None, "a.png", "a.png: there is no such file or folder"),
+    bad_case("header larger than the data", put("a.png", claiming(8000, 8000)), "a.png", "a.png cannot be read"),
+    bad_case("header with a side of 2^31 pixels", put("a.png", claiming(2**31 - 1, 2**31 - 1)), "a.png", "a.png"),
+    bad_case("missing", lambda: None, "a.png", "a.png: no such file or folder"),
     bad_case("pattern without a match", put("a.png"), "b*.png", "No picture matches b*.png"),
-    bad_case("link to nowhere", link("a.png", "nowhere.png"), "a.png", "a.png does not exist"),
+    bad_case("broken link", link("a.png", "nowhere.png"), "a.png", "a.png does not exist"),
     bad_case("link to itself", link("a.png", "a.png"), "a.png", "a.png cannot be read"),
     bad_case("link to /dev/zero", link("a.png", "/dev/zero"), "a.png", "a pipe or a device"),
     bad_case("named pipe", lambda: os.mkfifo("a.png"), "a.png", "a pipe or a device"),
-    bad_case("empty folder called x.png", lambda: Path("x.png").mkdir(), "x.png", "x.png holds no images"),
+    bad_case("empty folder named x.png", lambda: Path("x.png").mkdir(), "x.png", "x.png contains no images"),
     Case(
-        "not permitted to read",
+        "no read permission",
         both(put("a.png"), lambda: Path("a.png").chmod(0), lambda: Path().chmod(0o777)),
         ["a.png", "-o", "out.png"],
-        REFUSED,
+        FAILURE,
         "a.png cannot be read: Permission denied",
-        around=unprivileged,
+        context=unprivileged,
     ),
     Case(
-        "one bad among good",
+        "one invalid image among valid ones",
         both(put("in/a.png"), put("in/b.png", b"?"), put("in/c.png")),
         ["in", "-o", "out"],
-        REFUSED,
+        FAILURE,
         "in/b.png is not an image",
         ("out/a.png", "out/c.png"),
     ),
     Case(
-        "vanishes meanwhile",
+        "removed during the run",
         many,
         ["many", "-o", "out"],
-        REFUSED,
+        FAILURE,
         "many/9.png does not exist",
         tuple(f"out/{i}.png" for i in range(9)),
-        around=vanishing,
+        context=vanishing,
         suite=False,
     ),
     # Names.
@@ -332,114 +332,121 @@ CASES = [
     image_case("not UTF-8", put(os.fsdecode(b"\xff\xfe.png")), os.fsdecode(b"\xff\xfe.png")),
     image_case("leading dash", put("-a.png"), "-a.png"),
     image_case("pattern characters", put("[a]*.png"), "[a]*.png"),
-    Case("name that would become too long", put(f"{LONG}.png"), [f"{LONG}.png"], REFUSED, "File name too long"),
+    Case("output name too long", put(f"{LONG}.png"), [f"{LONG}.png"], FAILURE, "File name too long"),
     Case(
-        "name of the longest", put(f"{LONG}.png"), [f"{LONG}.png", "-o", "out"], WRITTEN, "1 of 1", (f"out/{LONG}.png",)
+        "longest possible name",
+        put(f"{LONG}.png"),
+        [f"{LONG}.png", "-o", "out"],
+        SUCCESS,
+        "1 of 1",
+        (f"out/{LONG}.png",),
     ),
-    # Where to.
-    Case(
-        "same in and out", put("a.png"), ["a.png", "-o", "a.png", "--overwrite"], REFUSED, "one of the pictures to read"
-    ),
+    # Outputs.
+    Case("output is the input", put("a.png"), ["a.png", "-o", "a.png", "--overwrite"], FAILURE, "one of the inputs"),
     Case(
         "output is a link to the input",
         both(put("a.png"), link("b.png", "a.png")),
         ["a.png", "-o", "b.png", "--overwrite"],
-        REFUSED,
-        "one of the pictures to read",
+        FAILURE,
+        "one of the inputs",
     ),
     Case(
-        "results over their pictures",
+        "output folder is the input folder",
         put("in/a.png"),
         ["in", "-o", "in", "--overwrite"],
-        REFUSED,
+        FAILURE,
         "would be overwritten",
     ),
     Case(
-        "output is there already",
+        "output exists",
         both(put("a.png"), put("out.png", b"precious")),
         ["a.png", "-o", "out.png"],
-        REFUSED,
-        "out.png is there already",
+        FAILURE,
+        "out.png already exists",
     ),
     Case(
-        "two for one name",
+        "two inputs with the same output",
         both(put("x/a.png"), put("y/a.png")),
         ["x/a.png", "y/a.png", "-o", "out"],
-        REFUSED,
-        "would both be written as out/a.png",
+        FAILURE,
+        "would both be written to out/a.png",
     ),
     Case(
-        "a folder into a file",
+        "input folder, output file",
         both(put("in/a.png"), put("in/b.png"), put("out", b"precious")),
         ["in", "-o", "out"],
-        REFUSED,
+        FAILURE,
         "output=out is a file",
     ),
     Case(
-        "file in the way of a folder",
+        "file in place of a folder",
         both(put("a.png"), put("out", b"precious")),
         ["a.png", "-o", "out/x/b.png"],
-        REFUSED,
+        FAILURE,
         "out/x/b.png",
     ),
     Case(
-        "kind that is not written",
+        "unsupported output format",
         put("a.png"),
         ["a.png", "-o", "out.tif"],
-        REFUSED,
+        FAILURE,
         "output=out.tif cannot be written",
     ),
-    Case("transparency into JPEG", saved("a.png", RGBA), ["a.png", "-o", "out.jpg"], REFUSED, "has transparency"),
+    Case("transparency to JPEG", saved("a.png", RGBA), ["a.png", "-o", "out.jpg"], FAILURE, "has transparency"),
     Case(
         "read-only folder",
         both(put("a.png"), lambda: Path("ro").mkdir(0o555)),
         ["a.png", "-o", "ro/b.png"],
-        REFUSED,
+        FAILURE,
         "ro/b.png cannot be written: Permission denied",
-        around=unprivileged,
+        context=unprivileged,
     ),
     Case(
-        "disk that takes no more",
+        "file size limit",
         put("a.png"),
         ["a.png", "-o", "out.png"],
-        REFUSED,
+        FAILURE,
         "out.png cannot be written: File too large",
-        around=small_files,
+        context=small_files,
     ),
     Case(
         "full disk",
         put("a.png"),
         ["a.png", "-o", "disk/a.png"],
-        REFUSED,
+        FAILURE,
         "No space left on device",
-        around=full_disk,
+        context=full_disk,
         suite=False,
     ),
     # Weights.
-    Case("weights: malicious pickle", malicious("e.pth"), ["a.png", "-w", "e.pth"], REFUSED, "e.pth: this is not"),
+    Case("weights: malicious pickle", malicious("e.pth"), ["a.png", "-w", "e.pth"], FAILURE, "e.pth: this is not"),
     Case(
-        "weights: the same, called .safetensors",
+        "weights: malicious pickle named .safetensors",
         malicious("e.safetensors"),
         ["a.png", "-w", "e.safetensors"],
-        REFUSED,
-        "e.safetensors: this is not a readable safetensors file",
+        FAILURE,
+        "e.safetensors: not a readable safetensors file",
     ),
     Case(
-        "weights: the same, called .ckpt",
+        "weights: malicious pickle named .ckpt",
         malicious("e.ckpt"),
         ["a.png", "-w", "e.ckpt"],
-        REFUSED,
+        FAILURE,
         "e.ckpt: this is not",
     ),
     Case(
         "weights: truncated",
         both(put("a.png"), lambda: os.truncate("w.safetensors", 3000)),
         ["a.png"],
-        REFUSED,
-        "w.safetensors: this is not a readable safetensors file",
+        FAILURE,
+        "w.safetensors: not a readable safetensors file",
     ),
-    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], REFUSED, "a.png: this is not a readable"),
+    Case("weights: a picture", put("a.png"), ["a.png", "-w", "a.png"], FAILURE, "a.png: not a readable"),
     Case(
-        "weights: missing", put("a.png"), ["a.png", "-w", "none.safetensors"], REFUSED, "there is no such weights file"
+        "weights: missing",
+        put("a.png"),
+        ["a.png", "-w", "none.safetensors"],
+        FAILURE,
+        "none.safetensors: no such weights file",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Archives of pictures as a server would hold them, and a process that fetches them and can be killed."""
+"""Archives of pictures for a test server, and a killable process that fetches them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facehall.data.sources.archives import Archive, fetch
 
 
 def pack(pictures: dict[str, bytes], inside: str) -> bytes:
-    """A zip file of them, in a folder of its own, with what some programs put beside."""
+    """Zip the pictures in a folder, with the extra files that some programs add."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr(f"{inside}/", b"")
@@ -29,7 +29,7 @@ def describe(file: str, packed: bytes, folder: str, pictures: Sequence[str]) -> 
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every file below a folder, and every folder that is empty."""
+    """Return all files below a folder, and all empty folders."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else b""
         for path in root.rglob("*")
@@ -38,7 +38,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def start_fetching(archives: list[Archive], root: Path, origin: str) -> BaseProcess:
-    """In a process of its own; a fork server, because this process has the threads of the web server."""
+    """Start fetching in a child process; via a fork server, because this process runs web server threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["facehall.data.sources.archives"])
     process = context.Process(target=fetch, args=(archives, root, origin))

@@ -1,4 +1,4 @@
-"""Folders of pictures as the sources expect them, small."""
+"""Small picture folders in the layouts that the sources expect."""
 
 import numpy as np
 from PIL import Image

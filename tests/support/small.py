@@ -1,4 +1,4 @@
-"""Networks, trainings and pictures small enough for a test, and a command called in this process."""
+"""Networks, trainings and pictures small enough for tests, and commands run in this process."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ TINY = [
     "trainer=cpu",
     "trainer.enable_progress_bar=false",
 ]
-"""Overrides that make a training of experiment=esrgan_vgg16s a matter of a second or two a phase."""
+"""Overrides that shorten a training of experiment=esrgan_vgg16s to a second or two per phase."""
 LIGHT = ["++losses.perceptual=null", "metrics.lpips=none", "logger=none"]
-"""Without pretrained weights and without W&B."""
+"""Overrides for trainings without pretrained weights and without W&B."""
 
 
 def make_photographs(folder: Path, count: int, side: int = 64, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     for i in range(count):
         blocks = rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
-        write_picture(_made(folder / f"{i}.png"), blocks.repeat(8, axis=0).repeat(8, axis=1))
+        write_picture(_with_parent(folder / f"{i}.png"), blocks.repeat(8, axis=0).repeat(8, axis=1))
     return folder
 
 
-def _made(path: Path) -> Path:
+def _with_parent(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def tiny_generator(scale: int = 2) -> MultiScaleRRDB:
-    """With heads that are not zero, so that it is not bicubic in disguise, and that colour what is grey."""
+    """A generator with non-zero heads, so that it differs from bicubic and colours grey pictures."""
     torch.manual_seed(0)
     generator = MultiScaleRRDB(
         scale, blocks=1, dense_blocks=1, convs=1, features=4, growth=2, stage_features=4, stage_growth=2, carry=2
@@ -72,7 +72,7 @@ def write_weights(path: Path, scale: int = 2) -> Path:
 
 
 def run_command(main: Callable[[], None], *arguments: object) -> int:
-    """Call an entry point's main with command-line arguments; its exit status."""
+    """Call an entry point's main with command-line arguments; return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["facehall", *map(str, arguments)])
         try:
@@ -82,9 +82,9 @@ def run_command(main: Callable[[], None], *arguments: object) -> int:
     return 0
 
 
-def mistake(shown: str) -> str:
-    """What a command printed of a mistake; it may first have waited for a test that decodes the same pictures."""
-    lines = shown.splitlines(keepends=True)
+def error_message(stderr: str) -> str:
+    """A command's error output without the note that it waited for a test that decodes the same pictures."""
+    lines = stderr.splitlines(keepends=True)
     return "".join(line for line in lines if "another process decodes pictures" not in line)
 
 

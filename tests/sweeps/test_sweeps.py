@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from small import LIGHT, TINY, make_photographs, run_command
 
 from facehall import sweep, train
-from facehall.errors import PEER_LOST, USER_MISTAKE
+from facehall.errors import PEER_LOST, USER_ERROR
 from facehall.imaging import read_rgb
-from facehall.io.machine import cores, exclusive_gpu, gpus_a_job, jobs_at_once, threads_a_job
+from facehall.io.machine import cores, default_jobs, exclusive_gpu, gpus_per_job, threads_per_job
 from facehall.metrics.judges import JUDGES
 from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
-from facehall.sweeps.job import JOB_OF_SWEEP, why
-from facehall.sweeps.launch import closing_lines
+from facehall.sweeps.job import SWEEP_JOB_VARIABLE, failure_reason
+from facehall.sweeps.launch import outcome_text
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
 from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front
-from facehall.sweeps.table import baselines, read_jobs, table, varied
+from facehall.sweeps.table import baselines, read_jobs, table, varied_keys
 
 TWO_STEPS = [
     "curriculum.psnr.steps=2",
@@ -69,7 +69,7 @@ def mixed(tmp_path):
 def test_the_table_has_bicubic_and_every_job(mixed):
     jobs = write_report(mixed)
     assert [job.name for job in jobs] == ["0", "1", "2", "10"]
-    assert varied(jobs) == ["g.growth", "seed"]
+    assert varied_keys(jobs) == ["g.growth", "seed"]
     with (mixed / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["job"] for row in rows] == ["bicubic", "0", "1", "2", "10"]
@@ -78,11 +78,11 @@ def test_the_table_has_bicubic_and_every_job(mixed):
     assert (rows[1]["end_of_psnr_phase.psnr"], rows[1]["end_of_gan_phase.psnr"]) == ("27.0", "26.0")
     assert (rows[1]["minutes"], rows[1]["steps"], rows[2]["seed"]) == ("1.5", "8", "2")
     text = (mixed / "sweep.md").read_text()
-    assert "2 of 4 jobs finished; all of them: `experiment=x`" in text
+    assert "2 of 4 jobs finished; common overrides: `experiment=x`" in text
     lengths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(lengths) == 1
     assert read_rgb(mixed / "sweep.png").std() > 0
-    assert "2 jobs finished, 1 failed, 1 not finished" in closing_lines(mixed, jobs)
+    assert "2 jobs finished, 1 failed, 1 not finished" in outcome_text(mixed, jobs)
 
 
 def test_a_baseline_for_every_scale(tmp_path):
@@ -159,14 +159,14 @@ def test_the_same_overrides_get_the_same_folder_and_others_a_free_one(tmp_path):
 
 def test_jobs_share_the_machine(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert jobs_at_once() == min(cores(), 4)
-    assert threads_a_job(1) == cores()
-    assert threads_a_job(1000) == 1
+    assert default_jobs() == min(cores(), 4)
+    assert threads_per_job(1) == cores()
+    assert threads_per_job(1000) == 1
     with exclusive_gpu(tmp_path, 2) as gpu:
         assert gpu is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert jobs_at_once() == 2
-    assert (gpus_a_job(1), gpus_a_job(2), gpus_a_job(4)) == (2.0, 1.0, 0.5)
+    assert default_jobs() == 2
+    assert (gpus_per_job(1), gpus_per_job(2), gpus_per_job(4)) == (2.0, 1.0, 0.5)
     with exclusive_gpu(tmp_path, 2) as first:
         with exclusive_gpu(tmp_path, 2) as second:
             assert (first, second) == ("4", "7")
@@ -176,19 +176,19 @@ def test_jobs_share_the_machine(monkeypatch, tmp_path):
 
 
 def test_why_a_job_failed_is_one_line():
-    assert why(-9, "") == "killed by SIGKILL (out of memory?)"
-    for status in (USER_MISTAKE, PEER_LOST):
-        assert why(status, "epoch 1\n\nfacehall: no such\n") == "no such"
+    assert failure_reason(-9, "") == "killed by SIGKILL (out of memory?)"
+    for status in (USER_ERROR, PEER_LOST):
+        assert failure_reason(status, "epoch 1\n\nfacehall: no such\n") == "no such"
     crash = "Traceback (most recent call last):\n  File x\n    code\nRuntimeError: first\nafterwards: noise\n"
-    assert why(1, f"epoch 1\n{crash}") == "RuntimeError: first"
-    assert why(3, "") == "ended with status 3"
+    assert failure_reason(1, f"epoch 1\n{crash}") == "RuntimeError: first"
+    assert failure_reason(3, "") == "exited with status 3"
 
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
     """Sweep over tiny trainings in this process, each job in one of its own; the exit status."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(JOB_OF_SWEEP, raising=False)
+    monkeypatch.delenv(SWEEP_JOB_VARIABLE, raising=False)
     before = signal.getsignal(signal.SIGTERM)
     data = make_photographs(tmp_path / "photographs", 6)
     common = ["experiment=psnr", *(option for option in TINY if "discriminator" not in option), *TWO_STEPS]

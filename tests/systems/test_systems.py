@@ -14,7 +14,7 @@ from facehall.inference import Predictor
 from facehall.inference.upscalers import labels, open_upscalers
 from facehall.metrics.judges import JUDGES
 from facehall.models.generators import Generator
-from facehall.models.pretrained import names
+from facehall.models.pretrained import bundled_names
 from facehall.models.weights import save_generator
 from facehall.systems import CATALOGUE, Bicubic, Upscaler, as_rgb
 
@@ -97,7 +97,7 @@ def test_an_unknown_declaration_is_named():
     class Odd(Luma):
         colour = "cmyk"
 
-    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; a generator declares rgb or y"):
+    with pytest.raises(FacehallError, match=r"Odd\.colour is 'cmyk'; it must be rgb or y"):
         as_rgb(Odd())
 
 
@@ -121,7 +121,7 @@ def test_bicubic_comes_first_and_all_have_one_scale(tmp_path):
     lr = torch.rand(3, 9, 7)
     assert torch.equal(found[0].upscale(lr), upscale_bicubic(lr, 2))
     assert torch.equal(found[1].upscale(lr), Predictor(a, **OPTIONS).super_resolve(lr))
-    with pytest.raises(FacehallError, match=r"a\.safetensors holds a x2 network, but .*c\.safetensors holds a x4"):
+    with pytest.raises(FacehallError, match=r"a\.safetensors is a x2 network, but .*c\.safetensors is a x4"):
         open_upscalers({"a": str(a), "c": str(x4)}, **OPTIONS)
     with pytest.raises(FacehallError, match="bicubic alone has no scale"):
         open_upscalers({"bicubic": "bicubic"}, **OPTIONS)
@@ -148,14 +148,14 @@ def test_labels_are_the_shortest_that_tell_apart():
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_catalogue_names_what_exists(name):
     system = CATALOGUE[name]
-    assert (name in names()) == (system.weights is True)
+    assert (name in bundled_names()) == (system.weights is True)
     assert system.recipe is None or (conf_dir() / "experiment" / f"{system.recipe}.yaml").is_file()
     assert {*system.trained_on} <= {*JUDGES}
     assert all(figure.scale in system.scales for figure in system.published)
     if system.weights is False:
-        with pytest.raises(FacehallError, match=f"systems: {name} needs a weights file: "):
+        with pytest.raises(FacehallError, match=f"systems: {name} requires a weights file: "):
             open_upscalers({name: name}, **OPTIONS)
 
 
 def test_all_weights_of_the_package_are_in_the_catalogue():
-    assert {*names()} <= {*CATALOGUE}
+    assert {*bundled_names()} <= {*CATALOGUE}

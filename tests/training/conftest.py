@@ -80,7 +80,7 @@ def make_module():
 
 @pytest.fixture
 def fit():
-    """Train a module for a number of batches of two patches; callbacks may watch."""
+    """Train a module for a number of batches of two patches, with optional callbacks."""
 
     def run(module, batches, **trainer):
         loader = DataLoader(NoisePatches(2 * batches, 8), batch_size=2)

@@ -19,7 +19,7 @@ def two_phases(psnr=10, gan=6, **settings):
 
 
 def shares(curriculum, steps):
-    """How far the ramp to the GAN's weights has come, read off a weight that goes from 0 to 1."""
+    """The ramp's progress at some steps, read off a weight that goes from 0 to 1."""
     return [curriculum.weights(step).get("perceptual", 0) for step in steps]
 
 
@@ -48,7 +48,7 @@ def test_cosine_ramp_by_hand():
     assert shares(curriculum, [1, 0]) == pytest.approx([0.5, (1 - math.cos(math.pi / 4)) / 2])
 
 
-def test_a_phase_without_steps_is_where_the_next_ramp_starts():
+def test_the_ramp_starts_from_the_weights_of_a_phase_without_steps():
     curriculum = two_phases(0, 4, ramp=2)
     assert curriculum.weights(0) == {"pixel": 0.5 * 1 + 0.5 * 0.2, "perceptual": 0.5, "adversarial": 0.05}
     assert [phase.name for phase in curriculum.trained] == ["gan"]
@@ -82,16 +82,16 @@ def test_the_ramp_rises_from_0_to_1(psnr, gan, share, shape):
     ("settings", "message"),
     [
         ({"psnr": 0, "gan": 0}, "no phase has any steps"),
-        ({"psnr": -1}, r"curriculum\.psnr\.steps is a number of steps"),
+        ({"psnr": -1}, r"curriculum\.psnr\.steps must be a number of steps"),
         ({"gan": 2, "ramp": 3}, r"ramp=3 do not fit into steps=2"),
         ({"gan": 3, "ramp": 2, "warmup": 2}, r"warmup=2 and ramp=2 do not fit"),
-        ({"ramp_shape": "s"}, r"curriculum\.gan\.ramp_shape is linear or cosine"),
-        ({"trains": ["teacher"]}, r"curriculum\.gan\.trains lists generator, discriminator"),
-        ({"optimizer": {"generator": {"lr": 1}}}, r"sets no lr: .*scheduler\.NETWORK\.factor"),
-        ({"scheduler": {"teacher": {}}}, r"curriculum\.gan\.scheduler has settings for generator and discriminator"),
+        ({"ramp_shape": "s"}, r"curriculum\.gan\.ramp_shape must be linear or cosine"),
+        ({"trains": ["teacher"]}, r"curriculum\.gan\.trains must list generator, discriminator"),
+        ({"optimizer": {"generator": {"lr": 1}}}, r"cannot set lr: .*scheduler\.NETWORK\.factor"),
+        ({"scheduler": {"teacher": {}}}, r"curriculum\.gan\.scheduler accepts only the keys generator and discrimin"),
     ],
 )
-def test_impossible_curricula_are_refused(settings, message):
+def test_invalid_curricula_are_rejected(settings, message):
     with pytest.raises(ValueError, match=message):
         two_phases(**settings)
 
@@ -99,15 +99,15 @@ def test_impossible_curricula_are_refused(settings, message):
 def test_from_a_config():
     curriculum = build_curriculum(a={"steps": 1, "weights": {"x": 1}, "scale": None}, b=None)
     assert curriculum.phases == (Phase("a", 1, {"x": 1}),)
-    with pytest.raises(ValueError, match=r"curriculum\.a has no stesp; a phase has steps, weights"):
+    with pytest.raises(ValueError, match=r"curriculum\.a: unknown key stesp; a phase has steps, weights"):
         build_curriculum(a={"stesp": 1, "steps": 1, "weights": {}})
     with pytest.raises(ValueError, match=r"curriculum\.a\.weights is missing"):
         build_curriculum(a={"steps": 1})
-    with pytest.raises(ValueError, match=r"the weight of x is a number, 0 or more, not 'big'"):
+    with pytest.raises(ValueError, match=r"the weight of x must be a number, 0 or more, not 'big'"):
         build_curriculum(a={"steps": 1, "weights": {"x": "big"}})
 
 
-def test_a_shorter_curriculum_to_try_things_out():
+def test_a_shortened_curriculum_for_trial_runs():
     curriculum = two_phases(10, 20, warmup=5, ramp=10)
     assert curriculum.limited(None) is curriculum
     short = curriculum.limited(2)
@@ -116,7 +116,7 @@ def test_a_shorter_curriculum_to_try_things_out():
     assert [phase.steps for phase in Curriculum([Phase("psnr", 30, PSNR)]).limited([0, 14]).phases] == [14]
 
 
-def test_a_term_may_be_left_out_of_every_phase():
+def test_a_term_can_be_removed_from_every_phase():
     curriculum = two_phases().without(["perceptual"])
     assert [dict(phase.weights) for phase in curriculum.phases] == [PSNR, {"pixel": 0.2, "adversarial": 0.1}]
 
@@ -137,9 +137,9 @@ def test_learning_rate_at_each_step():
     found = rates(curriculum.schedule("generator"), 16, floor=0.1)
     assert found[0] == pytest.approx(0.1)
     assert found[5] == pytest.approx(0.1 * (0.1 + 0.9 / 2))
-    assert found[10] == pytest.approx(0.05)  # the second phase starts anew, at half the rate
+    assert found[10] == pytest.approx(0.05)  # the second phase restarts at half the rate
     assert found[12] == pytest.approx(0.05 * (0.1 + 0.9 / 2))
-    assert found[14] == found[15] == pytest.approx(0.005)  # past the end it stays
+    assert found[14] == found[15] == pytest.approx(0.005)  # constant past the end
 
 
 def test_a_network_is_scheduled_over_the_phases_that_train_it():
@@ -149,7 +149,7 @@ def test_a_network_is_scheduled_over_the_phases_that_train_it():
     assert found == pytest.approx([0.1 * (0.1 + 0.9 * (1 + math.cos(math.pi * i / 4)) / 2) for i in range(5)])
 
 
-def test_shapes_of_a_schedule_and_what_a_phase_sets_for_itself():
+def test_shapes_of_a_schedule_and_settings_of_a_phase():
     phases = two_phases(2, 2, scheduler={"generator": {"shape": "constant"}}).schedule("generator")
     assert rates(phases, 4, shape="linear", floor=0.0) == pytest.approx([0.1, 0.05, 0.1, 0.1])
     for settings, message in (({"shape": "cubic"}, "one of cosine, linear, constant"), ({"peak": 1}, "not peak")):

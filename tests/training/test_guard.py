@@ -1,4 +1,4 @@
-"""Bad batches and bad gradients: what is left out, what stays sound, when it ends."""
+"""Bad batches and gradients: which steps are skipped, what stays intact, when the training ends."""
 
 import copy
 import math
@@ -10,11 +10,11 @@ import torch
 
 from facehall.errors import FacehallError
 from facehall.models.generators import SRResNet3
-from facehall.training.guard import Buffers, FiniteGuard, decides_itself
+from facehall.training.guard import BufferGuard, FiniteGuard, skips_on_device
 
 
 class Spoil(L.Callback):
-    """Puts a value into the HR (or LR) images of some batches."""
+    """Write a value into the HR (or LR) images of some batches."""
 
     def __init__(self, batches, value=math.nan, key="hr"):
         self.batches, self.value, self.key = batches, value, key
@@ -23,11 +23,11 @@ class Spoil(L.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if batch_idx in self.batches:
             batch[self.key][0, 0, 0, 0] = self.value
-        self.before = everything(module)
+        self.before = full_state(module)
 
 
 class SpoilGradient(L.Callback):
-    """A gradient that is not finite although the loss is; on_after_backward comes after each network's own."""
+    """Make a gradient infinite although the loss is finite; on_after_backward runs after each network's backward."""
 
     def __init__(self, network, batch):
         self.network, self.batch = network, batch
@@ -41,7 +41,7 @@ class SpoilGradient(L.Callback):
             parameter.grad.view(-1)[0] = math.inf
 
 
-def everything(module):
+def full_state(module):
     state = {f"module.{name}": value for name, value in module.state_dict().items() if torch.is_tensor(value)}
     for i, optimizer in enumerate(module.trainer.optimizers):
         for j, moments in enumerate(optimizer.state.values()):
@@ -50,13 +50,13 @@ def everything(module):
 
 
 class Compare(L.Callback):
-    """Which tensors a batch changed, by the first word of their names."""
+    """Record which tensors each batch changed, by the first two parts of their names."""
 
     def __init__(self, spoil):
         self.spoil, self.changed = spoil, []
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        after = everything(module)
+        after = full_state(module)
         assert all(value.isfinite().all() for value in after.values())
         self.changed.append(
             {
@@ -69,8 +69,8 @@ class Compare(L.Callback):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("key", ["lr", "hr"])
-def test_a_bad_batch_leaves_nothing_behind(make_module, fit, caplog, key, value):
-    """Also not in the generator's batch norm, whose statistics the forward pass had changed already."""
+def test_a_bad_batch_leaves_no_trace(make_module, fit, caplog, key, value):
+    """Not even in the generator's batch norm, whose statistics the forward pass has already updated."""
     generator = SRResNet3(scale=2, blocks=1, features=4)
     spoil = Spoil({2}, value, key)
     compare = Compare(spoil)
@@ -82,10 +82,9 @@ def test_a_bad_batch_leaves_nothing_behind(make_module, fit, caplog, key, value)
     assert parameters  # and none of them moved:
     assert module.guard.skipped == 2  # the discriminator's step and the generator's
     assert module.generator_step == 5
-    said = caplog.text
-    assert "Step 2: the gradient of the generator is not finite" in said
-    assert "pictures: 4, 5)" in said
-    assert "pixel = nan" in said or "pixel = inf" in said
+    assert "Step 2: the gradient of the generator is not finite" in caplog.text
+    assert "pictures: 4, 5)" in caplog.text
+    assert "pixel = nan" in caplog.text or "pixel = inf" in caplog.text
 
 
 def test_the_parameters_of_a_skipped_step_are_those_of_the_step_before(make_module, fit):
@@ -106,11 +105,11 @@ def test_a_bad_gradient_stops_its_own_network_only(make_module, fit, caplog, net
     module = make_module(psnr_steps=0, gan_steps=3)
     fit(module, 3, callbacks=[SpoilGradient(network, 1)])
     assert module.guard.skipped == 1
-    assert f"the gradient of the {network} is not finite (though every term" in caplog.text
+    assert f"the gradient of the {network} is not finite (although every loss term" in caplog.text
     assert all(p.isfinite().all() for p in module.parameters())
 
 
-def test_one_bad_batch_costs_its_whole_group(make_module, fit):
+def test_one_bad_batch_skips_the_whole_accumulated_step(make_module, fit):
     module = make_module(psnr_steps=9, gan_steps=0, accumulate=2)
     fit(module, 6, callbacks=[Spoil({2})])
     assert (module.guard.skipped, module.generator_step) == (1, 3)
@@ -121,85 +120,84 @@ def test_skipped_steps_are_logged(make_module, fit):
     assert module.trainer.callback_metrics["train/skipped_steps"] == 2
 
 
-def test_too_many_in_a_row_end_the_training_with_advice(make_module, fit):
+def test_too_many_skips_in_a_row_end_the_training_with_advice(make_module, fit):
     with pytest.raises(FacehallError, match=r"Step 3: the gradient of the generator.*pixel = nan.*pictures: 6, 7") as e:
         fit(make_module(psnr_steps=9, gan_steps=0, max_skips=3), 9, callbacks=[Spoil({1, 2, 3, 4, 5})])
-    assert "3 steps in a row" in str(e.value)
+    assert "3 steps in a row were skipped" in str(e.value)
     assert "optimizer.generator.lr" in str(e.value)
 
 
-def test_good_steps_between_bad_ones_begin_the_count_anew(make_module, fit):
+def test_a_good_step_resets_the_count(make_module, fit):
     module = fit(make_module(psnr_steps=9, gan_steps=0, max_skips=2), 8, callbacks=[Spoil({1, 3, 5, 7})])
     assert module.guard.skipped == 4
 
 
-def test_a_checkpoint_after_a_skip_is_whole_and_remembers(make_module, fit):
+def test_a_checkpoint_keeps_the_number_of_skips(make_module, fit):
     module = fit(make_module(psnr_steps=3, gan_steps=0), 3, callbacks=[Spoil({1})])
     checkpoint = {}
     module.on_save_checkpoint(checkpoint)
     other = make_module(psnr_steps=3, gan_steps=0)
     other.on_load_checkpoint(checkpoint)
     assert other.guard.skipped == 1
-    other.on_load_checkpoint({"generator_step": 3})  # of a version that did not count
+    other.on_load_checkpoint({"generator_step": 3})  # from a version without the count
     assert other.guard.skipped == 0
 
 
-def test_the_verdict_may_come_late(caplog):
-    """As on a GPU, where nobody looks before it is time."""
+def test_skips_may_be_found_late(caplog):
+    """As on a GPU, where the host only checks from time to time."""
     guard = FiniteGuard(limit=2)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     for number, norm in enumerate((1.0, math.nan, 1.0, math.inf)):
-        guard.begin([f"picture{number}"], anew=True)
-        guard.note({"pixel": torch.tensor(norm)})
-        assert guard.admits("generator", number, torch.tensor(norm), optimizer) == math.isfinite(norm)
+        guard.begin_batch([f"picture{number}"], new_step=True)
+        guard.record_terms({"pixel": torch.tensor(norm)})
+        assert guard.allows_step("generator", number, torch.tensor(norm), optimizer) == math.isfinite(norm)
     assert guard.skipped == 0
-    assert guard.settle() == 2
-    said = caplog.text
-    assert "Step 1:" in said
-    assert "picture1" in said
-    assert "Step 3:" in said
-    guard.admits("generator", 4, torch.tensor(math.nan), optimizer)
+    assert guard.check_pending() == 2
+    assert "Step 1:" in caplog.text
+    assert "picture1" in caplog.text
+    assert "Step 3:" in caplog.text
+    guard.allows_step("generator", 4, torch.tensor(math.nan), optimizer)
     with pytest.raises(FacehallError, match=r"Step 4.*2 steps in a row"):
-        guard.settle()
+        guard.check_pending()
 
 
-def test_a_fused_optimizer_obeys_what_the_guard_tells_it(monkeypatch):
-    """That of the CPU stands for the one on a GPU: it reads the same attribute."""
-    monkeypatch.setattr("facehall.training.guard.decides_itself", lambda optimizer, device: True)
+def test_a_fused_optimizer_skips_the_steps_that_the_guard_flags(monkeypatch):
+    """The CPU's fused optimizer stands in for a GPU's: it reads the same attribute."""
+    monkeypatch.setattr("facehall.training.guard.skips_on_device", lambda optimizer, device: True)
     weight = torch.ones(3, requires_grad=True)
     optimizer = torch.optim.Adam([weight], lr=0.1, fused=True)
     guard, seen = FiniteGuard(limit=9), []
     for value in (1.0, math.nan, 1.0):
         weight.grad = torch.full((3,), value)
-        assert guard.admits("generator", 0, weight.grad.norm(), optimizer)
+        assert guard.allows_step("generator", 0, weight.grad.norm(), optimizer)
         optimizer.step()
-        guard.taken(optimizer)
+        guard.after_step(optimizer)
         seen.append((weight.detach().clone(), optimizer.state[weight]["step"].item()))
     assert torch.equal(seen[0][0], seen[1][0])
     assert not torch.equal(seen[1][0], seen[2][0])
     assert [step for _, step in seen] == [1, 1, 2]
     assert optimizer.state[weight]["exp_avg"].isfinite().all()
-    assert guard.settle() == 1
+    assert guard.check_pending() == 1
 
 
-def test_only_fused_optimizers_on_a_gpu_decide_themselves():
+def test_only_fused_optimizers_on_a_gpu_skip_on_the_device():
     parameters = [torch.zeros(1, requires_grad=True)]
     fused, plain = torch.optim.Adam(parameters, fused=True), torch.optim.Adam(parameters)
-    assert decides_itself(fused, torch.device("cuda"))
-    assert not decides_itself(fused, torch.device("cpu"))
-    assert not decides_itself(plain, torch.device("cuda"))
+    assert skips_on_device(fused, torch.device("cuda"))
+    assert not skips_on_device(fused, torch.device("cpu"))
+    assert not skips_on_device(plain, torch.device("cuda"))
 
 
 def test_buffers_keep_their_last_finite_values():
     norm = torch.nn.BatchNorm2d(2)
-    kept = Buffers((norm, None))
+    guard = BufferGuard((norm, None))
     norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
-    kept.mend()
+    guard.restore_nonfinite()
     norm.running_mean.copy_(torch.tensor([3.0, math.nan]))
-    kept.mend()
+    guard.restore_nonfinite()
     assert norm.running_mean.tolist() == [3.0, 2.0]
 
 
-def test_no_patience_is_refused(make_module):
+def test_max_skips_of_0_is_rejected(make_module):
     with pytest.raises(ValueError, match=r"training\.max_skips"):
         make_module(max_skips=0)

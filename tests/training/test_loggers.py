@@ -1,4 +1,4 @@
-"""W&B: offline without a key, online with one, and no question asked."""
+"""W&B: offline without a key, online with one, and no prompts."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from facehall.training.loggers import define_measures, has_key, wandb_logger
 def no_account(monkeypatch, tmp_path):
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WANDB_MODE", "")  # so that what the code sets is undone afterwards
+    monkeypatch.setenv("WANDB_MODE", "")  # so that the value set by the code is undone afterwards
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
@@ -39,7 +39,7 @@ def test_online_after_wandb_login(monkeypatch, tmp_path):
     assert has_key()
 
 
-def test_the_environment_decides_over_the_config(monkeypatch, tmp_path):
+def test_the_environment_overrides_the_config(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert mode_of(monkeypatch, tmp_path, mode="online") == "disabled"
 
@@ -56,7 +56,7 @@ def test_measures_are_declared_with_their_direction():
     }
 
 
-def test_the_runs_id_is_its_folder(tmp_path, monkeypatch):
+def test_the_run_id_is_its_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     logger = wandb_logger("facehall", "name", tmp_path / "name" / "2026-01-01_00-00-00")
     assert logger.version == "name-2026-01-01_00-00-00"

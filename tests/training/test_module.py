@@ -1,4 +1,4 @@
-"""The training module: who moves in whose step, what is counted, what is skipped."""
+"""The training module: which network each step updates, step counts, and checks at assembly."""
 
 from itertools import pairwise
 from typing import ClassVar
@@ -38,10 +38,10 @@ def generator_loss(module, data, weights):
 
 
 def generator_gradients(module, weights):
-    """The generator's gradients by one call of its half of the training step."""
+    """The generator's gradients after its part of a training step."""
     torch.manual_seed(1)
     data = batch(module)
-    for stage in module.generator.stages:  # heads start at 0, behind which no gradient passes
+    for stage in module.generator.stages:  # heads start at 0 and would pass no gradient
         torch.nn.init.normal_(stage.head.weight, std=0.1)
     loss, _ = generator_loss(module, data, weights)
     loss.backward()
@@ -54,7 +54,7 @@ def test_the_gan_term_changes_the_generators_gradient(make_module):
     assert any(not torch.allclose(a, b) for a, b in zip(without, with_gan, strict=True))
 
 
-def test_the_generators_half_leaves_the_discriminator_without_gradients(make_module):
+def test_the_generator_loss_gives_the_discriminator_no_gradients(make_module):
     module = make_module()
     generator_gradients(module, {"pixel": 1, "perceptual": 0.1, "adversarial": 0.1})
     assert all(p.grad is None for p in module.discriminator.parameters())
@@ -62,22 +62,22 @@ def test_the_generators_half_leaves_the_discriminator_without_gradients(make_mod
 
 
 class Watch(L.Callback):
-    """What generator and discriminator look like before each optimizer step and after each batch."""
+    """Record both networks before each optimizer step and after each batch."""
 
     def __init__(self):
         self.seen = []
 
-    def look(self, when, module):
+    def record(self, when, module):
         self.seen.append((when, snapshot(module.generator), snapshot(module.discriminator)))
 
     def on_before_optimizer_step(self, trainer, module, optimizer):
-        self.look(f"before {'GD'[trainer.optimizers.index(optimizer)]}", module)
+        self.record(f"before {'GD'[trainer.optimizers.index(optimizer)]}", module)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        self.look("end", module)
+        self.record("end", module)
 
 
-def test_each_step_moves_only_its_own_network(make_module, fit):
+def test_each_step_updates_only_its_own_network(make_module, fit):
     watch = Watch()
     fit(make_module(psnr_steps=0, gan_steps=3), 3, callbacks=[watch])
     assert [when for when, _, _ in watch.seen] == ["before D", "before G", "end"] * 3
@@ -89,7 +89,7 @@ def test_each_step_moves_only_its_own_network(make_module, fit):
         assert moved == expected[when], when
 
 
-def test_the_discriminator_rests_in_the_psnr_phase(make_module, fit):
+def test_the_discriminator_is_not_trained_in_the_psnr_phase(make_module, fit):
     module = make_module(psnr_steps=4, gan_steps=4)
     before = snapshot(module.discriminator)
     fit(module, 4)
@@ -98,8 +98,8 @@ def test_the_discriminator_rests_in_the_psnr_phase(make_module, fit):
     assert not same(before, module.discriminator)
 
 
-def test_only_the_discriminator_changes_its_ways_while_it_warms_up(make_module, fit):
-    """The generator moves as in a training without a GAN; the discriminator learns from what it makes."""
+def test_a_warm_up_trains_the_discriminator_and_not_the_generator_against_it(make_module, fit):
+    """The generator is updated as in a training without a GAN; the discriminator learns from its images."""
     with_gan = make_module(psnr_steps=1, gan_steps=4, warmup=3, generator_scheduler=None)
     before = snapshot(with_gan.discriminator)
     fit(with_gan, 4)
@@ -108,7 +108,7 @@ def test_only_the_discriminator_changes_its_ways_while_it_warms_up(make_module, 
     assert same(snapshot(without.generator), with_gan.generator)
 
 
-def test_steps_are_the_generators(make_module, fit):
+def test_generator_steps_are_counted(make_module, fit):
     module = fit(make_module(psnr_steps=2, gan_steps=4), 6)
     assert module.generator_step == 6
 
@@ -116,7 +116,7 @@ def test_steps_are_the_generators(make_module, fit):
 @pytest.mark.parametrize(
     ("done", "generator_rate", "discriminator_rate"), [(1, 0.505e-3, 1e-3), (4, 0.505e-3, 0.505e-3)]
 )
-def test_schedulers_are_really_stepped(make_module, fit, done, generator_rate, discriminator_rate):
+def test_schedulers_are_stepped(make_module, fit, done, generator_rate, discriminator_rate):
     """Halfway through a phase of the cosine with floor 0.01 the rate is (1 + 0.01) / 2 of its peak."""
     module = fit(make_module(psnr_steps=2, gan_steps=4), done)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers]
@@ -129,7 +129,7 @@ def test_accumulation_steps_once_per_group_of_batches(make_module, fit):
 
 
 def test_accumulated_gradients_are_those_of_the_larger_batch(make_module, fit):
-    """PSNR phase, where the loss is a mean over the images: two batches of 2 move as the mean of their gradients."""
+    """In the PSNR phase the loss is a mean over the images: two batches of 2 step by the mean of their gradients."""
     module = make_module(psnr_steps=9, gan_steps=0, accumulate=2, generator_scheduler=None)
     module.factories = ((lambda p: torch.optim.SGD(p, lr=1.0), None), module.factories[1])
     reference = make_module(psnr_steps=9, gan_steps=0)
@@ -170,7 +170,7 @@ def test_plain_training_without_discriminator_and_perceptual_network(make_module
     assert len(module.trainer.optimizers) == 1
 
 
-def test_the_average_and_not_the_live_network_is_validated(make_module):
+def test_validation_uses_the_average_and_not_the_live_network(make_module):
     module = make_module()
     lr = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_the_average_and_not_the_live_network_is_validated(make_module):
     assert not torch.equal(module(lr), module.generator(lr))
 
 
-def test_checkpoints_hold_what_is_trained_and_nothing_else(make_module):
+def test_checkpoints_contain_only_the_trained_networks(make_module):
     names = {key.split(".")[0] for key in make_module().state_dict()}
     assert names == {"generator", "discriminator", "ema"}
 
@@ -195,7 +195,7 @@ def test_a_phase_with_nothing_to_minimise_is_refused(make_module):
 
 
 def test_a_warm_up_with_nothing_to_minimise_is_refused(make_module):
-    """The weights of a warm-up are those of the phase before, which may all be 0 (a traceback once)."""
+    """A warm-up has the weights of the previous phase, which may all be 0 (regression: a traceback)."""
     curriculum = Curriculum(
         [Phase("psnr", 0, {"pixel": 0}), Phase("gan", 4, {"pixel": 1, "perceptual": 1, "adversarial": 1}, warmup=2)]
     )
@@ -216,7 +216,7 @@ def test_a_warm_up_with_nothing_to_minimise_is_refused(make_module):
         ({"gan": {"pixel": 1}}, r"losses\.perceptual has no weight in any phase"),
     ],
 )
-def test_what_a_phase_lacks_is_told_at_assembly(make_module, parts, message):
+def test_missing_parts_of_a_phase_are_reported_at_assembly(make_module, parts, message):
     with pytest.raises(ValueError, match=message):
         make_module(**parts)
 
@@ -228,7 +228,7 @@ class Landmarks(LossTerm):
         return outputs["sr"].mean() + batch["landmarks"].mean()
 
 
-def test_a_term_reads_annotations_that_the_data_has(make_module):
+def test_a_term_reads_the_annotations_of_the_data(make_module):
     losses = {"pixel": PyramidPixelLoss(), "landmarks": Landmarks()}
     parts = {"losses": losses, "gan": {"pixel": 1, "landmarks": 0.5}, "discriminator": None, "trains": ("generator",)}
     with pytest.raises(ValueError, match=r"losses\.landmarks \(Landmarks\) needs batch\.landmarks.*data\.annotations"):
@@ -239,32 +239,32 @@ def test_a_term_reads_annotations_that_the_data_has(make_module):
     assert terms["landmarks"].item() == pytest.approx(module.generator(data["lr"]).mean().item() + 1)
 
 
-def test_the_active_scale_trains_the_coarser_part_alone(make_module, fit):
-    """At x2 of an x4 network the last stage is neither computed nor moved, and HR is reduced to x2."""
+def test_the_active_scale_trains_only_the_coarser_part(make_module, fit):
+    """At x2 of an x4 network the last stage is neither computed nor updated, and HR is downscaled to x2."""
     torch.manual_seed(0)
     generator = MultiScaleRRDB(scale=4, **TINY_NETWORK)
     curriculum = Curriculum([Phase("coarse", 2, {"pixel": 1}, scale=2), Phase("fine", 1, {"pixel": 1})])
     parts = {"generator": generator, "discriminator": None, "losses": {"pixel": PyramidPixelLoss()}}
     module = make_module(curriculum=curriculum, protocol=Protocol(4), generator_scheduler=None, **parts)
 
-    class Seen(L.Callback):
+    class EnlargeHr(L.Callback):
         def on_train_batch_start(self, trainer, module, batch, batch_idx):
             batch["hr"] = batch["hr"].repeat_interleave(2, -1).repeat_interleave(2, -2)  # x4 of the fixture's x2
 
     fine = snapshot(generator.stages[1])
-    fit(module, 2, callbacks=[Seen()])
+    fit(module, 2, callbacks=[EnlargeHr()])
     assert same(fine, module.generator.stages[1])
-    fit(module, 1, callbacks=[Seen()])
+    fit(module, 1, callbacks=[EnlargeHr()])
     assert not same(fine, module.generator.stages[1])
 
 
-def test_an_active_scale_that_the_network_lacks_is_refused(make_module):
+def test_an_active_scale_outside_the_pyramid_is_rejected(make_module):
     curriculum = Curriculum([Phase("a", 1, {"pixel": 1}, scale=4)])
     with pytest.raises(ValueError, match=r"curriculum\.a\.scale=4, but MultiScaleRRDB predicts x2"):
         make_module(curriculum=curriculum, discriminator=None, losses={"pixel": PyramidPixelLoss()})
 
 
-def test_a_phase_may_train_the_discriminator_alone(make_module, fit):
+def test_a_phase_can_train_only_the_discriminator(make_module, fit):
     curriculum = Curriculum(
         [
             Phase("warm", 2, {}, trains=("discriminator",)),
@@ -281,7 +281,7 @@ def test_a_phase_may_train_the_discriminator_alone(make_module, fit):
     assert module.generator_step == 3
 
 
-def test_optimizer_settings_hold_for_their_phase_only(make_module, fit):
+def test_optimizer_settings_apply_only_in_their_phase(make_module, fit):
     gan = {"pixel": 1, "perceptual": 1, "adversarial": 1}
     both = ("generator", "discriminator")
     curriculum = Curriculum(
@@ -313,7 +313,7 @@ def test_losses_and_measures_stay_in_float32_under_mixed_precision(make_module):
 
 
 @pytest.mark.parametrize(("kind", "passes"), [("vanilla", 1), ("hinge", 1), ("ragan", 2)])
-def test_the_discriminator_sees_hr_only_where_the_loss_is_relativistic(make_module, kind, passes):
+def test_the_discriminator_evaluates_hr_only_if_the_loss_is_relativistic(make_module, kind, passes):
     module = make_module(losses={"adversarial": AdversarialLoss(kind), "pixel": PyramidPixelLoss()}, gan=BOTH)
     data, seen = batch(module), []
     module.discriminator.register_forward_hook(lambda *call: seen.append(call))
@@ -338,7 +338,7 @@ def test_channels_last_networks_have_the_same_gradients(make_module):
 
 
 class Luma(Generator):
-    """SRCNN's kind: sees the enlarged luma, gives luma."""
+    """A network like SRCNN: enlarged luma -> luma."""
 
     scale, input, colour = 2, "bicubic", "y"
     arguments: ClassVar = {}
@@ -352,7 +352,7 @@ class Luma(Generator):
         return {2: lr + self.conv(lr)}
 
 
-def test_a_network_of_luma_trains_with_every_loss_and_validates_in_rgb(make_module, fit):
+def test_a_luma_network_trains_with_every_loss_and_validates_in_rgb(make_module, fit):
     module = make_module(generator=Luma(), psnr_steps=1, gan_steps=2)
     before = snapshot(module.generator)
     fit(module, 3)

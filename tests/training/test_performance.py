@@ -1,4 +1,4 @@
-"""What is chosen for a machine, and that each choice can be overruled."""
+"""Performance settings chosen for a machine; each can be overridden."""
 
 import os
 
@@ -9,7 +9,7 @@ from facehall.errors import FacehallError
 from facehall.training import performance
 
 
-def test_bfloat16_where_the_processor_multiplies_it(monkeypatch):
+def test_bfloat16_if_the_processor_supports_it(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     for supported, precision in ((True, "bf16-mixed"), (False, "32-true")):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=supported: answer, raising=False)
@@ -17,11 +17,11 @@ def test_bfloat16_where_the_processor_multiplies_it(monkeypatch):
         assert choice.value == precision
         assert "bfloat16" in choice.reason
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
-    assert performance.choose_precision("auto", "cpu").value == "32-true"  # a torch that does not say
+    assert performance.choose_precision("auto", "cpu").value == "32-true"  # a torch without the function
     assert performance.choose_precision("auto", "mps").value == "32-true"
 
 
-def test_whatever_is_set_stays():
+def test_explicit_settings_are_kept():
     assert performance.choose_precision("64-true", "cpu").value == "64-true"
     assert performance.choose_memory_format("contiguous", "cpu").value == "contiguous"
     assert performance.choose_fused(False, "cpu").value is False
@@ -31,7 +31,7 @@ def test_whatever_is_set_stays():
     assert performance.choose_fused("auto", "mps").value is False
 
 
-def test_what_cannot_be_is_refused():
+def test_invalid_settings_are_rejected():
     with pytest.raises(FacehallError, match=r"runtime\.memory_format=rows"):
         performance.choose_memory_format("rows", "cpu")
     with pytest.raises(FacehallError, match=r"runtime\.fused=yes"):
@@ -44,16 +44,16 @@ def test_threads(monkeypatch):
     before = torch.get_num_threads()
     try:
         assert performance.choose_threads(3).value == torch.get_num_threads() == 3
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)  # one core is what we may use
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)  # one core available
         assert performance.choose_threads(None).value == torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
 
 
-def test_the_device_that_an_accelerator_comes_to(monkeypatch):
+def test_device_type_of_an_accelerator(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [performance.device_type(name) for name in ("auto", "gpu", "cuda", "cpu")] == ["cuda", "cuda", "cuda", "cpu"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert [performance.device_type(name) for name in ("auto", "cpu")] == ["cpu", "cpu"]
-    assert performance.device_type("gpu") == "cuda"  # Lightning will say that there is none
+    assert performance.device_type("gpu") == "cuda"  # Lightning will report that there is none

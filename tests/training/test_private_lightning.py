@@ -1,6 +1,6 @@
-"""Lightning's private attributes that facehall leans on: a release without one of them fails here, by name.
+"""Lightning's private attributes that facehall uses: a release without one of them fails here, by name.
 
-pyproject.toml admits Lightning below 2.7 for their sake. Look at each user (second column) before raising that bound.
+They are why pyproject.toml requires Lightning below 2.7. Check each user (third column) before raising that bound.
 """
 
 import ast
@@ -58,7 +58,7 @@ PRIVATE = [
     ("strategy", "_launcher", "distributed/ddp.py"),
     ("strategy", "_layer_sync", "distributed/ddp.py"),
 ]
-"""(where, attribute, its user)."""
+"""(owner, attribute, file that uses it)."""
 
 
 @pytest.mark.parametrize(("owner", "name", "user"), PRIVATE)
@@ -70,8 +70,8 @@ def test_lightning_still_has(trainer, owner, name, user):
     for part in path:
         node = getattr(node, part)
     assert hasattr(node, name), (
-        f"Lightning {L.__version__} has no {owner}.{name} any more, which src/facehall/{user} uses. Adapt that "
-        "file, or bound lightning in pyproject.toml below this version."
+        f"Lightning {L.__version__} no longer has {owner}.{name}, which src/facehall/{user} uses. Adapt that file, or "
+        "require a lightning below this version in pyproject.toml."
     )
 
 
@@ -81,7 +81,7 @@ def test_private_arguments():
     assert fields <= set(inspect.signature(result._Metadata).parameters)
 
 
-def test_means_keep_their_sums_where_we_look(trainer):
+def test_means_keep_their_sums_in_the_expected_attributes(trainer):
     logged = metric()
     logged.update(torch.tensor(3.0), 2)
     assert float(logged.value) == 6
@@ -89,11 +89,11 @@ def test_means_keep_their_sums_where_we_look(trainer):
 
 
 OTHERS = ("self", "cls", "super()", "torch", "dist", "os")
-"""What is not Lightning's: torch has private names of its own."""
+"""Owners of private names that are not Lightning's: torch has its own."""
 
 
-def imported_or_reached(path):
-    """Names with an underscore that a file imports from Lightning, or reaches on an object that is not its own."""
+def private_names(path):
+    """Names with an underscore that a file imports from Lightning, or accesses on another object."""
     tree = ast.parse(path.read_text())
     if "lightning" not in path.read_text():
         return
@@ -108,7 +108,7 @@ def imported_or_reached(path):
 
 def test_every_private_name_in_use_is_listed():
     listed = {name for _, name, _ in PRIVATE}
-    used = {name: path for path in SOURCE.rglob("*.py") for name in imported_or_reached(path)}
+    used = {name: path for path in SOURCE.rglob("*.py") for name in private_names(path)}
     missing = {name: str(path.relative_to(SOURCE)) for name, path in used.items() if name not in listed}
-    assert not missing, f"private names that PRIVATE does not list: {missing}"
+    assert not missing, f"private names missing from PRIVATE: {missing}"
     assert {"_logger_connector", "_results", "_ResultMetric", "_SubprocessScriptLauncher"} <= set(used)

@@ -1,4 +1,4 @@
-"""The profile of a training: its table adds up, and nothing of it is left when it is off."""
+"""The profile of a training: its table adds up, and it leaves nothing behind when it is off."""
 
 import csv
 
@@ -13,7 +13,7 @@ from facehall.training.profiling import BETWEEN, OTHER, StepProfiler
 from facehall.training.spans import listening, span
 
 
-def test_spans_are_heard_by_whoever_listens_and_cost_nothing_else():
+def test_spans_reach_the_listener_and_are_free_without_one():
     heard = []
 
     def listener(name):
@@ -27,10 +27,10 @@ def test_spans_are_heard_by_whoever_listens_and_cost_nothing_else():
     with span("after"):
         pass
     assert heard == ["inside"]
-    assert span("a") is span("b")  # one object, made once
+    assert span("a") is span("b")  # a shared object
 
 
-def test_a_failing_training_leaves_nobody_listening(make_module, fit, tmp_path):
+def test_a_failing_training_removes_the_listener(make_module, fit, tmp_path):
     module = make_module(psnr_steps=9, gan_steps=0)
 
     def fails(batch, batch_idx):
@@ -46,22 +46,22 @@ def test_a_failing_training_leaves_nobody_listening(make_module, fit, tmp_path):
     assert spans._listener is None
 
 
-def test_debug_profile_leaves_its_files(compose_config, tmp_path, capsys):
+def test_debug_profile_writes_its_files(compose_config, tmp_path, capsys):
     base = ["experiment=esrgan_vgg16s", "debug=profile", *TINY, *LIGHT, f"run_dir={tmp_path}"]
-    train(compose_config("train", *base, "curriculum.gan.steps=3"))
+    train(compose_config("train", *base, "training.steps_per_phase=[0,7]"))
     with (tmp_path / "profile.csv").open() as file:
-        rows = {row["stretch"]: row for row in csv.DictReader(file)}
+        rows = {row["section"]: row for row in csv.DictReader(file)}
     assert next(iter(rows)) == "data"
     assert list(rows)[-2:] == ["callbacks", BETWEEN]
-    stretches = ["generator forward", "discriminator forward", "discriminator backward", "generator backward"]
-    for name in [*stretches, "generator optimizer", "discriminator optimizer", "average", OTHER]:
+    passes = ["generator forward", "discriminator forward", "discriminator backward", "generator backward"]
+    for name in [*passes, "generator optimizer", "discriminator optimizer", "average", OTHER]:
         assert rows[name]["calls"] == "3", name
         assert float(rows[name]["host_ms_per_step"]) > 0
         assert rows[name]["gpu_ms_per_step"] == ""
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     table = (tmp_path / "profile.txt").read_text()
-    assert table in said
-    assert table.splitlines()[0] == "Where 3 training steps and their validation spent their time, in ms per step:"
+    assert table in output
+    assert table.splitlines()[0] == "Time of 3 training steps and their validation, in ms per step:"
     whole = float(table.splitlines()[-1].split()[2])
     assert sum(float(row["host_ms_per_step"]) for row in rows.values()) == pytest.approx(whole, rel=1e-3)
     assert "convolution" in (tmp_path / "operators.txt").read_text()
@@ -69,6 +69,6 @@ def test_debug_profile_leaves_its_files(compose_config, tmp_path, capsys):
     assert spans._listener is None
 
 
-def test_a_training_too_short_to_profile_says_nothing(make_module, fit, tmp_path):
+def test_a_training_too_short_to_profile_writes_nothing(make_module, fit, tmp_path):
     fit(make_module(psnr_steps=9, gan_steps=0), 2, profiler=StepProfiler(tmp_path, skip=5))
     assert list(tmp_path.iterdir()) == []

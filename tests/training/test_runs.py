@@ -1,4 +1,4 @@
-"""Run folders: a new one, or that of the run to be resumed."""
+"""Run folders: a new one, or that of the run to resume."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from facehall.errors import FacehallError
-from facehall.training.runs import checkpoint_to_resume, earlier_runs, how_to_resume, run_folder
+from facehall.training.runs import checkpoint_to_resume, earlier_runs, resume_hint, run_folder
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def test_resume_takes_a_folder_or_a_file(here):
 
 def test_nothing_to_resume(here):
     assert checkpoint_to_resume(None, "psnr") is None
-    with pytest.raises(FacehallError, match="resume=last: runs/psnr holds no run"):
+    with pytest.raises(FacehallError, match="resume=last: runs/psnr contains no run"):
         checkpoint_to_resume("last", "psnr")
     with pytest.raises(FacehallError, match=r"resume=there.*does not exist"):
         checkpoint_to_resume("there", "psnr")
     assert run_folder("psnr", "there").startswith("runs/psnr/")
 
 
-def test_what_only_has_the_checkpoint_before_the_last_can_be_resumed(here):
+def test_a_run_with_only_the_previous_checkpoint_can_be_resumed(here):
     make_run("psnr", 1)
     make_run("psnr", 2, checkpoint="previous.ckpt")
     for resume in ("last", "runs/psnr/2"):
@@ -68,7 +68,7 @@ def test_what_only_has_the_checkpoint_before_the_last_can_be_resumed(here):
         assert str(checkpoint_to_resume(resume, "psnr")) == "runs/psnr/2/checkpoints/previous.ckpt"
 
 
-def test_resume_auto_goes_on_with_what_is_not_finished_and_starts_anew_otherwise(here):
+def test_resume_auto_continues_an_unfinished_run_and_starts_a_new_one_otherwise(here):
     assert checkpoint_to_resume("auto", "psnr") is None
     make_run("psnr", 1)
     assert run_folder("psnr", "auto") == "runs/psnr/1"
@@ -80,8 +80,8 @@ def test_resume_auto_goes_on_with_what_is_not_finished_and_starts_anew_otherwise
 
 
 @pytest.mark.parametrize(
-    ("run", "says"), [("runs/psnr/1", "resume=last goes"), ("elsewhere/1", "resume=elsewhere/1 goes")]
+    ("run", "hint"), [("runs/psnr/1", "same command with resume=last."), ("other/1", "command with resume=other/1.")]
 )
-def test_how_to_go_on(here, run, says):
-    assert says in how_to_resume(Path(run))
-    assert says in how_to_resume(here / run)
+def test_resume_hint(here, run, hint):
+    assert hint in resume_hint(Path(run))
+    assert hint in resume_hint(here / run)

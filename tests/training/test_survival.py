@@ -1,4 +1,4 @@
-"""Interrupted anywhere, in whatever way, a training ends as if nothing had happened."""
+"""A training interrupted anywhere and in any way ends as an uninterrupted one."""
 
 import os
 import random
@@ -17,16 +17,16 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from small import LIGHT, TINY, tiny_generator
 
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import write_picture
-from facehall.io.atomic import no_room, remove_partials
+from facehall.io.atomic import disk_full_error, remove_partials
 from facehall.metrics.judges import JUDGES
 from facehall.models.weights import save_generator
 from facehall.train import train
 from facehall.training import SuperResolution
 from facehall.training.callbacks import Checkpoints, History
 from facehall.training.callbacks.history import write_history
-from facehall.training.checkpointing.files import sound_checkpoint, write_checkpoint
+from facehall.training.checkpointing.files import intact_checkpoint, write_checkpoint
 from facehall.training.checkpointing.state import random_state, set_random_state
 from facehall.training.curves import draw_curves
 from facehall.training.signals import StopSignals
@@ -37,12 +37,12 @@ EVERY_STEP = ["callbacks.checkpoint.every_steps=1", "trainer.log_every_n_steps=1
 
 
 class PowerCut(BaseException):
-    """What nobody handles."""
+    """An exception that nothing handles."""
 
 
 @pytest.fixture
 def start(compose_config, tmp_path):
-    """Train in a folder of that name."""
+    """Train in a folder of the given name."""
 
     def run(folder, *overrides):
         logger = ["+logger._target_=lightning.pytorch.loggers.CSVLogger", f"+logger.save_dir={tmp_path / 'log'}"]
@@ -54,35 +54,35 @@ def start(compose_config, tmp_path):
 
 @pytest.fixture
 def dice(monkeypatch):
-    """A training step that throws every kind of dice, and logs things that come and go."""
+    """Make the training step use every random generator, and log values that are absent in some steps."""
     step = SuperResolution.training_step
 
-    def throwing(self, batch, batch_idx):
-        thrown = torch.rand(()) + random.random() + float(np.random.rand())  # noqa: NPY002
-        self.log_dict({"train/dice": thrown}, on_step=True, on_epoch=True, batch_size=1)
+    def randomised(self, batch, batch_idx):
+        value = torch.rand(()) + random.random() + float(np.random.rand())  # noqa: NPY002
+        self.log_dict({"train/dice": value}, on_step=True, on_epoch=True, batch_size=1)
         if batch_idx == 0:
-            self.log("train/first", thrown, on_step=False, on_epoch=True, batch_size=1)
-            self.log("train/largest", thrown, on_step=False, on_epoch=True, reduce_fx="max", batch_size=1)
-        step(self, {**batch, "lr": batch["lr"] + 0.01 * thrown}, batch_idx)
+            self.log("train/first", value, on_step=False, on_epoch=True, batch_size=1)
+            self.log("train/largest", value, on_step=False, on_epoch=True, reduce_fx="max", batch_size=1)
+        step(self, {**batch, "lr": batch["lr"] + 0.01 * value}, batch_idx)
 
-    monkeypatch.setattr(SuperResolution, "training_step", throwing)
+    monkeypatch.setattr(SuperResolution, "training_step", randomised)
 
 
 @pytest.fixture
 def rows(monkeypatch):
-    """What is logged, {(step, names): values}; what is logged twice must be equal."""
+    """The logged values, {(step, names): values}; values logged twice must be equal."""
     seen = {}
 
-    def note(self, metrics, step=None):
+    def record(self, metrics, step=None):
         assert seen.setdefault((step, *sorted(metrics)), dict(metrics)) == pytest.approx(metrics, nan_ok=True, rel=0)
 
-    monkeypatch.setattr(CSVLogger, "log_metrics", note)
+    monkeypatch.setattr(CSVLogger, "log_metrics", record)
     return seen
 
 
 @contextmanager
 def interrupting(owner, hook, step, action):
-    """Call `action` behind a hook at a generator step, once."""
+    """Call `action` once, after a hook at a generator step."""
     original = getattr(owner, hook)
 
     def interrupted(self, *arguments, **options):
@@ -108,13 +108,13 @@ def send(name):
     return lambda: os.kill(os.getpid(), getattr(signal, name))
 
 
-INTERRUPTIONS = [  # where, and the step at which the training goes on
+INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the training resumes
     (Checkpoints, "on_train_batch_start", 2, cut, PowerCut, 2),
-    (SuperResolution, "training_step", 3, send("SIGTERM"), Stopped, 3),
-    (SuperResolution, "validation_step", 4, send("SIGUSR1"), Stopped, 4),
+    (SuperResolution, "training_step", 3, send("SIGTERM"), StoppedBySignal, 3),
+    (SuperResolution, "validation_step", 4, send("SIGUSR1"), StoppedBySignal, 4),
     (SuperResolution, "validation_step", 4, cut, PowerCut, 4),
     (History, "on_train_epoch_end", 4, cut, PowerCut, 4),
-    (History, "on_train_epoch_end", 4, send("SIGINT"), Stopped, 4),
+    (History, "on_train_epoch_end", 4, send("SIGINT"), StoppedBySignal, 4),
     (Checkpoints, "on_train_epoch_start", 4, cut, PowerCut, 4),
     (Checkpoints, "on_train_batch_start", 6, cut, PowerCut, 6),
     (Checkpoints, "on_validation_start", 8, cut, PowerCut, 8),
@@ -122,19 +122,19 @@ INTERRUPTIONS = [  # where, and the step at which the training goes on
 ]
 
 
-def test_interrupted_anywhere_it_ends_equal_to_the_last_bit(start, dice, rows, tmp_path):
+def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path):
     whole = start("whole")
     expected = dict(rows)
     rows.clear()
     resume = []
-    for owner, hook, step, action, end, goes_on in INTERRUPTIONS:
+    for owner, hook, step, action, end, resumes_at in INTERRUPTIONS:
         before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGUSR1")}
         with interrupting(owner, hook, step, action), pytest.raises(end):
             start("parts", *resume)
         assert before == {name: signal.getsignal(getattr(signal, name)) for name in before}
         resume = [f"resume={tmp_path / 'parts'}"]
         saved = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=True)
-        assert saved["generator_step"] == goes_on, hook
+        assert saved["generator_step"] == resumes_at, hook
     parts = start("parts", *resume)
     assert rows == expected
     for name in ("metrics.csv", "samples.png", "curves.png", *(f"weights/{path.name}" for path in whole.glob("w*/*"))):
@@ -162,13 +162,13 @@ def test_epochs_without_validation_do_not_repeat_old_measures(start):
     assert first.count("") > second.count("")
 
 
-def test_half_an_accumulated_step_is_not_saved(start, tmp_path):
-    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(Stopped) as stopped:
+def test_a_partly_accumulated_step_is_not_saved(start, tmp_path):
+    with interrupting(SuperResolution, "training_step", 0, send("SIGTERM")), pytest.raises(StoppedBySignal) as stopped:
         start("run", "training.accumulate=2", "curriculum.psnr.steps=4", "curriculum.gan.steps=0",
               "curriculum.gan.ramp=0")  # fmt: skip
-    assert "after step 1" in str(stopped.value)
+    assert "stopped and saved after step 1." in str(stopped.value)
     assert stopped.value.status == 143
-    assert f"resume={tmp_path / 'run'} goes on" in str(stopped.value)
+    assert f"run the same command with resume={tmp_path / 'run'}." in str(stopped.value)
 
 
 def test_a_second_ctrl_c_stops_at_once(start, tmp_path):
@@ -186,7 +186,7 @@ def test_a_second_ctrl_c_stops_at_once(start, tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_what_nohup_has_set_stays(monkeypatch):
+def test_signals_ignored_by_nohup_stay_ignored(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signals = StopSignals()
     try:
@@ -211,7 +211,7 @@ def test_random_states_round_trip(tmp_path):
 
 @contextmanager
 def disk_with_room_for(size):
-    """No file may grow beyond this: writes fail as on a full disk (EFBIG; Python ignores the signal)."""
+    """Limit the file size: larger writes fail as on a full disk (EFBIG; Python ignores the signal)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -237,12 +237,12 @@ def test_a_full_disk_leaves_every_file_as_it_was(name, tmp_path):
     before = path.read_bytes()
     with disk_with_room_for(20), pytest.raises((OSError, FacehallError)) as error:
         WRITERS[name](path)
-    assert no_room(error.value).filename == str(path)
+    assert disk_full_error(error.value).filename == str(path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
-def test_a_full_disk_is_a_paragraph_and_the_last_checkpoint_stays(start, tmp_path):
+def test_a_full_disk_is_reported_and_the_last_checkpoint_stays(start, tmp_path):
     with ExitStack() as disk:
         disk.enter_context(pytest.raises(FacehallError, match=r"last\.ckpt cannot be written: File too large.*resume="))
         fill = disk_with_room_for(2000)
@@ -254,7 +254,7 @@ def test_a_full_disk_is_a_paragraph_and_the_last_checkpoint_stays(start, tmp_pat
     assert start("run", f"resume={tmp_path / 'run'}").joinpath("summary.json").is_file()
 
 
-def test_what_killed_processes_left_is_removed(tmp_path):
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / ".a.safetensors.1-ab.part").touch()
     remove_partials(tmp_path)
@@ -270,23 +270,23 @@ def checkpoints(tmp_path):
 
 
 def damage(path):
-    """One bit of a number, where nothing but a checksum tells."""
+    """Flip one bit of a number, which only a checksum reveals."""
     content = bytearray(path.read_bytes())
     content[content.index(np.float32(1 if "previous" in path.name else 2).tobytes() * 99)] ^= 1
     path.write_bytes(content)
 
 
-def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_serves(checkpoints, caplog):
+def test_a_damaged_checkpoint_is_reported_and_replaced_by_the_previous_one(checkpoints, caplog):
     last, previous = checkpoints / "last.ckpt", checkpoints / "previous.ckpt"
-    assert sound_checkpoint(last, fall_back=True) == last
+    assert intact_checkpoint(last, fall_back=True) == last
     assert not caplog.text
     damage(last)
-    with pytest.raises(FacehallError, match="the checksum of"):
-        sound_checkpoint(last, fall_back=False)
-    assert sound_checkpoint(last, fall_back=True) == previous
-    assert "last.ckpt is damaged (the checksum of" in caplog.text
-    write_checkpoint(last, {"state_dict": {}})  # the damaged one does not take the sound one's place
-    assert sound_checkpoint(previous, fall_back=True) == previous
+    with pytest.raises(FacehallError, match="checksum mismatch in"):
+        intact_checkpoint(last, fall_back=False)
+    assert intact_checkpoint(last, fall_back=True) == previous
+    assert "last.ckpt is damaged (checksum mismatch in" in caplog.text
+    write_checkpoint(last, {"state_dict": {}})  # the damaged file does not replace the intact previous one
+    assert intact_checkpoint(previous, fall_back=True) == previous
     assert (checkpoints / "damaged.ckpt").is_file()
 
 
@@ -294,10 +294,10 @@ def test_two_damaged_checkpoints_are_an_error(checkpoints):
     for name in ("last.ckpt", "previous.ckpt"):
         damage(checkpoints / name)
     with pytest.raises(FacehallError, match=r"last\.ckpt: this is not a readable"):
-        sound_checkpoint(checkpoints / "last.ckpt", fall_back=True)
+        intact_checkpoint(checkpoints / "last.ckpt", fall_back=True)
 
 
-def test_every_steps_is_a_number_of_steps(tmp_path):
+def test_every_steps_of_0_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="every_steps"):
         Checkpoints(tmp_path, 0)
     assert isinstance(Checkpoints(tmp_path, None), L.Callback)
@@ -305,7 +305,7 @@ def test_every_steps_is_a_number_of_steps(tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
-    """As a scheduler or a terminal sends it."""
+    """As sent by a scheduler or a terminal."""
     command = [sys.executable, "-m", "facehall.train", *OPTIONS, "runtime.workers=1", "curriculum.psnr.steps=5000"]
     command += ["patches.steps_per_epoch=5000", "name=run", "callbacks.checkpoint.every_steps=1"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -313,17 +313,17 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
             while process.poll() is None and not list(tmp_path.glob("runs/run/*/checkpoints/last.ckpt")):
                 time.sleep(0.05)
             os.killpg(process.pid, signal.SIGTERM)
-            told = process.communicate(timeout=240)[1]
+            output = process.communicate(timeout=240)[1]
         finally:
             process.kill()
     assert process.returncode == 143
-    assert "The same command with resume=last goes on" in told.splitlines()[-1]
-    assert "Traceback" not in told
+    assert "To resume, run the same command with resume=last." in output.splitlines()[-1]
+    assert "Traceback" not in output
     assert Path(next(tmp_path.glob("runs/run/*/checkpoints/last.ckpt"))).is_file()
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_the_real_command_ends_equal(tmp_path):
+def test_the_real_command_killed_and_restarted_ends_equal(tmp_path):
     script = Path(__file__).parents[2] / "experiments" / "survival" / "measure.py"
     options = ["--kills", "2", "--steps", "32", "--results", tmp_path / "results.csv"]
     done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""Pretrained weights that always resolve: found on this machine, or fetched and checked."""
+"""Pretrained third-party weights: located on this machine, or downloaded and verified."""
 
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline, locate, resolve

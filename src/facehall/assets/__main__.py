@@ -1,4 +1,4 @@
-"""``python -m facehall.assets`` is the command ``facehall assets``."""
+"""``python -m facehall.assets``: alias of ``facehall assets``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from facehall.cli import main as facehall
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     return facehall.main(["assets", *(sys.argv[1:] if arguments is None else arguments)])
 
 

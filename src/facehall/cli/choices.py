@@ -1,4 +1,4 @@
-"""What could be set on a Hydra command's line, read from conf/ without composing anything: for --help and the shell."""
+"""Config groups and keys of a Hydra command for --help and shell completion, read from conf/ without composing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from facehall.config.build import conf_dir
 
 
 def groups(primary: str) -> dict[str, list[str]]:
-    """{group: its options}, of a primary config, in its order; experiments below sub-folders are SUB/NAME.
+    """Return {group: its options} of a primary config, in its order; options in sub-folders are SUB/NAME.
 
-    A group that stands at another place than its folder (``data@sources.x: faces``) goes by the name that overrides it.
+    A group placed elsewhere than its folder (``data@sources.x: faces``) is listed by the name that overrides it.
     """
     found = {}
     for key, folder in _defaults(primary).items():
@@ -23,7 +23,7 @@ def groups(primary: str) -> dict[str, list[str]]:
 
 
 def completions(primary: str, prefix: str) -> list[str]:
-    """What may follow `prefix`, an argument as far as it is typed: groups, options and keys, whole arguments each."""
+    """Return complete arguments (groups, options and keys) that may follow `prefix`, a partly typed argument."""
     key, equals, _ = prefix.partition("=")
     if equals:
         return [f"{key}={option}" for option in groups(primary).get(key, [])]
@@ -35,7 +35,7 @@ def completions(primary: str, prefix: str) -> list[str]:
 
 
 def _keys(primary: str, own: dict[str, Any], first: str) -> set[str]:
-    """The dotted keys below a first one: of the primary config, and of every option of the group."""
+    """Return the dotted keys below a top-level key: of the primary config and of every option of the group."""
     found = set(_dotted(own.get(first, {}), first))
     if (folder := _defaults(primary).get(first)) is not None:
         for file in (conf_dir() / folder).glob("**/*.yaml"):
@@ -55,7 +55,7 @@ def _dotted(node: Any, name: str) -> list[str]:
 
 
 def _defaults(primary: str) -> dict[str, str]:
-    """{group as it is overridden: its folder}."""
+    """Return {name that overrides a group: the group's folder}."""
     entries = [entry for entry in _load(conf_dir() / f"{primary}.yaml").get("defaults", []) if isinstance(entry, dict)]
     names = [str(name) for entry in entries for name in entry]
     chosen = [name.removeprefix("optional ") for name in names if not name.startswith("override ")]

@@ -1,4 +1,4 @@
-"""Mistakes at the command line as paragraphs: what is wrong, and the nearest thing that would be right."""
+"""User errors as one paragraph: what is wrong, and the closest valid key or option."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from omegaconf.errors import OmegaConfBaseException
 from facehall.cli.renamed_keys import renamed_group
 from facehall.config.build import conf_dir
 from facehall.distributed.ranks import rank
-from facehall.errors import USER_MISTAKE, FacehallError
+from facehall.errors import USER_ERROR, FacehallError
 
-OTHERS_WAIT = 3.0
-"""Seconds after which a process of a training that is not the first says itself what is wrong, if it still runs."""
+OTHER_RANKS_DELAY = 3.0
+"""Seconds that ranks other than 0 wait before they print an error themselves; usually rank 0 has ended them by then."""
 
 
-def original_text(error: FacehallError) -> str:
-    """The paragraph of an error, freed of the traceback that a DataLoader's worker process wraps it in."""
+def original_message(error: FacehallError) -> str:
+    """Return the message of an error, without the traceback that a DataLoader worker process wraps it in."""
     name = f"{FacehallError.__module__}.{FacehallError.__qualname__}: "
     text = str(error)
     return text.rpartition(name)[2].strip() if "Original Traceback" in text else text
 
 
-def complain(paragraph: str, status: int = USER_MISTAKE) -> NoReturn:
-    """Print a paragraph on stderr, where there is one, and end the process with a status."""
+def exit_with_message(paragraph: str, status: int = USER_ERROR) -> NoReturn:
+    """Print a paragraph (unless empty) on stderr and end the process with a status."""
     if paragraph:
-        if rank() > 0:  # most mistakes are those of all processes: rank 0 speaks, and its end is that of the others
-            time.sleep(OTHERS_WAIT)
+        if rank() > 0:  # most errors occur in all processes: rank 0 reports them, and its end terminates the others
+            time.sleep(OTHER_RANKS_DELAY)
         print(f"\nfacehall: {paragraph}", file=sys.stderr)
     raise SystemExit(status)
 
 
-def config_mistake(error: HydraException, config_name: str) -> str:
-    """One paragraph out of Hydra's several lines, with the nearest key or option that does exist."""
+def config_error_text(error: HydraException, config_name: str) -> str:
+    """Condense Hydra's multi-line error into one paragraph that names the closest existing key or option."""
     cause = error.__cause__
     wanted = re.search(r"'(hydra/(?:launcher|sweeper)\S*)'", str(error))
     if wanted and "Could not find" in str(error):
         return (
-            f"{wanted[1]} is a Hydra plugin that is not installed here: pip install 'facehall[sweeps]'. Without it, -m "
-            "runs the jobs of a sweep one after another."
+            f"{wanted[1]}: this Hydra plugin is not installed: pip install 'facehall[sweeps]'. Without it, -m runs the "
+            "jobs of a sweep one after another."
         )
     key = getattr(cause, "full_key", None)
     parent = getattr(cause, "parent_node", None)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: there is no such option.{_nearest(option, error.options, 'Options')}"
+        return f"{group}={option}: no such option.{_nearest(option, error.options, 'Options')}"
     if isinstance(cause, OmegaConfBaseException) and key and isinstance(parent, DictConfig):
         known = {str(name) for name in OmegaConf.to_container(parent, resolve=False) or []}
         if "." not in key:
             known |= _groups(config_name)
-        siblings = _nearest(key.rsplit(".", 1)[-1], known - {"hydra", "_target_"}, "Its siblings")
-        return f"there is no key {key!r} in the config.{siblings}"
+        siblings = _nearest(key.rsplit(".", 1)[-1], known - {"hydra", "_target_"}, "Keys at this level")
+        return f"the config has no key {key!r}.{siblings}"
     absent = re.search(r"Could not (?:override|find) '([\w/]+)'", str(error))
     if absent and (advice := renamed_group(absent[1].partition("/")[0])):
         return f"{str(error).splitlines()[0]} {advice}"
@@ -67,15 +67,15 @@ def config_mistake(error: HydraException, config_name: str) -> str:
     ).strip()
     if isinstance(error, OverrideParseException):
         return (
-            f"the argument {error.override!r} does not read as KEY=VALUE ({text}). Every setting is one argument, "
-            "KEY=VALUE without spaces around the '='. A value that holds any of = ( ) [ ] { } , # or characters beyond "
-            "ASCII needs quotes of its own inside the shell's: 'KEY=\"VALUE\"'."
+            f"the argument {error.override!r} is not of the form KEY=VALUE ({text}). Every setting is one argument, "
+            "without spaces around the '='. A value with any of = ( ) [ ] { } , # or non-ASCII characters needs its "
+            "own quotes inside the shell's: 'KEY=\"VALUE\"'."
         )
     return text
 
 
 def _groups(config_name: str) -> set[str]:
-    """The config groups that a primary config chooses from, which are keys of the command line too."""
+    """Return the config groups of a primary config, which can be set on the command line too."""
     defaults = OmegaConf.to_container(OmegaConf.load(conf_dir() / f"{config_name}.yaml").defaults)
     assert isinstance(defaults, list)
     names = {str(name) for entry in defaults if isinstance(entry, dict) for name in entry}

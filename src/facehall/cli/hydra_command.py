@@ -1,4 +1,4 @@
-"""Sub-commands whose settings are Hydra's: ``facehall train …`` is ``python -m facehall.train …``."""
+"""Sub-commands with Hydra settings: ``facehall train …`` runs ``python -m facehall.train …``."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from facehall.cli.parser import LAYOUT, Commands, add_level
-from facehall.io.logs import ENVIRONMENT
+from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
+from facehall.io.logs import LEVEL_VARIABLE
 
 _SETTINGS = """\
 
-Settings are KEY=VALUE; GROUP=OPTION chooses a file conf/GROUP/OPTION.yaml. What can be set, with comments, is in
-conf/{name}.yaml and the folders that it names:
+Settings are KEY=VALUE; GROUP=OPTION selects the file conf/GROUP/OPTION.yaml. All settings are documented in
+conf/{name}.yaml and in the folders of its groups:
 
 {groups}
 """
 
-_FLAGS = "--cfg job prints the whole configuration and does nothing; --hydra-help lists Hydra's further options."
+_FLAGS = "--cfg job prints the composed configuration and exits; --hydra-help lists further options of Hydra."
 
 
 def add_hydra_command(commands: Commands, name: str, help: str, description: str) -> None:
     """Add the sub-command for the module ``facehall.NAME`` with conf/NAME.yaml.
 
     Args:
-        commands: the sub-commands.
-        name: of the module and the primary config.
+        commands: the sub-commands to add to.
+        name: name of the module and the primary config.
         help: one line for the list of commands.
-        description: what it does, with examples.
+        description: full description, with examples.
     """
-    parser = commands.add_parser(name, help=help, description=description, **LAYOUT)
-    parser.passes_on = True
-    parser.more_help = lambda: _more_help(name)
+    parser = commands.add_parser(name, help=help, description=description, **PARSER_OPTIONS)
+    parser.forwards_arguments = True
+    parser.extra_help = lambda: _extra_help(name)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE").completer = _completer(name)
     parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of KEY=VALUE,VALUE")
-    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the configuration, do nothing")
-    parser.add_argument("--hydra-help", action="store_true", help="Hydra's further options")
-    add_level(parser)
-    parser.set_defaults(work=_run, interrupted="", primary=name)
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the configuration and exit")
+    parser.add_argument("--hydra-help", action="store_true", help="list further options of Hydra")
+    add_verbosity(parser)
+    parser.set_defaults(run=_run, interrupted_hint="", primary=name)
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Become ``python -m facehall.NAME``: processes that a training starts, by Lightning or a launcher, repeat that."""
+    """Run as ``python -m facehall.NAME``: Lightning and launchers start further processes with the same command."""
     if hasattr(options, "level"):
-        os.environ[ENVIRONMENT] = options.level  # for those processes as well
+        os.environ[LEVEL_VARIABLE] = options.level  # inherited by those processes
     module = f"facehall.{options.primary}"
     before = sys.argv
     sys.argv = [module, *options.overrides]
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         sys.argv = before
 
 
-def _more_help(name: str) -> str:
+def _extra_help(name: str) -> str:
     from facehall.cli.choices import groups
 
     found = groups(name)

@@ -1,6 +1,6 @@
-"""The command ``facehall``: everything that facehall does, one sub-command for each thing.
+"""The command line ``facehall`` and its sub-commands.
 
-Nothing heavy is imported before the arguments are read, so that --help and completion answer at once.
+Nothing heavy is imported before the arguments are parsed, so that --help and completion are fast.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facehall import __version__
-from facehall.cli.parser import LAYOUT, Command, Parser, add_level
+from facehall.cli.parser import PARSER_OPTIONS, Command, Parser, add_verbosity
 from facehall.config.plugins import import_plugins
-from facehall.errors import INTERRUPTED, USER_MISTAKE, FacehallError
+from facehall.errors import INTERRUPTED, USER_ERROR, FacehallError
 from facehall.io.logs import configure
 
 _log = logging.getLogger(__name__)
 
 _ABOUT = """\
-Face super-resolution. For pictures:
+Face super-resolution. For images:
 
-  facehall upscale photo.jpg -o large.png    make pictures larger and sharp: 2, 3, 4 or 8 times, as the weights have it
-  facehall weights                           list the weights
-  facehall export FILE generator.onnx        write a network for other programs
+  facehall upscale photo.jpg -o large.png    upscale images: x2, x3, x4 or x8, depending on the weights
+  facehall weights                           list available weights
+  facehall export FILE generator.onnx        convert a network to ONNX, TorchScript or torch.export
 
-For research; each is also python -m facehall.COMMAND, and takes settings as KEY=VALUE:
+For research; each is also available as python -m facehall.COMMAND, with settings as KEY=VALUE:
 
   facehall train experiment=esrgan_vgg16s
   facehall evaluate weights=FILE data=images data.root=DIR
@@ -38,34 +38,34 @@ COMMANDS = (
     *("train", "evaluate", "predict", "sweep"),
     *("check", "mine", "download", "assets", "completion"),
 )
-"""Modules of cli/commands/, in the order in which --help lists them."""
+"""Modules of cli/commands/, in the order of --help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     parser = build_parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could be typed next
+    if "_ARGCOMPLETE" in os.environ:  # called by shell completion
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    options = parser.parse_args(_names_first(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse_args(_escape_filenames(sys.argv[1:] if arguments is None else arguments))
     try:
         configure(getattr(options, "level", None))
-        import_plugins()  # those of the environment; a config names its own
-        status = options.work(options)
+        import_plugins()  # from the environment; a config lists its own
+        status = options.run(options)
     except FacehallError as error:
-        _log.debug("the whole error:", exc_info=True)
-        return _complain(str(error), USER_MISTAKE)
+        _log.debug("full traceback:", exc_info=True)
+        return _print_error(str(error), USER_ERROR)
     except KeyboardInterrupt:
-        return _complain(f"interrupted. {options.interrupted}", INTERRUPTED)
+        return _print_error(f"interrupted. {options.interrupted_hint}", INTERRUPTED)
     return int(status or 0)
 
 
 def build_parser() -> Parser:
-    """The parser of the whole command line."""
-    parser = Parser(prog="facehall", description=_ABOUT, **LAYOUT)
+    """Return the parser of the command line."""
+    parser = Parser(prog="facehall", description=_ABOUT, **PARSER_OPTIONS)
     parser.add_argument("--version", action="version", version=__version__)
-    add_level(parser)
+    add_verbosity(parser)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:
         module: Command = importlib.import_module(f"facehall.cli.commands.{name}")
@@ -73,12 +73,12 @@ def build_parser() -> Parser:
     return parser
 
 
-def _names_first(arguments: Sequence[str]) -> list[str]:
-    """A shell's ``*.png`` may give ``-x.png``: what exists and has an ending is a picture and no option."""
+def _escape_filenames(arguments: Sequence[str]) -> list[str]:
+    """Prefix existing files such as ``-x.png`` (from a shell's ``*.png``) with ``./``, so they are not options."""
     return [f"./{a}" if a.startswith("-") and Path(a).suffix and Path(a).exists() else a for a in arguments]
 
 
-def _complain(paragraph: str, status: int) -> int:
+def _print_error(paragraph: str, status: int) -> int:
     sys.stdout.flush()
     print(f"\nfacehall: {paragraph}", file=sys.stderr)
     return status

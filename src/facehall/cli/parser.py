@@ -1,4 +1,4 @@
-"""What all commands' arguments share: one-line errors, how much is told, and the shape of a command's file."""
+"""The argument parser shared by all commands: one-line errors, verbosity options, and the `Command` interface."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from facehall.errors import USER_MISTAKE
+from facehall.errors import USER_ERROR
 
 Commands = Any
-"""What argparse's add_subparsers returns; its class has no public name."""
+"""The return type of argparse's add_subparsers, which has no public name."""
 
-LAYOUT: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+PARSER_OPTIONS: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
 
-WEIGHTS = "a weights file, or a name that `facehall weights` lists"
+WEIGHTS = "a weights file, or a name listed by `facehall weights`"
 
 QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 
 
 class Command(Protocol):
-    """A module of cli/commands/: nothing heavy is imported before its work begins, so that --help answers at once."""
+    """A module of cli/commands/; it imports nothing heavy before the command runs, so that --help is fast."""
 
     def add(self, commands: Commands) -> None:
-        """Add the command's parser, with the defaults `work` (a function of the options) and `interrupted` (what the
-        user is told behind "interrupted." after Ctrl-C).
+        """Add the command's parser, with the defaults `run` (a function of the options) and `interrupted_hint` (printed
+        after "interrupted." on Ctrl-C).
         """
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one paragraph instead of the whole usage.
+    """An ArgumentParser that reports errors in one paragraph instead of printing the usage.
 
     Attributes:
-        more_help: what follows in --help, made when it is asked for.
-        passes_on: all arguments but --help, --quiet and --verbose are put as they are into `overrides`, for Hydra.
+        extra_help: returns the text appended to --help.
+        forwards_arguments: store all arguments except --help, --quiet and --verbose unparsed in `overrides`, for Hydra.
     """
 
-    more_help: Callable[[], str] | None = None
-    passes_on = False
+    extra_help: Callable[[], str] | None = None
+    forwards_arguments = False
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USER_MISTAKE, f"\n{self.prog}: {message}. `{self.prog} --help` shows the usage.\n")
+        self.exit(USER_ERROR, f"\n{self.prog}: {message}. See `{self.prog} --help`.\n")
 
     def format_help(self) -> str:
-        if self.more_help is not None:
-            self.epilog = self.more_help()
+        if self.extra_help is not None:
+            self.epilog = self.extra_help()
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if not self.passes_on or "_ARGCOMPLETE" in os.environ:  # the shell's completion looks into the parsing
+        if not self.forwards_arguments or "_ARGCOMPLETE" in os.environ:  # shell completion needs the regular parsing
             return super().parse_known_args(args, namespace)
         own: list[str] = []
         overrides: list[str] = []
@@ -60,14 +60,14 @@ class Parser(argparse.ArgumentParser):
         return options, []
 
 
-def add_level(parser: argparse.ArgumentParser) -> None:
+def add_verbosity(parser: argparse.ArgumentParser) -> None:
     """Add --quiet and --verbose, which set `level` (see facehall.io.logs)."""
-    group = parser.add_argument_group("what it says").add_mutually_exclusive_group()
+    group = parser.add_argument_group("verbosity").add_mutually_exclusive_group()
     shared: dict[str, Any] = {"action": "store_const", "dest": "level", "default": argparse.SUPPRESS}
-    group.add_argument(*QUIET, const="quiet", help="warnings and errors only: no bars, no summary", **shared)
-    group.add_argument(*VERBOSE, const="debug", help="details too, and the traceback behind an error", **shared)
+    group.add_argument(*QUIET, const="quiet", help="warnings and errors only: no progress bars, no summary", **shared)
+    group.add_argument(*VERBOSE, const="debug", help="more details, and the full traceback of errors", **shared)
 
 
 def weights_completer(**unused: Any) -> list[str]:
-    """The names of the weights in the package, for the shell; torch is not needed to find them."""
+    """Return the names of the bundled weights for shell completion, without importing torch."""
     return sorted(path.stem for path in (Path(__file__).parents[1] / "weights").glob("*.safetensors"))

@@ -1,6 +1,6 @@
-"""Config keys of earlier versions: an error that names the new one, instead of "no such key" or a key without effect.
+"""Config keys of earlier versions: errors that name the new key.
 
-To rename a key, add a line to RENAMED; to drop one, to REMOVED. An entry counts once conf/ no longer has the old key.
+To rename a key, add a line to RENAMED; to drop one, to REMOVED. An entry applies once conf/ no longer has the old key.
 """
 
 from __future__ import annotations
@@ -34,22 +34,23 @@ RENAMED: Mapping[str, str] = {
     "curriculum.ramp_steps": "curriculum.gan.ramp",
     "curriculum.ramp": "curriculum.gan.ramp_shape",
     "scheduler.generator.gan_factor": "curriculum.gan.scheduler.generator.factor",
+    "callbacks.compile.worth": "callbacks.compile.min_minutes",
 }
-"""Old -> new. KEY stands for that key with any value, GROUP=OPTION for that choice; * is any text, the same in both.
-The first entry that fits counts."""
+"""Old -> new. KEY matches that key with any value, GROUP=OPTION that choice; * matches any text, the same in both.
+The first matching entry applies."""
 
 REMOVED: Mapping[str, str] = {
     "patches.degrade_on": "this key was removed: random degradations always run in the loader.",
     "generator.execution=streams": "streams were removed, as they never ran; give in_turn, threads or grouped.",
 }
-"""Old, as above -> a sentence: why it is gone, or what to do instead."""
+"""Old, as above -> a sentence: why it was removed, or what to use instead."""
 
 
 def refuse_old_arguments(arguments: Sequence[str]) -> None:
-    """Look for old keys among command-line arguments (KEY=VALUE, also behind ``+``, ``++`` and ``~``).
+    """Reject old keys in command-line arguments (KEY=VALUE, also with ``+``, ``++`` or ``~`` in front).
 
     Raises:
-        FacehallError: there are some; it names what to write instead.
+        FacehallError: an old key was found; the message gives the replacement.
     """
     found = [advice for argument in arguments if (advice := _advice(argument)) is not None]
     if found:
@@ -57,10 +58,10 @@ def refuse_old_arguments(arguments: Sequence[str]) -> None:
 
 
 def refuse_old_keys(cfg: DictConfig) -> None:
-    """Look for old keys in a composed config, where a config file of the user's own has set them.
+    """Reject old keys in a composed config, set by the user's own config files.
 
     Raises:
-        FacehallError: there are some; it names the new keys.
+        FacehallError: an old key was found; the message names the new keys.
     """
     keys = sorted(set(_keys(OmegaConf.to_container(cfg, resolve=False))))
     found = [advice for key in keys if (advice := _advice(key)) is not None]
@@ -69,14 +70,14 @@ def refuse_old_keys(cfg: DictConfig) -> None:
 
 
 def renamed_group(group: str) -> str:
-    """What has become of a config group that is no more, as a sentence; empty for one that never was."""
+    """Return a sentence on what replaced a removed config group; empty if there never was such a group."""
     choices = [(old, new) for old, new in RENAMED.items() if old.startswith(f"{group}=") and not _known(old)]
     listed = "; ".join(f"{old} is now {new}" for old, new in choices)
-    return f"The group {group} is of an earlier version: {listed}." if listed else ""
+    return f"The group {group} no longer exists: {listed}." if listed else ""
 
 
 def _advice(argument: str) -> str | None:
-    """A sentence for an old key, or an old key with its value; None for any other."""
+    """Return a sentence for an old key, or an old key with a certain value; None for any other."""
     prefix, rest = re.fullmatch(r"([+~]{0,2})(.*)", argument, re.DOTALL).groups()  # type: ignore[union-attr]
     key, equals, value = rest.partition("=")
     for old, new in {**RENAMED, **REMOVED}.items():
@@ -94,7 +95,7 @@ def _advice(argument: str) -> str | None:
 
 
 def _keys(node: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all keys."""
+    """Yield the dotted names of all keys."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield f"{prefix}{name}"
@@ -103,7 +104,7 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
 
 @functools.cache
 def _known(old: str) -> bool:
-    """Whether conf/ still has an entry's key, or its choice."""
+    """Return whether conf/ still has an entry's key or choice."""
     name, equals, option = old.partition("=")
     group, _, key = name.removesuffix(".*").partition(".")
     files = list((conf_dir() / group).glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""From the config of a training to its objects."""
+"""Assembly of a training from its config."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ from facehall.training.run import Training
 
 
 def assemble(cfg: DictConfig) -> Training:
-    """Build what a training config describes.
+    """Build the training that a config describes.
 
     Raises:
-        FacehallError: a part refuses its settings; the paragraph names the key.
+        FacehallError: a part rejects its settings; the message names the key.
     """
     import_plugins(cfg.plugins)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = build(cfg.patches, "patches", source=build(cfg.data, "data"))
-    _ = datamodule.survey  # before anything else is built: pictures are what most often turns out to be wrong
+    _ = datamodule.survey  # check the pictures first: they are the most common source of errors
     _check_accumulation(cfg.training.accumulate, cfg.patches.steps_per_epoch)
     choices = _choose_performance(cfg)
     settings: dict[str, Any] = OmegaConf.to_container(cfg.training, resolve=True)  # type: ignore[assignment]
-    with _mistakes():
+    with _config_errors():
         curriculum: Curriculum = build(cfg.curriculum, "curriculum").limited(settings.pop("steps_per_phase"))
         curriculum = curriculum.without([name for name, node in cfg.losses.items() if not node])
-        # The networks first: their initial weights depend on nothing but the seed and themselves.
+        # The networks first, so that their initial weights depend only on the seed and on their own settings.
         networks = {
             "generator": _generator(cfg),
             "protocol": build(cfg.metrics, "metrics"),
@@ -83,7 +83,7 @@ def assemble(cfg: DictConfig) -> Training:
 
 
 def _generator(cfg: DictConfig) -> Generator:
-    """The generator, filled from the weights file that `init` names."""
+    """Build the generator and load the weights that `init` names."""
     generator: Generator = build(cfg.generator, "generator")
     if cfg.init is not None:
         load_into(generator, weights_file(str(cfg.init)))
@@ -91,7 +91,7 @@ def _generator(cfg: DictConfig) -> Generator:
 
 
 def _terms(cfg: DictConfig, key: str) -> dict[str, LossTerm]:
-    """The loss terms of one network, in their order; one that is null is left out, with its weights."""
+    """Build the loss terms of one network, in order; null terms are skipped."""
     terms = {}
     for name, node in (cfg.get(key) or {}).items():
         term = build(node, f"{key}.{name}")
@@ -99,15 +99,15 @@ def _terms(cfg: DictConfig, key: str) -> dict[str, LossTerm]:
             continue
         if not isinstance(term, LossTerm):
             raise FacehallError(
-                f"{key}.{name}: a {type(term).__name__} is not a loss term. Derive it from facehall.losses.LossTerm: "
-                "term(outputs, batch) -> scalar."
+                f"{key}.{name}: {type(term).__name__} is not a loss term. Derive it from facehall.losses.LossTerm, "
+                "with forward(outputs, batch) -> scalar."
             )
         terms[str(name)] = term
     return terms
 
 
 def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callable[[Optimizer], LRScheduler] | None:
-    """A network's scheduler; one that asks for `phases` gets those in which the network takes steps."""
+    """Build a network's scheduler factory; an argument `phases` gets those in which the network takes steps."""
     factory = build(cfg.scheduler[network], f"scheduler.{network}")
     phases = curriculum.schedule(network)
     if factory is not None and "phases" in inspect.signature(factory).parameters:
@@ -115,14 +115,14 @@ def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callabl
     for phase in phases:
         if phase.settings:
             raise FacehallError(
-                f"curriculum.{phase.name}.scheduler.{network} is for a schedule by phases (scheduler=phased_cosine), "
-                f"and this one would ignore it: set curriculum.{phase.name}.scheduler=null."
+                f"curriculum.{phase.name}.scheduler.{network} needs a schedule by phases (scheduler=phased_cosine); "
+                f"the chosen one would ignore it: set curriculum.{phase.name}.scheduler=null."
             )
     return factory
 
 
 def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
-    """Choose what the config leaves open, and write it there: what is built from it refers to it."""
+    """Choose the performance settings left on auto and write them to the config, where others refer to them."""
     device = device_type(cfg.trainer.accelerator)
     choices = (
         choose_threads(cfg.runtime.threads),
@@ -136,8 +136,8 @@ def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
 
 
 @contextmanager
-def _mistakes() -> Iterator[None]:
-    """What a constructor refuses, it refuses because of the config."""
+def _config_errors() -> Iterator[None]:
+    """Report a constructor's ValueError as a mistake in the config."""
     try:
         yield
     except ValueError as error:
@@ -154,7 +154,7 @@ def _check_accumulation(accumulate: int, steps_per_epoch: int) -> None:
 
 def _trainer(cfg: DictConfig, curriculum: Curriculum) -> L.Trainer:
     epochs = cfg.trainer.max_epochs
-    if epochs is None:  # the curriculum says how long
+    if epochs is None:  # the length of the curriculum
         epochs = math.ceil(curriculum.total_steps * cfg.training.accumulate / cfg.patches.steps_per_epoch)
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
     if not cfg.trainer.enable_progress_bar:

@@ -1,4 +1,4 @@
-"""From Hydra configs to objects: the only place where code meets OmegaConf."""
+"""Building objects from Hydra config nodes, restricted to allowed targets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ALLOWED_TARGETS = ("facehall.", "lightning.", "torch.", "torchmetrics.")
 
 
 def conf_dir() -> Path:
-    """The configuration folder: inside an installed wheel, or at the top of a source checkout."""
+    """Return the configuration folder: inside an installed wheel, or at the top of a source checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "conf", package.parents[1] / "conf"):
         if (folder / "train.yaml").is_file():
             return folder
     raise FacehallError(
         f"facehall's configuration folder conf/ is missing: neither inside {package} nor at the top of a source "
-        "checkout. Install the package again, from its wheel or with `pip install -e .` in the checkout."
+        "checkout. Reinstall the package, from its wheel or with `pip install -e .` in the checkout."
     )
 
 
@@ -33,13 +33,13 @@ def build(node: Any, key: str, **extra: Any) -> Any:
     """Instantiate a config node with plain arguments; an empty node (an option called `none`) gives None.
 
     Args:
-        node: a mapping with a `_target_`, which must be facehall's, Lightning's, torch's or torchmetrics' own, or that
-            of a plugin (`facehall.config.plugins`).
-        key: where it stands in the config, for messages.
+        node: a mapping with a `_target_`, which must belong to facehall, Lightning, torch, torchmetrics or a plugin
+            (`facehall.config.plugins`).
+        key: its config key, for messages.
         extra: further arguments of the target.
 
     Raises:
-        FacehallError: a `???` was left open, a target is foreign or not there, or it refuses its arguments.
+        FacehallError: a `???` has no value, a target is not allowed or not found, or it rejects its arguments.
     """
     if not node:
         return None
@@ -54,14 +54,14 @@ def build(node: Any, key: str, **extra: Any) -> Any:
         if isinstance(cause, (TypeError, ValueError)):
             raise FacehallError(f"{key}: {cause}.") from cause
         if isinstance(cause, OmegaConfBaseException):
-            raise open_value(cause, key) from None
+            raise missing_value_error(cause, key) from None
         raise
     except OmegaConfBaseException as error:
-        raise open_value(error, key) from None
+        raise missing_value_error(error, key) from None
 
 
-def open_value(error: OmegaConfBaseException, key: str) -> FacehallError:
-    """The paragraph for a `???` that nobody filled, or an interpolation that does not resolve."""
+def missing_value_error(error: OmegaConfBaseException, key: str) -> FacehallError:
+    """Return the error for a `???` without a value, or an interpolation that does not resolve."""
     name = getattr(error, "full_key", None) or key
     if isinstance(error, MissingMandatoryValue):
         return FacehallError(f"{name} has no value yet: give one on the command line, {name}=VALUE.")
@@ -69,25 +69,25 @@ def open_value(error: OmegaConfBaseException, key: str) -> FacehallError:
 
 
 def _check_target(target: str, key: str) -> None:
-    """Refuse what is not one of the allowed packages' own, also where they merely import it (torch.os.system)."""
+    """Reject targets outside the allowed packages, also those that such a package merely imports (torch.os.system)."""
     allowed = (*ALLOWED_TARGETS, *allowed_prefixes())
-    foreign = FacehallError(
-        f"{key}: the config would call {target!r}, but only targets that begin with {', '.join(allowed)} are built "
-        f"from a config. If it is a package of your own, name it: plugins=[{target.partition('.')[0]}]."
+    not_allowed = FacehallError(
+        f"{key}: the config would call {target!r}, but only targets that start with {', '.join(allowed)} are allowed. "
+        f"For a package of your own, set plugins=[{target.partition('.')[0]}]."
     )
     if not target.startswith(allowed):
-        raise foreign
+        raise not_allowed
     try:
         home = getattr(get_object(target), "__module__", None)
-    except Exception as error:  # Hydra hands on whatever an import raises
+    except Exception as error:  # an import may raise anything
         reason = str(error).splitlines()[-1]
         raise FacehallError(f"{key}: the target {target!r} cannot be found. {reason}") from error
     if not f"{home}.".startswith(allowed):
-        raise foreign
+        raise not_allowed
 
 
 def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a node, also behind interpolations, which instantiate follows too."""
+    """Yield every `_target_` in a node, also behind interpolations, which instantiate follows too."""
     if isinstance(node, DictConfig):
         node = OmegaConf.to_container(node, resolve=True)
     if isinstance(node, dict):

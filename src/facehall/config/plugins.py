@@ -1,4 +1,4 @@
-"""Packages of a user's own whose classes configs may build: ``plugins: [my_sr]``, or FACEHALL_PLUGINS=my_sr."""
+"""User packages whose classes configs may build: ``plugins: [my_sr]``, or FACEHALL_PLUGINS=my_sr."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Sequence
 
 from facehall.errors import FacehallError
 
-VARIABLE = "FACEHALL_PLUGINS"
-"""Names packages, separated by commas, for every command, also those that compose no config (facehall upscale)."""
+ENVIRONMENT_VARIABLE = "FACEHALL_PLUGINS"
+"""Comma-separated package names for every command, also those without a config (facehall upscale)."""
 
 _imported: set[str] = set()
 
 
 def import_plugins(names: Sequence[str] = ()) -> None:
-    """Import packages, so that their networks are known to weights files and configs may build their classes.
+    """Import packages, so that weights files may contain their networks and configs may build their classes.
 
-    Only a config or the environment, which are the user's own, name packages: a weights or data file never does.
+    Only the user's config and environment name packages; weights and data files never do.
 
     Args:
-        names: package names, besides those of the environment.
+        names: package names, in addition to those in the environment.
 
     Raises:
-        FacehallError: a package is not there, or does not import.
+        FacehallError: a package is missing, or cannot be imported.
     """
-    for name in [*names, *filter(None, re.split(r"[,\s]+", os.environ.get(VARIABLE, "")))]:
+    for name in [*names, *filter(None, re.split(r"[,\s]+", os.environ.get(ENVIRONMENT_VARIABLE, "")))]:
         if not all(part.isidentifier() for part in str(name).split(".")):
-            raise FacehallError(f"plugins: {name!r} is not the name of a Python package.")
+            raise FacehallError(f"plugins: {name!r} is not a valid name of a Python package.")
         try:
             importlib.import_module(str(name))
         except ImportError as error:
@@ -40,5 +40,5 @@ def import_plugins(names: Sequence[str] = ()) -> None:
 
 
 def allowed_prefixes() -> tuple[str, ...]:
-    """The prefixes of targets in the packages that were imported as plugins."""
+    """Return the target prefixes of the packages imported as plugins."""
     return tuple(f"{name}." for name in sorted(_imported))

@@ -1,4 +1,4 @@
-"""OmegaConf resolvers: what the YAML files of conf/ compute."""
+"""OmegaConf resolvers: the functions used in the YAML files of conf/."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from facehall.metrics import Judge
 from facehall.metrics.judges import JUDGES
 from facehall.training.runs import run_folder
 
-WORDS = {"higher": "maximize", "lower": "minimize"}
+OPTUNA_DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
 
 
 def register_resolvers() -> None:
-    """Register them all; calling it again changes nothing. The run folder is cached: one process, one folder."""
+    """Register all resolvers; repeated calls are harmless. The run folder is cached: one folder per process."""
     OmegaConf.register_new_resolver("facehall.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("facehall.run_dir", run_folder, use_cache=True, replace=True)
-    for share in (machine.jobs_at_once, machine.threads_a_job, machine.gpus_a_job):
-        OmegaConf.register_new_resolver(f"facehall.{share.__name__}", share, replace=True)
+    for function in (machine.default_jobs, machine.threads_per_job, machine.gpus_per_job):
+        OmegaConf.register_new_resolver(f"facehall.{function.__name__}", function, replace=True)
     OmegaConf.register_new_resolver("facehall.directions", _directions, replace=True)
 
 
 def _directions(measures: str | Sequence[str], *, _root_: DictConfig) -> list[str]:
-    """Which way each measure is better, in Optuna's words; also of those that metrics.measures brings from outside."""
+    """Return each measure's Optuna direction, including custom measures in metrics.measures."""
     names = [measures] if isinstance(measures, str) else list(measures)
     known = {name: judge.measure for name, judge in JUDGES.items()}
     if any(name not in known for name in names):
@@ -35,5 +35,5 @@ def _directions(measures: str | Sequence[str], *, _root_: DictConfig) -> list[st
         ]
         known |= {judge.measure.name: judge.measure for judge in judges if isinstance(judge, Judge)}
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"search.objective: there is no measure {unknown[0]!r}, but {', '.join(known)}")
-    return [WORDS[known[name].better] for name in names]
+        raise ValueError(f"search.objective: unknown measure {unknown[0]!r}; choose from {', '.join(known)}")
+    return [OPTUNA_DIRECTIONS[known[name].better] for name in names]

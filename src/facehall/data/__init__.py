@@ -1,4 +1,4 @@
-"""Data: sources of pictures, patch mining, degradation, and the DataModule that feeds a training."""
+"""Data: picture sources, patch mining, degradations, and the Lightning DataModules for training."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ __all__ = [
     "recipe_of",
 ]
 
-_HOMES = {"PatchDataModule": "facehall.data.patches.datamodule", "ShardDataModule": "facehall.data.patches.shards"}
+_MODULES = {"PatchDataModule": "facehall.data.patches.datamodule", "ShardDataModule": "facehall.data.patches.shards"}
 
 
 def __getattr__(name: str) -> Any:
     """Import data modules late: only trainings need them, and Lightning takes seconds."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

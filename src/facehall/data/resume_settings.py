@@ -1,4 +1,4 @@
-"""Work that goes on where it was interrupted goes on with the settings that it was begun with."""
+"""Refuse to resume interrupted work with different settings."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from facehall.io.atomic import write_text
 SETTINGS = "settings.json"
 
 
-def begin(folder: Path, settings: dict[str, Any]) -> None:
-    """Note the settings in an empty folder, or see that it was begun with the same ones.
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Record the settings in an empty folder, or compare them with those recorded there.
 
     Args:
-        folder: what begins with a dot in it does not count.
-        settings: what decides the result; may be nested.
+        folder: output folder; entries whose names start with a dot are ignored.
+        settings: everything that determines the result; may be nested.
 
     Raises:
-        FacehallError: the folder holds something else, or was begun with other settings, which are named.
+        FacehallError: the folder holds other files, or was started with different settings (listed in the message).
     """
     path = folder / SETTINGS
     settings = _flat(settings)
     if not path.is_file():
-        strangers = [child.name for child in folder.iterdir() if not child.name.startswith(".")]
-        if strangers:
-            raise FacehallError(f"{folder} holds {min(strangers)} already: give output=DIR of a folder of its own.")
+        others = [child.name for child in folder.iterdir() if not child.name.startswith(".")]
+        if others:
+            raise FacehallError(f"{folder} already holds {min(others)}: set output to an empty or new folder.")
         write_text(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
         return
     try:
         earlier = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise FacehallError(f"{path} cannot be read ({error}): remove {folder} and begin anew.") from error
+        raise FacehallError(f"{path} cannot be read ({error}): delete {folder} and start again.") from error
     keys = sorted(key for key in {*earlier, *settings} if earlier.get(key) != settings.get(key))
     if keys:
         differing = ", ".join(f"{key} was {earlier.get(key)} and is {settings.get(key)}" for key in keys)
         raise FacehallError(
-            f"{folder} was begun with other settings: {differing}. Go on with those, or give another output."
+            f"{folder} was started with different settings: {differing}. Use the original ones, or another output."
         )
 
 
 def _flat(node: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """With dotted keys, as they stand on a command line."""
+    """Flatten to dotted keys, as on the command line."""
     flat: dict[str, Any] = {}
     for key, value in node.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

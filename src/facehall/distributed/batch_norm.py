@@ -1,4 +1,4 @@
-"""Synchronised batch norm that also runs on the CPU; torch's own is for GPUs."""
+"""Synchronised batch norm that also runs on the CPU; torch's own needs GPUs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from facehall.distributed.gathering import gather
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes together, which are equally large.
+    """Batch norm over the equally large batches of all processes.
 
-    The variance of the whole is the mean of the parts' variances plus the variance of their means. Gradients flow
-    through the statistics to every process's images. In eval mode and in a single process it is nn.BatchNorm2d.
+    The total variance is the mean of the processes' variances plus the variance of their means. Gradients flow through
+    the statistics to every process's images. In eval mode and in a single process it equals nn.BatchNorm2d.
 
     Shapes: (B, C, H, W) -> the same.
     """
@@ -32,14 +32,14 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         mean = means.mean(0)
         variance = variances.mean(0) + means.var(0, correction=0)
-        self._remember(mean.detach(), variance.detach(), len(means) * x.numel() // x.shape[1])
+        self._update_running_statistics(mean.detach(), variance.detach(), len(means) * x.numel() // x.shape[1])
         scale = (variance + self.eps).rsqrt() * self.weight
         normal = (wide - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
         return normal.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Update the running statistics; the variance there is the unbiased one."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Update the running statistics, with the unbiased variance."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
@@ -49,7 +49,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 class SyncBatchNorm(LayerSync):
-    """Turns a model's nn.BatchNorm2d into SyncedBatchNorm2d and back, in place: parameters and keys stay the same."""
+    """Convert a model's nn.BatchNorm2d to SyncedBatchNorm2d and back, in place: parameters and keys stay the same."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         for module in model.modules():
@@ -66,7 +66,7 @@ class SyncBatchNorm(LayerSync):
 
 @contextmanager
 def unsynchronized(model: nn.Module) -> Iterator[None]:
-    """Within it the synchronised batch norms of a model (ours and torch's) are plain ones and wait for no process."""
+    """Replace a model's synchronised batch norms (ours and torch's) by plain ones, which wait for no other process."""
     synchronized = (SyncedBatchNorm2d, nn.SyncBatchNorm)
     layers: list[nn.Module] = [layer for layer in model.modules() if isinstance(layer, synchronized)]
     kinds = [type(layer) for layer in layers]

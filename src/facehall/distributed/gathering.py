@@ -1,4 +1,4 @@
-"""The whole batch as every process of a training sees it."""
+"""Gathering of tensors across the processes of one training, with gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import distributed as dist
 
 
 def gather(x: Tensor) -> Tensor:
-    """Each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
+    """Gather each rank's tensor, (W, *x.shape), with gradients to all of them; (1, *x.shape) in a single process.
 
-    DDP averages the gradients of the ranks' losses. So each rank's backward gives the gradient of the sum of all
-    losses by its own part, and what comes out is the gradient of the mean loss, as of one process with the whole batch.
+    Each rank's backward pass yields the gradient of the sum of all ranks' losses by its own part. DDP averages these,
+    which gives the gradient of the mean loss, as in one process with the whole batch.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x[None]

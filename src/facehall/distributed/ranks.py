@@ -1,4 +1,4 @@
-"""What the processes of one training do together before there is a process group: know their rank, agree on a text."""
+"""Ranks of the processes of one training, and sharing a text from rank 0 before there is a process group."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from facehall.errors import FacehallError
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments import ClusterEnvironment
 
-PATIENCE = timedelta(minutes=10)
-"""How long to wait for what rank 0 says before there is a process group, whose own timeout the trainer sets."""
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
+"""Timeout for texts from rank 0 before there is a process group, whose own timeout the trainer sets."""
 
-_stores: dict[str, dist.Store] = {}  # rank 0 serves the others as long as it lives
+_stores: dict[str, dist.Store] = {}  # kept open: rank 0 serves the others as long as it lives
 
 
 def rank() -> int:
-    """The rank of this process by its environment (torchrun, SLURM, Lightning's launcher), also before a training."""
+    """Return this process's rank from its environment (torchrun, SLURM, Lightning's launcher), also before training."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
         if name in os.environ:
             return int(os.environ[name])
     return 0
 
 
-def agree(key: str, text: str) -> str:
-    """What rank 0 gives as `text`, on every rank, before there is a process group. A single process agrees with itself.
+def broadcast_text(key: str, text: str) -> str:
+    """Return rank 0's `text` on every rank, before there is a process group; in a single process, `text` itself.
 
-    Under torchrun and SLURM a store serves it; a child of Lightning's launcher finds it in its environment. What
-    differs between processes (a time, the newest file of a folder) is to be asked for here.
+    Under torchrun and SLURM a store serves it; a child of Lightning's launcher finds it in its environment. For values
+    that may differ between processes: a time, the newest file of a folder.
 
     Raises:
-        FacehallError: rank 0 does not answer, or SLURM's settings do not fit.
+        FacehallError: rank 0 does not answer, or SLURM's settings are invalid.
     """
-    environment = _external()
+    environment = _cluster_environment()
     name = f"FACEHALL_RANK0_{key.upper()}"
     if environment is None:
         if "LOCAL_RANK" in os.environ and rank() > 0:
@@ -53,22 +53,23 @@ def agree(key: str, text: str) -> str:
     except (RuntimeError, ValueError) as error:
         where = f"{environment.main_address}:{environment.main_port}"
         raise FacehallError(
-            f"Process {environment.global_rank()} of {environment.world_size()} cannot reach the first one at {where} "
-            f"({str(error).splitlines()[0]}). Have all processes started, and is the port free and open (MASTER_PORT)?"
+            f"Process {environment.global_rank()} of {environment.world_size()} cannot reach rank 0 at {where} "
+            f"({str(error).splitlines()[0]}). Check that all processes have started and that the port (MASTER_PORT) is "
+            "free and open."
         ) from error
 
 
-def _external() -> ClusterEnvironment | None:
-    """What has started the processes, where it was not Lightning."""
+def _cluster_environment() -> ClusterEnvironment | None:
+    """Return the environment of torchrun or SLURM, or None if Lightning starts the processes."""
     if not any(name.startswith(("TORCHELASTIC_", "SLURM_")) for name in os.environ):
-        return None  # before Lightning, which takes seconds to import and most commands do without
+        return None  # skips importing Lightning, which takes seconds and which most commands do not need
     from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
     try:
         for kind in (TorchElasticEnvironment, SLURMEnvironment):
             if kind.detect():
                 return kind()
-    except RuntimeError as error:  # of SLURM's settings, with a hint
+    except RuntimeError as error:  # invalid SLURM settings, with a hint
         raise FacehallError(str(error)) from None
     return None
 
@@ -79,7 +80,9 @@ def _store(environment: ClusterEnvironment) -> dist.Store:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0"
     if "store" not in _stores:
         server = environment.global_rank() == 0 and not agent
-        # multi-tenant: the process group's own store meets this one at the same port
-        store = dist.TCPStore(address, port, None, server, PATIENCE, wait_for_workers=False, multi_tenant=True)
+        # multi-tenant: the process group's own store shares the port
+        store = dist.TCPStore(
+            address, port, None, server, RENDEZVOUS_TIMEOUT, wait_for_workers=False, multi_tenant=True
+        )
         _stores["store"] = dist.PrefixStore(f"facehall/{attempt}", store)
     return _stores["store"]

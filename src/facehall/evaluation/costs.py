@@ -1,4 +1,4 @@
-"""What the systems of a table cost: parameters, multiply-accumulates, time, memory."""
+"""Costs of the evaluated systems: parameters, multiply-accumulates, time, memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from facehall.metrics import count_gmacs, count_parameters, milliseconds, peak_m
 from facehall.systems import Upscaler
 
 LARGEST_TIMED = 256
-"""Side of the LR image, at most, of which costs are measured."""
+"""Largest side of the LR image used to measure costs, in pixels."""
 
 
 class _Computation(nn.Module):
-    """What an upscaler computes with, as the timing wants it; its network is measured elsewhere."""
+    """Wraps an upscaler's `compute` as a module for timing; parameters and MACs are counted on its network."""
 
     def __init__(self, upscaler: Upscaler) -> None:
         super().__init__()
@@ -27,16 +27,16 @@ class _Computation(nn.Module):
 
 
 def measure_costs(upscalers: Sequence[Upscaler], lr: Tensor, device: torch.device, repeats: int) -> dict[str, Any]:
-    """Parameters, multiply-accumulates, time and (on CUDA) peak memory of one pass, each by the upscaler's backend.
+    """Measure parameters, GMACs, time and (on CUDA) peak memory of one pass with each upscaler's backend.
 
     Args:
-        upscalers: what takes turns.
-        lr: an image (3, h, w); what of it goes beyond one tile is cut off, as nothing larger is ever computed at once.
-        device: where they compute.
-        repeats: timed passes, of which the median counts.
+        upscalers: the systems, timed in turn.
+        lr: an image (3, h, w), cropped to `LARGEST_TIMED`, as nothing much larger is ever computed at once.
+        device: the device they run on.
+        repeats: timed passes; the median is reported.
 
     Returns:
-        {system: its costs}, the size of the `input` and the `device` in words.
+        {system: its costs}, the size of the `input` and the name of the `device`.
     """
     example = lr[None, :, :LARGEST_TIMED, :LARGEST_TIMED].to(device)
     computations: dict[str, nn.Module] = {each.name: _Computation(each) for each in upscalers}

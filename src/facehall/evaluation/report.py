@@ -1,4 +1,4 @@
-"""The table of an evaluation as text, CSV and JSON, beside comparison sheets."""
+"""Evaluation report: the table as text, CSV and JSON, and comparison sheets."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from facehall.evaluation.measured import Measured, MeasuredSet, Measures
+from facehall.evaluation.results import ImageResult, Measures, SetResult
 from facehall.imaging import comparison_sheet, write_picture
 from facehall.io.atomic import write_text
 from facehall.metrics import Measure, Protocol
 
 WIDTH = 80
-"""Of the text, in characters: what every terminal shows."""
+"""Width of the text in characters; fits every terminal."""
 MEAN = "mean"
-"""The name of the rows over all sets."""
+"""Name of the rows averaged over all sets."""
 
-# Of each column that is no measure: heading, and how its values are written. CSV and JSON hold them unrounded.
+# Heading and format of each column that is not a measure. CSV and JSON hold unrounded values.
 _COLUMNS = {
     "set": ("", "{}"),
     "method": ("", "{}"),
@@ -40,8 +40,8 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A row of the table: a system's label, its weights or name, its backend, the measures that were its losses."""
+class ComparedSystem:
+    """A system in the table: its label, weights or name, backend, and the measures used as its training losses."""
 
     name: str
     origin: str = ""
@@ -51,30 +51,30 @@ class Compared:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures of systems on sets of images, and what the systems cost.
+    """Measures of systems on sets of images, and the systems' costs.
 
     Attributes:
         systems: the rows, bicubic first.
-        protocol: the definition of the numbers.
+        protocol: defines the measures.
         sets: one or more.
         costs: per system, for the stated input and device.
-        fidelity: how the weights were mixed with those of their PSNR phase; None: not at all.
+        fidelity: mixing factor with the weights of the PSNR phase; None: weights not mixed.
     """
 
-    systems: Sequence[Compared]
+    systems: Sequence[ComparedSystem]
     protocol: Protocol
-    sets: Sequence[MeasuredSet]
+    sets: Sequence[SetResult]
     costs: Mapping[str, Any]
     fidelity: float | None = None
 
     @property
-    def images(self) -> list[Measured]:
-        """Those of all sets."""
+    def images(self) -> list[ImageResult]:
+        """The images of all sets."""
         return [image for each in self.sets for image in each.images]
 
     @property
-    def failures(self) -> list[Measured]:
-        """Those of all sets."""
+    def failures(self) -> list[ImageResult]:
+        """The failures of all sets."""
         return [image for each in self.sets for image in each.failures]
 
     @property
@@ -83,14 +83,14 @@ class Evaluation:
         return [system.name for system in self.systems]
 
     def means(self, system: str, which: int | None = None) -> Measures:
-        """The figures of a system on one set, or the mean of the sets' figures, each set counted alike."""
+        """Return a system's measures on one set, or their unweighted mean over all sets."""
         if which is not None:
             return self.sets[which].means(system, self.protocol)
         figures = [each.means(system, self.protocol) for each in self.sets]
         return {name: fmean(each[name] for each in figures) for name in figures[0]}
 
     def rows(self) -> list[Row]:
-        """The table: bicubic, then the others; of several sets one after the other, and then their mean."""
+        """Return the table rows: bicubic, then the other systems; set by set, then the mean of several sets."""
         if len(self.sets) == 1:
             return [{"method": name, **self.means(name), **self.costs[name]} for name in self.names]
         groups = [*((each.name, index) for index, each in enumerate(self.sets)), (MEAN, None)]
@@ -101,11 +101,11 @@ class Evaluation:
         ]
 
     def text(self) -> str:
-        """The table for a terminal or a text file, with what its numbers mean."""
+        """Return the table for a terminal or text file, with notes on the protocol and costs."""
         marked = [m.label for m in self.protocol.measures if any(m.name in each.trained_on for each in self.systems)]
         notes = [f"{self._counts()}; {self.protocol.description}.", self._costs_note()]
         if marked:
-            notes.append(f"* {' and '.join(marked)} was a loss of that system's training and does not judge it.")
+            notes.append(f"* {' and '.join(marked)}: used as a training loss of that system, so not independent.")
         wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH)]
         return "\n".join([*self._heading(), "", self._table(), "", *wrapped])
 
@@ -124,16 +124,18 @@ class Evaluation:
     def _costs_note(self) -> str:
         others = sorted({system.backend for system in self.systems if system.origin} - {"eager"})
         backend = f", backend {' and '.join(others)}" if others else ""
-        turns = "the two" if len(self.systems) == 2 else "all"
+        interleaved = "both" if len(self.systems) == 2 else "all"
         where = f"on {self.costs['device']}{backend}"
-        return f"GMACs and ms for an input of {self.costs['input']} pixels, {where}; {turns} timed in turn, medians."
+        return (
+            f"GMACs and ms for an input of {self.costs['input']} pixels, {where}; {interleaved} timed in turn, medians."
+        )
 
     def _table(self) -> str:
         measures = {measure.name: measure for measure in self.protocol.measures}
         trained_on = {system.name: system.trained_on for system in self.systems}
         rows = self.rows()
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        # Without a box: plain ASCII goes through every pipe.
+        # Without a box: plain ASCII survives every pipe.
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for name in columns:
             heading = measures[name].label if name in measures else _COLUMNS[name][0]
@@ -164,10 +166,10 @@ def _images(count: int) -> str:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write table.txt, table.csv, table.json, images.csv and, where pictures were kept, comparison.png and worst.png.
+    """Write table.txt, table.csv, table.json, images.csv and, if pictures were kept, comparison.png and worst.png.
 
-    Of several sets each has its sheets in a folder of its name. In table.json a figure that is not finite (the PSNR of
-    identical images) is null, as JSON has no infinity.
+    With several sets, each set's sheets are in a folder of its name. In table.json non-finite values (the PSNR of
+    identical images) are null, as JSON has no infinity.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, several = evaluation.rows(), len(evaluation.sets) > 1
@@ -211,9 +213,9 @@ def _document(evaluation: Evaluation, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _write_sheet(path: Path, images: Sequence[Measured], evaluation: Evaluation) -> None:
+def _write_sheet(path: Path, images: Sequence[ImageResult], evaluation: Evaluation) -> None:
     shown = [image for image in images if image.pictures is not None]
-    path.unlink(missing_ok=True)  # an older evaluation's
+    path.unlink(missing_ok=True)  # left by an earlier evaluation
     if shown:
         captions = [
             [image.name, *(_caption(image.measures[name], evaluation.protocol) for name in evaluation.names), ""]
@@ -224,7 +226,7 @@ def _write_sheet(path: Path, images: Sequence[Measured], evaluation: Evaluation)
 
 
 def _caption(values: Measures, protocol: Protocol) -> str:
-    """The first measure, and the one that ranks the pictures."""
+    """Return the first measure and the ranking measure of an image."""
     first, ranking = protocol.measures[0], protocol.ranking
     text = first.text(values[first.name], unit=True) if first.unit else f"{first.label} {values[first.name]:.3f}"
     return text if ranking is first else f"{text}, {ranking.label} {values[ranking.name]:.3f}"

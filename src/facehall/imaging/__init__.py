@@ -1,4 +1,4 @@
-"""What is known about pictures: resampling, quantisation, colour, files, contact sheets. Nothing of learning."""
+"""Image processing: resampling, quantisation, colour, files, contact sheets."""
 
 from facehall.imaging.bicubic import crop_to_multiple, downscale_bicubic, resize_bicubic, upscale_bicubic
 from facehall.imaging.colour import rgb_to_y
@@ -7,10 +7,10 @@ from facehall.imaging.files import (
     Picture,
     conversions,
     from_pillow,
-    peculiarities,
     read_picture,
     read_rgb,
     read_size,
+    rgb_conversions,
 )
 from facehall.imaging.inputs import as_picture
 from facehall.imaging.levels import eight_bits, quantize, to_levels, to_tensor, to_uint8
@@ -31,12 +31,12 @@ __all__ = [
     "eight_bits",
     "from_pillow",
     "list_images",
-    "peculiarities",
     "quantize",
     "read_picture",
     "read_rgb",
     "read_size",
     "resize_bicubic",
+    "rgb_conversions",
     "rgb_to_y",
     "sized_exif",
     "to_levels",

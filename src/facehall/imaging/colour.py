@@ -1,4 +1,4 @@
-"""BT.601: the luma that super-resolution papers measure on, and the chroma beside it."""
+"""BT.601 luma, which super-resolution papers evaluate on, and YCbCr conversion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from torch import Tensor
 
 
 def rgb_to_y(images: Tensor) -> Tensor:
-    """BT.601 luma with studio swing: (..., 3, H, W) in [0, 1] -> (..., 1, H, W) in [16/255, 235/255].
+    """Convert RGB to BT.601 luma with studio swing: (..., 3, H, W) in [0, 1] -> (..., 1, H, W) in [16/255, 235/255].
 
-    Y = (16 + 65.481 R + 128.553 G + 24.966 B) / 255 (ITU-R BT.601; MATLAB `rgb2ycbcr` on doubles). Not
-    rounded.
+    Y = (16 + 65.481 R + 128.553 G + 24.966 B) / 255 (ITU-R BT.601; MATLAB `rgb2ycbcr` on doubles). Not rounded.
     """
     if images.ndim < 3 or images.shape[-3] != 3:
         raise ValueError(f"rgb_to_y takes images (..., 3, H, W), not {tuple(images.shape)}")
@@ -28,9 +27,9 @@ _OFFSETS = (16.0, 128.0, 128.0)
 
 
 def rgb_to_ycbcr(images: Tensor) -> Tensor:
-    """BT.601 with studio swing, as MATLAB's `rgb2ycbcr`: (..., 3, H, W) in [0, 1] -> the same shape, not rounded.
+    """Convert RGB (..., 3, H, W) in [0, 1] to BT.601 YCbCr with studio swing, as MATLAB's `rgb2ycbcr`; not rounded.
 
-    Y is in [16, 235] / 255, exactly `rgb_to_y`; Cb and Cr are in [16, 240] / 255.
+    Y is in [16, 235] / 255 and equals `rgb_to_y`; Cb and Cr are in [16, 240] / 255.
     """
     red, green, blue = images.unbind(dim=-3)
     chroma = [
@@ -41,7 +40,7 @@ def rgb_to_ycbcr(images: Tensor) -> Tensor:
 
 
 def ycbcr_to_rgb(images: Tensor) -> Tensor:
-    """The inverse of `rgb_to_ycbcr`; neither rounded nor clamped."""
+    """Invert `rgb_to_ycbcr`; neither rounded nor clamped."""
     inverse = torch.tensor(_TO_YCBCR, dtype=torch.float64).inverse().mul(255.0).to(images)
     offsets = images.new_tensor(_OFFSETS).div(255.0)[:, None, None]
     return torch.einsum("ij,...jhw->...ihw", inverse, images - offsets)

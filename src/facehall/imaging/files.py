@@ -1,4 +1,4 @@
-"""Image files, read whatever their kind: upright, with the depth, transparency and metadata that they have."""
+"""Image file decoding: upright, with bit depth, transparency and metadata preserved."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from facehall.imaging.levels import eight_bits
 class Picture:
     """A decoded image file.
 
-    `rgb` is (H, W, 3) uint8 or uint16; `alpha` is (H, W) of the same depth where the file has transparency, else
-    None; `grey` tells a single-channel file, whose three `rgb` channels are equal. `exif` (`read_exif`), `icc`, a
-    colour profile that fits the pixels, and `dpi` are what comes along from file to file.
+    `rgb` is (H, W, 3) uint8 or uint16; `alpha` is (H, W) of the same dtype if the file has transparency, else None;
+    `grey` marks a single-channel file, whose three `rgb` channels are equal. `exif` (see `read_exif`), `icc` (a colour
+    profile that matches the pixels) and `dpi` are the metadata copied to output files.
     """
 
     rgb: np.ndarray
@@ -38,15 +38,15 @@ class Picture:
     dpi: tuple[float, float] | None = None
 
 
-# Not all that Pillow knows: it hands PostScript, whatever the file is called, to Ghostscript.
+# An allow-list, because Pillow passes PostScript, whatever the file is called, to Ghostscript.
 _FORMATS = (
     *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "PPM", "GIF"),
     *("AVIF", "JPEG2000", "TGA", "ICO", "PCX", "SGI"),
 )
-_CUT = re.compile(r"(?<!\w)(LA|RGBA?);16[BLN]")
-"""Pillow's decoders that keep 8 of 16 bits."""
+_TRUNCATING_DECODERS = re.compile(r"(?<!\w)(LA|RGBA?);16[BLN]")
+"""Pillow's decoders that reduce 16 bits to 8."""
 
-_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+_TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -56,11 +56,11 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
     8: lambda a: np.rot90(a),
 }
-"""How an array (H, W, …) of each EXIF orientation becomes upright."""
+"""EXIF orientation -> function that turns an array (H, W, …) upright."""
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 RGB; transparency is dropped and the colours beneath it are kept.
+    """Read an image file as (H, W, 3) uint8 RGB; transparency is dropped without changing the colours.
 
     16-bit channels are scaled to 8 bits (257 levels to one). Raises FacehallError as `read_picture` does.
     """
@@ -68,49 +68,55 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Decode an image file, turned upright by its EXIF orientation.
+    """Decode an image file and apply its EXIF orientation.
 
-    Grey and RGB files of 16 bits a channel (PNG, TIFF) give uint16, all others uint8. Palettes, CMYK and the like
-    become RGB. Of an animation or a file of several pages the first is read. Metadata that are damaged or do not fit
-    are left out, see `conversions`. Raises FacehallError with the file and the reason when it is missing, empty,
-    truncated, no image, or beyond Pillow's limit for decompression bombs.
+    Grey and RGB files with 16 bits per channel (PNG, TIFF) give uint16, all others uint8. Palettes, CMYK and similar
+    modes are converted to RGB. Only the first frame or page is read. Metadata that is damaged or does not match is
+    dropped, see `conversions`.
+
+    Raises:
+        FacehallError: if the file is missing, empty, truncated, not an image, or exceeds Pillow's limit for
+            decompression bombs.
     """
-    with _opened(Path(path)) as image:
-        cut = _CUT.search(str(image.tile))
-        image.load()  # so that it is Pillow that tells what is damaged
-        deep = _sixteen_bits(Path(path), grey=cut[1] == "LA") if cut else None
+    with _open_image(Path(path)) as image:
+        truncating = _TRUNCATING_DECODERS.search(str(image.tile))
+        image.load()  # first, so that damaged files get Pillow's error message
+        deep = _decode_16_bit(Path(path), grey=truncating[1] == "LA") if truncating else None
         return _picture(image, deep or _decode(image))
 
 
 def from_pillow(image: Image.Image) -> Picture:
-    """A Pillow image as if it had been read from a file; raises ValueError for grey levels of unknown range."""
+    """Convert a Pillow image as if it were read from a file; raise ValueError for grey levels of unknown range."""
     return _picture(image, _decode(image))
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
-    """Upright width and height of an image file; raises FacehallError as `read_picture` does, if it notices."""
-    with _opened(Path(path)) as image:
+    """Read the upright width and height from an image file's header.
+
+    Raises FacehallError as `read_picture` does, except for damage beyond the header.
+    """
+    with _open_image(Path(path)) as image:
         (width, height), turn = image.size, orientation(image)
         return (height, width) if turn >= 5 else (width, height)
 
 
-def peculiarities(path: str | Path) -> list[str]:
-    """What `read_rgb` changes or drops of this file, in words; raises FacehallError as it does."""
-    with _opened(Path(path)) as image:
-        deep = "16" in image.mode or ";16" in str(image.tile)  # before the orientation is asked for: that may decode
+def rgb_conversions(path: str | Path) -> list[str]:
+    """Describe what `read_rgb` changes or drops in this file; raises FacehallError as `read_rgb` does."""
+    with _open_image(Path(path)) as image:
+        deep = "16" in image.mode or ";16" in str(image.tile)  # must precede `orientation`, which may decode
         found = {
-            "16 bits a channel, of which 8 are kept": deep,
+            "16 bits per channel, reduced to 8": deep,
             "transparency, dropped": image.has_transparency_data,
-            "turned upright as its EXIF orientation says": orientation(image) > 1,
+            "an EXIF orientation, applied": orientation(image) > 1,
         }
-        return _found(found | _of_any_reading(image))
+        return _true_keys(found | _common_conversions(image))
 
 
 def conversions(path: str | Path) -> list[str]:
-    """What `read_picture` changes or drops of this file, in words; raises FacehallError as it does, if it notices."""
-    with _opened(Path(path)) as image:
-        found = _of_any_reading(image)
-        image.load()  # PNG files may have their EXIF data behind the pixels
+    """Describe what `read_picture` changes or drops in this file; raises FacehallError as `read_picture` does."""
+    with _open_image(Path(path)) as image:
+        found = _common_conversions(image)
+        image.load()  # in PNG files, EXIF data may follow the pixels
         grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
         try:
             read_exif(image)
@@ -118,35 +124,36 @@ def conversions(path: str | Path) -> list[str]:
         except Exception:
             damaged = True
         icc = image.info.get("icc_profile")
-        found["a colour profile that does not fit its pixels, dropped"] = bool(icc) and _fitting(icc, grey) is None
+        mismatched = bool(icc) and _matching_profile(icc, grey) is None
+        found["a colour profile that does not match its pixels, dropped"] = mismatched
         found["damaged EXIF data, dropped"] = damaged
-        return _found(found)
+        return _true_keys(found)
 
 
-def _of_any_reading(image: Image.Image) -> dict[str, bool]:
+def _common_conversions(image: Image.Image) -> dict[str, bool]:
     return {
         "CMYK, converted to RGB": image.mode == "CMYK",
         "a palette, converted to RGB": image.mode in ("P", "PA"),
-        "several frames, of which the first is taken": getattr(image, "n_frames", 1) > 1,
+        "several frames, only the first is used": getattr(image, "n_frames", 1) > 1,
     }
 
 
-def _found(facts: dict[str, bool]) -> list[str]:
-    return [name for name, there in facts.items() if there]
+def _true_keys(facts: dict[str, bool]) -> list[str]:
+    return [name for name, applies in facts.items() if applies]
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def _available_formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)  # older Pillows lack some
+    return tuple(name for name in _FORMATS if name in Image.OPEN)  # older versions of Pillow lack some
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """The file, opened by Pillow; whatever goes wrong in the block becomes a paragraph that names it."""
+def _open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Open a file with Pillow; convert any exception in the block to a FacehallError that names the file."""
     try:
-        _check_kind(path)
-        with Image.open(path, formats=_formats()) as image:
+        _check_regular_file(path)
+        with Image.open(path, formats=_available_formats()) as image:
             yield image
     except FacehallError:
         raise
@@ -154,46 +161,44 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise FacehallError(f"The image {path} does not exist. Check the path.") from None
     except UnidentifiedImageError as error:
         raise FacehallError(
-            f"{path} is not an image in any format that can be read, whatever its name says. Remove or replace it."
+            f"{path} is not an image in a supported format, whatever its suffix. Remove or replace it."
         ) from error
     except Image.DecompressionBombError as error:
-        raise FacehallError(
-            f"The image {path} has too many pixels: {error} Shrink it or cut it into pieces."
-        ) from error
+        raise FacehallError(f"The image {path} has too many pixels: {error} Shrink it or split it.") from error
     except Exception as error:
-        # Damaged bytes make decoders raise almost anything, from OSError to struct.error and IndexError.
+        # Decoders raise almost any exception on damaged data, from OSError to struct.error and IndexError.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise FacehallError(
             f"The image {path} cannot be read: {reason.rstrip('.')}. Copy it again or remove it."
         ) from error
 
 
-def _check_kind(path: Path) -> None:
-    """A pipe would be waited for, a device read for ever."""
+def _check_regular_file(path: Path) -> None:
+    """Reject pipes and devices, which would block or never end, folders and empty files."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise FacehallError(f"{path} is a folder, not an image.")
     if not stat.S_ISREG(status.st_mode):
-        raise FacehallError(f"{path} is a pipe or a device, not an image file. Leave it out.")
+        raise FacehallError(f"{path} is a pipe or a device, not an image file. Remove it from the input.")
     if status.st_size == 0:
         raise FacehallError(f"The image {path} is empty (0 bytes). Copy it again or remove it.")
 
 
 def _picture(image: Image.Image, pixels: Picture) -> Picture:
-    """The pixels upright, with the metadata of the file that they come from."""
-    turn = _TURNS[orientation(image)]
+    """Turn decoded pixels upright and add the metadata of their file."""
+    turn = _TO_UPRIGHT[orientation(image)]
     alpha = None if pixels.alpha is None else np.ascontiguousarray(turn(pixels.alpha))
     try:
         exif = read_exif(image)
     except Exception:  # see `orientation`
         exif = None
-    icc = _fitting(image.info.get("icc_profile"), pixels.grey)
+    icc = _matching_profile(image.info.get("icc_profile"), pixels.grey)
     rgb = np.ascontiguousarray(turn(pixels.rgb))
     return Picture(rgb, alpha, pixels.grey, exif, icc, _resolution(image.info.get("dpi")))
 
 
-def _fitting(icc: Any, grey: bool) -> bytes | None:
-    """A colour profile if it is one and is for such pixels (ICC.1, the header's colour space and signature)."""
+def _matching_profile(icc: Any, grey: bool) -> bytes | None:
+    """Return the ICC profile if it is valid and for such pixels (ICC.1: colour space and signature in the header)."""
     fits = isinstance(icc, bytes) and len(icc) > 128 and icc[36:40] == b"acsp"
     return icc if fits and icc[16:20] == (b"GRAY" if grey else b"RGB ") else None
 
@@ -207,8 +212,8 @@ def _resolution(dpi: Any) -> tuple[float, float] | None:
     return (across, down) if usable else None
 
 
-def _sixteen_bits(path: Path, grey: bool) -> Picture | None:
-    """The pixels of a file by OpenCV, which keeps 16 bits of colour; None where it does not understand the file."""
+def _decode_16_bit(path: Path, grey: bool) -> Picture | None:
+    """Decode a file with OpenCV, which preserves 16-bit colour; return None if OpenCV cannot read it."""
     data = np.fromfile(path, np.uint8)
     levels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 3 or levels.shape[2] not in (3, 4):
@@ -219,7 +224,7 @@ def _sixteen_bits(path: Path, grey: bool) -> Picture | None:
 
 def _decode(image: Image.Image) -> Picture:
     if image.mode.startswith("I") or image.mode == "F":
-        levels = _whole_levels(np.asarray(image))
+        levels = _as_uint16(np.asarray(image))
         key = image.info.get("transparency")
         alpha = np.where(levels == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
         return _grey(levels, alpha)
@@ -236,8 +241,8 @@ def _grey(levels: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
     return Picture(np.repeat(levels[..., None], 3, axis=2), alpha, grey=True)
 
 
-def _whole_levels(levels: np.ndarray) -> np.ndarray:
-    """16-bit levels, in whichever wider type Pillow hands them out, as uint16."""
+def _as_uint16(levels: np.ndarray) -> np.ndarray:
+    """Convert 16-bit levels, which Pillow returns in wider types, to uint16."""
     if levels.dtype.kind == "f" or levels.min() < 0 or levels.max() > 65535:
-        raise ValueError("its grey levels are not 8- or 16-bit, and what is black or white in it is not known")
+        raise ValueError("its grey levels are not 8- or 16-bit, so their range is unknown")
     return levels.astype(np.uint16)

@@ -1,4 +1,4 @@
-"""A picture in any of the forms that callers hold one in."""
+"""Conversion of files, Pillow images and arrays to `Picture`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from facehall.imaging.files import Picture, from_pillow, read_picture
 
 
 def as_picture(picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
-    """A decoded picture of a file, a Pillow image or an array.
+    """Convert a file, a Pillow image or an array to a Picture.
 
     Args:
-        picture: among others an array (H, W) or (H, W, 1) grey, (H, W, 2) with transparency, (H, W, 3) RGB or
-            (H, W, 4) RGBA, uint8 or uint16.
+        picture: a Picture, a path, a Pillow image, or a uint8 or uint16 array: (H, W) or (H, W, 1) grey, (H, W, 2) grey
+            with alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
 
     Raises:
-        FacehallError: the file cannot be read.
-        ValueError: the array is of another form.
+        FacehallError: if the file cannot be read.
+        ValueError: if the array has another shape or dtype.
     """
     if isinstance(picture, Picture):
         return picture

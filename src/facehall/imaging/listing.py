@@ -1,4 +1,4 @@
-"""Which image files a folder holds."""
+"""Recursive listing of image files."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 
-#: File name endings (in lower case) that `list_images` takes for images.
+#: File suffixes (in lower case) that `list_images` recognises.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 def list_images(root: str | Path) -> list[Path]:
-    """Every image below a folder, sub-folders too, sorted by relative path with forward slashes.
+    """List all images below a folder recursively, sorted by relative path with forward slashes.
 
-    An image is what ends in one of IMAGE_SUFFIXES, in any case; files and folders whose names begin with a
-    dot are skipped, links followed. Raises FacehallError when `root` is missing, is no folder, cannot be read
-    or has none.
+    Images are recognised by IMAGE_SUFFIXES, ignoring case. Hidden files and folders are skipped; links are followed.
+
+    Raises:
+        FacehallError: if `root` does not exist, is not a folder, cannot be read or contains no images.
     """
     root = Path(root)
     if not root.exists():
         raise FacehallError(f"The image folder {root} does not exist. Check the path.")
     if not root.is_dir():
-        raise FacehallError(f"{root} is a file, but a folder of images is needed. Name the folder that holds it.")
+        raise FacehallError(f"{root} is a file, but a folder of images is required. Give the folder that contains it.")
     images = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
     if not images:
         raise FacehallError(
-            f"The folder {root} holds no images. Files that end in {', '.join(IMAGE_SUFFIXES)} are looked for, in "
-            "sub-folders too; those whose names begin with a dot are skipped. Check the path."
+            f"The folder {root} contains no images. Recognised are {', '.join(IMAGE_SUFFIXES)}, in sub-folders too; "
+            "hidden files (names starting with a dot) are skipped. Check the path."
         )
     return images
 
@@ -39,7 +40,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
     for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
         here = Path(folder).resolve()
-        # A link to a folder that we are in would be followed for ever.
+        # Skip links to an enclosing folder, which would recurse for ever.
         subfolders[:] = [
             name
             for name in subfolders

@@ -1,4 +1,4 @@
-"""Contact sheets: one row an image, one column a method (LR, bicubic, SR, HR), with titles and captions."""
+"""Contact sheets: one row per image, one column per method (LR, bicubic, SR, HR), with titles and captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 8
-_INK = (20, 20, 20)
+_TEXT_COLOUR = (20, 20, 20)
 
 
 def comparison_sheet(
@@ -21,15 +21,17 @@ def comparison_sheet(
 ) -> np.ndarray:
     """Lay out panels on white: rows of (H, W, 3) uint8 arrays -> one (H, W, 3) uint8 array.
 
-    `titles` stand once above the columns, `captions` (as many as panels; "" for none) below the panels. Every
-    panel becomes `cell` pixels high and keeps its aspect: enlarged by nearest neighbour, so that the pixels
-    of an LR image are seen as they are, and shrunk by area. Columns are wide enough for their text. Raises
-    ValueError when the lengths do not fit.
+    `titles` are drawn above the columns, `captions` (one per panel; "" for none) below the panels. Every panel is
+    resized to a height of `cell` pixels, keeping its aspect ratio: enlarged by nearest neighbour, which leaves LR
+    pixels visible, and reduced by area averaging. Columns are as wide as their text requires.
+
+    Raises:
+        ValueError: if the numbers of panels, titles and captions differ.
     """
     _check(rows, titles, captions)
     font = _font(max(11, cell // 17))
     line = int(np.ceil(font.getbbox("Ag")[3])) + 4
-    panels = [[_fit(panel, cell) for panel in row] for row in rows]
+    panels = [[_resize_to_height(panel, cell) for panel in row] for row in rows]
     texts = [titles, *(captions or [])]
     widths = [
         max(
@@ -38,30 +40,30 @@ def comparison_sheet(
         )
         for column in range(len(titles))
     ]
-    pitch = cell + (line if captions else 0) + _GAP
-    size = (sum(widths) + _GAP * (len(widths) + 1), _GAP + line + pitch * len(rows))
+    row_height = cell + (line if captions else 0) + _GAP
+    size = (sum(widths) + _GAP * (len(widths) + 1), _GAP + line + row_height * len(rows))
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     left = _GAP
     for column, width in enumerate(widths):
         middle, top = left + width / 2, _GAP // 2 + line
-        draw.text((middle, _GAP // 2), titles[column], _INK, font, anchor="ma")
+        draw.text((middle, _GAP // 2), titles[column], _TEXT_COLOUR, font, anchor="ma")
         for row, images in enumerate(panels):
             panel = Image.fromarray(images[column])
             sheet.paste(panel, (left + (width - panel.width) // 2, top))
             if captions:
-                draw.text((middle, top + cell + 2), captions[row][column], _INK, font, anchor="ma")
-            top += pitch
+                draw.text((middle, top + cell + 2), captions[row][column], _TEXT_COLOUR, font, anchor="ma")
+            top += row_height
         left += width + _GAP
     return np.array(sheet)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # The font in Pillow has no multiplication sign or arrow, and file names may hold any letter.
+    # Pillow's built-in font has no multiplication sign or arrow, and file names may contain any letter.
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
 
 
-def _fit(panel: np.ndarray, height: int) -> np.ndarray:
+def _resize_to_height(panel: np.ndarray, height: int) -> np.ndarray:
     old_height, old_width = panel.shape[:2]
     width = max(1, round(old_width * height / old_height))
     method = cv2.INTER_AREA if old_height > height else cv2.INTER_NEAREST

@@ -8,7 +8,7 @@ COUNT = 8
 
 
 def is_mirror(which: int) -> bool:
-    """Whether the symmetry swaps left and right; the others only turn."""
+    """Return whether the symmetry includes a mirror; the others are rotations."""
     return which >= 4
 
 
@@ -17,7 +17,7 @@ def transform(image: np.ndarray, which: int) -> np.ndarray:
 
     Args:
         image: (h, w, ...).
-        which: 0 to 7: `which` % 4 quarter turns counter-clockwise, after a horizontal mirror if `which` >= 4.
+        which: 0 to 7: `which` % 4 quarter turns counter-clockwise, after a horizontal flip if `which` >= 4.
 
     Returns:
         a view, (h, w, ...) or (w, h, ...).
@@ -28,11 +28,11 @@ def transform(image: np.ndarray, which: int) -> np.ndarray:
 
 
 def transform_points(points: np.ndarray, size: tuple[int, int], which: int) -> np.ndarray:
-    """Where points of an image lie after `transform`.
+    """Transform point coordinates as `transform` does the image.
 
     Args:
         points: (N, 2), x and y in pixels; the centre of the top left pixel is (0, 0).
-        size: (height, width) of the image before.
+        size: (height, width) of the original image.
         which: as in `transform`.
     """
     height, width = size

@@ -1,4 +1,4 @@
-"""Pictures as files that are there whole or not at all."""
+"""Atomic writing of image files."""
 
 from __future__ import annotations
 
@@ -16,69 +16,70 @@ from facehall.imaging.levels import eight_bits
 from facehall.imaging.png import write_png
 from facehall.io.atomic import replacing
 
-_KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-WRITABLE = tuple(_KINDS)
-"""File name endings, in lower case, of what can be written."""
-_LONGEST_JPEG_EXIF = 65533  # bytes: a segment of a JPEG file holds no more
-_ROWS = 256  # of a PNG file, interleaved with transparency at a time
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+WRITABLE = tuple(_FORMATS)
+"""File suffixes, in lower case, that can be written."""
+_MAX_JPEG_EXIF = 65533  # bytes: the limit of a JPEG segment
+_ROWS = 256  # rows of a PNG file that are interleaved with alpha at a time
 
 
 def check_quality(quality: int | None, compression: int) -> None:
-    """Raise FacehallError unless `write_picture` takes these."""
+    """Raise FacehallError unless these are valid for `write_picture`."""
     if quality is not None and not 1 <= quality <= 100:
-        raise FacehallError(f"quality={quality}: it goes from 1 to 100, for JPEG and WebP files.")
+        raise FacehallError(f"quality={quality}: must be from 1 to 100, for JPEG and WebP files.")
     if not 0 <= compression <= 9:
-        raise FacehallError(f"compression={compression}: it goes from 0 (fast) to 9 (small), for PNG files.")
+        raise FacehallError(f"compression={compression}: must be from 0 (fast) to 9 (small), for PNG files.")
 
 
 def write_picture(
     path: str | Path, picture: Picture | np.ndarray, quality: int | None = None, compression: int = 6
 ) -> None:
-    """Write a Picture or an array (H, W, 3) uint8 or uint16 with the metadata that it has; the suffix decides the kind.
+    """Atomically write a Picture with its metadata, or an array (H, W, 3) uint8 or uint16; the suffix sets the format.
 
-    Grey pictures become single-channel files (not in WebP, which has none).
-    16 bits a channel stay in PNG files, for others the nearest 8 bits are taken. The file appears whole or not at
-    all; missing folders are made.
+    Grey pictures become single-channel files (except WebP, which has no such mode). 16 bits per channel are preserved
+    in PNG and rounded to 8 in other formats. Missing folders are created.
 
     Args:
         path: .png, .jpg, .jpeg or .webp.
-        picture: what to write.
+        picture: the image to write.
         quality: 1 to 100; None is 95 for JPEG (4:4:4) and lossless for WebP.
         compression: of PNG files, from 0 (fast) to 9 (small).
 
     Raises:
-        FacehallError: another suffix; transparency in a JPEG (it is not flattened on some colour that nobody chose; an
-            opaque alpha is dropped); or the disk refuses.
+        FacehallError: if the suffix is not supported, a picture with transparency would become a JPEG (an opaque alpha
+            channel is dropped; others are not flattened, as the background colour is unknown), or writing fails.
     """
     path = Path(path)
     picture = picture if isinstance(picture, Picture) else Picture(picture)
     if picture.rgb.dtype not in (np.uint8, np.uint16) or picture.rgb.ndim != 3 or picture.rgb.shape[2] != 3:
         raise ValueError(f"a picture is (H, W, 3) uint8 or uint16, not {picture.rgb.shape} {picture.rgb.dtype}")
     check_quality(quality, compression)
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
+    format_name = _FORMATS.get(path.suffix.lower())
+    if format_name is None:
         raise FacehallError(
             f"{path} cannot be written: images are written as {', '.join(WRITABLE)}. Choose one of these suffixes."
         )
-    if kind == "JPEG" and picture.alpha is not None and picture.alpha.min() < np.iinfo(picture.alpha.dtype).max:
+    if format_name == "JPEG" and picture.alpha is not None and picture.alpha.min() < np.iinfo(picture.alpha.dtype).max:
         raise FacehallError(
             f"{path} cannot be written: the picture has transparency, which JPEG cannot store. "
             "Write a .png or .webp instead."
         )
     try:
-        if kind == "PNG":
+        if format_name == "PNG":
             height, width = picture.rgb.shape[:2]
             write_png(path, (width, height), _strips(picture), picture.icc, _exif(picture), picture.dpi, compression)
             return
         with replacing(path) as partial:
-            _image(picture, alpha=kind != "JPEG").save(partial, kind, **_options(kind, picture, quality))
+            _image(picture, alpha=format_name != "JPEG").save(
+                partial, format_name, **_options(format_name, picture, quality)
+            )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
 
 
 def _strips(picture: Picture) -> Iterator[np.ndarray]:
-    """The channels of a PNG file, (rows, W, 1 to 4)."""
+    """Yield strips of a PNG file's channels, (rows, W, 1 to 4)."""
     rgb = picture.rgb[..., :1] if picture.grey else picture.rgb
     for top in range(0, len(rgb), _ROWS):
         rows = slice(top, top + _ROWS)
@@ -93,16 +94,18 @@ def _image(picture: Picture, alpha: bool) -> Image.Image:
     return image
 
 
-def _options(kind: str, picture: Picture, quality: int | None) -> dict[str, Any]:
-    """Pillow's, for one kind of file."""
+def _options(format_name: str, picture: Picture, quality: int | None) -> dict[str, Any]:
+    """Return Pillow's save options for a format."""
     options: dict[str, Any] = {
         "JPEG": {"quality": 95 if quality is None else quality, "subsampling": 0},
         "WEBP": {"lossless": True, "exact": True} if quality is None else {"quality": quality, "method": 6},
-    }[kind]
+    }[format_name]
     exif = _exif(picture)
-    if exif and not (kind == "JPEG" and len(exif) > _LONGEST_JPEG_EXIF):
+    if exif and not (format_name == "JPEG" and len(exif) > _MAX_JPEG_EXIF):
         options["exif"] = exif
-    if picture.icc and not (kind == "WEBP" and picture.grey):  # which becomes RGB, and its profile is for grey
+    if picture.icc and not (
+        format_name == "WEBP" and picture.grey
+    ):  # WebP stores RGB, which a grey profile does not match
         options["icc_profile"] = picture.icc
     if picture.dpi:
         options["dpi"] = picture.dpi

@@ -1,4 +1,4 @@
-"""From a weights file to sharp pictures."""
+"""Inference: load weights, upscale image files, export networks."""
 
 from facehall.inference.plan import Job, plan
 from facehall.inference.predictor import Failure, Outcome, Predictor

@@ -1,4 +1,4 @@
-"""Pictures from file to file with a bar, and what is to be said at the end: the work of both commands."""
+"""Batch upscaling of files with a progress bar and a summary, shared by both commands."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 
 from facehall.errors import FacehallError
 from facehall.imaging import WRITABLE, conversions, read_picture, read_size, write_picture
-from facehall.inference.before_after import compare as compared
-from facehall.inference.plan import Job, sheet
+from facehall.inference.before_after import compare as compare_sheet
+from facehall.inference.plan import Job, sheet_path
 from facehall.inference.predictor import Failure, Outcome, Predictor
 from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 
-LISTED = 20
-"""How many failures, or pictures of one peculiarity, are told one by one."""
+MAX_LISTED = 20
+"""How many failures, or pictures with the same conversion, are listed individually."""
 
 
 @dataclasses.dataclass
 class Report:
-    """What became of each picture.
+    """Results of a batch.
 
     Attributes:
-        outcomes: written, or there already and left alone.
-        failures: those that could not be.
-        converted: what of a picture could not be kept, and of which ones.
+        outcomes: pictures that were written, or skipped because their result existed.
+        failures: pictures that could not be read or written.
+        converted: description of a lossy conversion -> the pictures affected.
     """
 
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
@@ -39,42 +39,43 @@ class Report:
 
     @property
     def written(self) -> int:
-        """How many pictures were written."""
+        """Number of pictures written."""
         return sum(outcome.written for outcome in self.outcomes)
 
-    def tell(self, destination: str, kept: str) -> None:
-        """Print how it went.
+    def print_summary(self, destination: str, overwrite_option: str) -> None:
+        """Print the numbers of pictures written and skipped, and lossy conversions.
 
         Args:
-            destination: what follows after "N of M pictures written".
-            kept: how those that were there already would have been replaced.
+            destination: text that follows "N of M pictures written".
+            overwrite_option: the option that replaces existing results.
 
         Raises:
-            FacehallError: pictures failed; it names them.
+            FacehallError: if pictures failed; the message lists them.
         """
         total = len(self.outcomes) + len(self.failures)
-        say(f"{self.written} of {_pictures(total)} written{printable(destination if self.written else '')}")
-        if there := len(self.outcomes) - self.written:
-            say(f"{there} already there and left alone; {kept} replaces them")
-        renamed = sorted({o.source.suffix or "no suffix" for o in self.outcomes if _became_png(o)})
-        if renamed:
-            say(f"Files that are read but not written ({printable(', '.join(renamed))}) became .png")
-        for what, files in sorted(self.converted.items()):
-            say(f"{_pictures(len(files))} had {what}: {_listed([printable(str(file)) for file in files], ', ')}")
+        say(f"{self.written} of {_count_pictures(total)} written{printable(destination if self.written else '')}")
+        if skipped := len(self.outcomes) - self.written:
+            say(f"{skipped} skipped because the output exists; {overwrite_option} replaces it")
+        suffixes = sorted({o.source.suffix or "no suffix" for o in self.outcomes if _became_png(o)})
+        if suffixes:
+            say(f"Formats that cannot be written ({printable(', '.join(suffixes))}) became .png")
+        for conversion, files in sorted(self.converted.items()):
+            names = _join_limited([printable(str(file)) for file in files], ", ")
+            say(f"{_count_pictures(len(files))} had {conversion}: {names}")
         if self.failures:
-            reasons = _listed([f"  {printable(failure.reason)}" for failure in self.failures], "\n")
-            raise FacehallError(f"{len(self.failures)} of {_pictures(total)} failed:\n{reasons}")
+            reasons = _join_limited([f"  {printable(failure.reason)}" for failure in self.failures], "\n")
+            raise FacehallError(f"{len(self.failures)} of {_count_pictures(total)} failed:\n{reasons}")
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings: what matters of damaged metadata and large pictures is told."""
+def _ignore_pillow_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings; damaged metadata and oversized images are reported separately."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
-@_quiet()
+@_ignore_pillow_warnings()
 def upscale_files(
     predictor: Predictor,
     jobs: Sequence[Job],
@@ -82,20 +83,20 @@ def upscale_files(
     compare: bool = False,
     **options: Any,
 ) -> Report:
-    """Upscale pictures from file to file behind a progress bar.
+    """Upscale files with a progress bar.
 
     Args:
-        predictor: what computes them.
-        jobs: what `plan` gives.
-        overwrite: replace files that are there already instead of leaving them alone.
-        compare: put a sheet of before and after beside each result (`sheet`), where there is none or with `overwrite`.
-        options: of `write_picture`.
+        predictor: the network.
+        jobs: the result of `plan`.
+        overwrite: replace existing files instead of skipping them.
+        compare: write a before/after sheet beside each result (`sheet_path`), replacing one only with `overwrite`.
+        options: passed to `write_picture`.
 
     Raises:
-        FacehallError: nothing further can be done; one bad picture does not stop the rest, it is in the report.
+        FacehallError: if the device has too little memory for a tile; other failures go into the report.
     """
     report = Report()
-    pixels = [_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
+    pixels = [_input_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
     predictor.prepare(sum(pixels))
     title = f"upscaling x{predictor.scale} on {predictor.device}, {predictor.backend.partition(' ')[0]}"
     with progress_bar(title, sum(pixels), pixels=True) as advance:
@@ -111,34 +112,34 @@ def upscale_files(
                 advance(steps)
 
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
-                if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet(job.target))):
-                    result = _compared(predictor, result)
-                _note(report, result)
+                if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet_path(job.target))):
+                    result = _write_sheet(predictor, result)
+                _record(report, result)
             step(count - done)
     return report
 
 
-def _note(report: Report, result: Outcome | Failure) -> None:
+def _record(report: Report, result: Outcome | Failure) -> None:
     if isinstance(result, Failure):
         report.failures.append(result)
         return
     report.outcomes.append(result)
     if result.written:
-        with contextlib.suppress(FacehallError):  # the picture is gone by now
-            for what in conversions(result.source):
-                report.converted[what].append(result.source)
+        with contextlib.suppress(FacehallError):  # the source has been removed meanwhile
+            for conversion in conversions(result.source):
+                report.converted[conversion].append(result.source)
 
 
-def _compared(predictor: Predictor, outcome: Outcome) -> Outcome | Failure:
+def _write_sheet(predictor: Predictor, outcome: Outcome) -> Outcome | Failure:
     try:
-        write_picture(sheet(outcome.target), compared(predictor, read_picture(outcome.source)))
+        write_picture(sheet_path(outcome.target), compare_sheet(predictor, read_picture(outcome.source)))
     except FacehallError as error:
         return Failure(outcome.source, str(error))
     return outcome
 
 
 def printable(text: str) -> str:
-    """Text without what moves a terminal's cursor or cannot be encoded: file names may hold anything."""
+    """Escape control and unencodable characters, which file names may contain."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
@@ -146,23 +147,23 @@ def _became_png(outcome: Outcome) -> bool:
     return outcome.source.suffix.lower() not in WRITABLE and outcome.target.suffix.lower() == ".png"
 
 
-def _listed(items: list[str], separator: str) -> str:
+def _join_limited(items: list[str], separator: str) -> str:
     indent = "  " if separator == "\n" else ""
-    more = [f"{indent}and {len(items) - LISTED} more"] if len(items) > LISTED else []
-    return separator.join(items[:LISTED] + more)
+    more = [f"{indent}and {len(items) - MAX_LISTED} more"] if len(items) > MAX_LISTED else []
+    return separator.join(items[:MAX_LISTED] + more)
 
 
-def _pictures(count: int) -> str:
+def _count_pictures(count: int) -> str:
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file, or a link to nowhere."""
-    return os.path.lexists(path)  # Path's own raises on names that are too long, which writing will tell
+    """Return whether the path is a file, folder or link, even a broken one."""
+    return os.path.lexists(path)  # Path.exists raises on names that are too long, which writing reports
 
 
-def _pixels(job: Job) -> int:
-    """Of the input; 0 for what cannot be read, which reading will tell."""
+def _input_pixels(job: Job) -> int:
+    """Return the number of input pixels; 0 for unreadable files, which are reported later."""
     try:
         width, height = read_size(job.source)
     except FacehallError:

@@ -1,4 +1,4 @@
-"""Before and after: what a picture gained, on one sheet."""
+"""Before/after sheets: input, bicubic and super-resolved crops side by side."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import numpy as np
 from facehall.imaging import Picture, comparison_sheet, eight_bits, to_levels, to_tensor, upscale_bicubic
 from facehall.inference.predictor import Predictor
 
-WHOLE = 192
-"""A picture whose sides are no longer, in pixels, is shown whole."""
-DETAIL = 96
-"""Side of a detail, in pixels of the input."""
-DETAILS = 3
-"""How many details are shown."""
-CELL = 256
-"""Pixels that a panel is high at least."""
+MAX_WHOLE_SIDE = 192
+"""Longest side, in pixels, of a picture that is shown whole."""
+CROP_SIDE = 96
+"""Side of a crop in input pixels."""
+CROP_COUNT = 3
+"""Number of crops shown."""
+MIN_PANEL_HEIGHT = 256
+"""Minimum height of a panel in pixels."""
 
 
 def compare(predictor: Predictor, picture: Picture) -> np.ndarray:
-    """A sheet of details of a picture: as it is, enlarged by bicubic, and by the network; (H, W, 3) uint8.
+    """Draw a sheet of crops of a picture: input, bicubic, network output; (H, W, 3) uint8.
 
-    Of a larger picture those places are shown where neighbouring pixels differ most; a small one is shown whole.
-    They are computed anew with the context that tiles have, so that the sheet of a picture of any size takes no more
-    time and memory than a few tiles.
+    Small pictures are shown whole; of larger ones, the crops with the largest differences between neighbouring pixels.
+    Only the crops are upscaled again, with the context of tiles, so that time and memory do not depend on the picture's
+    size.
     """
     scale, height, width = predictor.scale, *picture.rgb.shape[:2]
     rows = []
-    for top, left, bottom, right in _places(picture.rgb):
+    for top, left, bottom, right in _crops(picture.rgb):
         outer_top, outer_left = max(0, top - predictor.overlap), max(0, left - predictor.overlap)
-        outer = _part(picture, outer_top, outer_left, bottom + predictor.overlap, right + predictor.overlap)
+        outer = _crop(picture, outer_top, outer_left, bottom + predictor.overlap, right + predictor.overlap)
         inner = (
             slice((top - outer_top) * scale, (bottom - outer_top) * scale),
             slice((left - outer_left) * scale, (right - outer_left) * scale),
@@ -37,27 +37,27 @@ def compare(predictor: Predictor, picture: Picture) -> np.ndarray:
         sr = predictor.upscale(outer).rgb[inner]
         rows.append([eight_bits(panel) for panel in (picture.rgb[top:bottom, left:right], bicubic, sr)])
     titles = [f"input {width}×{height}", "bicubic", f"facehall ×{scale}, {width * scale}×{height * scale}"]
-    return comparison_sheet(rows, titles, cell=max(CELL, max(len(row[-1]) for row in rows)))
+    return comparison_sheet(rows, titles, cell=max(MIN_PANEL_HEIGHT, max(len(row[-1]) for row in rows)))
 
 
-def _part(picture: Picture, top: int, left: int, bottom: int, right: int) -> Picture:
+def _crop(picture: Picture, top: int, left: int, bottom: int, right: int) -> Picture:
     return Picture(picture.rgb[top:bottom, left:right], None, picture.grey)
 
 
-def _places(rgb: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Top, left, bottom, right of what is shown, from the richest on; details do not overlap."""
+def _crops(rgb: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return (top, left, bottom, right) of the crops, the most detailed first; crops do not overlap."""
     height, width = rgb.shape[:2]
-    if max(height, width) <= WHOLE:
+    if max(height, width) <= MAX_WHOLE_SIDE:
         return [(0, 0, height, width)]
     boxes = [
-        (top, left, min(height, top + DETAIL), min(width, left + DETAIL))
-        for top in range(0, max(1, height - DETAIL + 1), DETAIL)
-        for left in range(0, max(1, width - DETAIL + 1), DETAIL)
+        (top, left, min(height, top + CROP_SIDE), min(width, left + CROP_SIDE))
+        for top in range(0, max(1, height - CROP_SIDE + 1), CROP_SIDE)
+        for left in range(0, max(1, width - CROP_SIDE + 1), CROP_SIDE)
     ]
-    return sorted(boxes, key=lambda box: -_detail(rgb, *box))[:DETAILS]
+    return sorted(boxes, key=lambda box: -_detail_level(rgb, *box))[:CROP_COUNT]
 
 
-def _detail(rgb: np.ndarray, top: int, left: int, bottom: int, right: int) -> float:
-    """The mean difference of neighbouring pixels."""
+def _detail_level(rgb: np.ndarray, top: int, left: int, bottom: int, right: int) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
     green = rgb[top:bottom, left:right, 1].astype(np.int32)
     return sum(float(np.abs(np.diff(green, axis=axis)).mean()) for axis in (0, 1) if green.shape[axis] > 1)

@@ -1,4 +1,4 @@
-"""Geometric self-ensemble: eight looks at one picture."""
+"""Geometric self-ensemble over flips and rotations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from facehall.inference.tiling.tiles import Network
 
 
 def self_ensemble(network: Network) -> Network:
-    """The mean over the square's eight symmetries, each undone behind the network (Lim et al. 2017, EDSR, sec. 3.4).
+    """Average `network` over the square's eight symmetries, each undone on the output.
 
-    Eight times the work; the mean is taken before anything is clamped.
+    Lim et al. (2017), EDSR, sec. 3.4. Eight times the cost; the mean is taken before clamping.
     """
 
     def ensemble(lr: Tensor) -> Tensor:
         total = None
         for mirrored in (False, True):
             for turns in range(4):
-                seen = torch.rot90(lr.flip(-1) if mirrored else lr, turns, (-2, -1)).contiguous()
-                sr = torch.rot90(network(seen), -turns, (-2, -1))
+                transformed = torch.rot90(lr.flip(-1) if mirrored else lr, turns, (-2, -1)).contiguous()
+                sr = torch.rot90(network(transformed), -turns, (-2, -1))
                 sr = sr.flip(-1) if mirrored else sr
                 total = sr.clone() if total is None else total.add_(sr)
         assert total is not None

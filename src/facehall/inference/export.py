@@ -1,7 +1,7 @@
-"""Generators for other tools: ONNX, TorchScript and torch.export files, checked against the network before they appear.
+"""Export of generators to ONNX, TorchScript and torch.export files, verified against the network before writing.
 
-Every file takes one picture, ``lr`` (1, 3, h, w) RGB in [0, 1], of any h and w from 2 on, and gives ``sr``
-(1, 3, s h, s w), about [0, 1], not clamped; its metadata hold what the weights file says of itself, and ``scale``.
+Every file takes an image ``lr`` (1, 3, h, w) RGB in [0, 1] with h, w >= 2 and returns ``sr`` (1, 3, s h, s w), roughly
+in [0, 1], not clamped. Its metadata are those of the weights file, and ``scale``.
 
     onnxruntime.InferenceSession("net.onnx").run(None, {"lr": lr})[0]       # scale: get_modelmeta().custom_metadata_map
     torch.jit.load("net.pt")(lr)                                            # in C++ too: torch::jit::load
@@ -33,45 +33,45 @@ from facehall.models.generators import Generator
 from facehall.models.weights import load_generator, read_metadata
 
 MIN_SIDE = 2
-"""LR pixels; torch.export takes a side of one for a constant, and the bicubic base goes another way there."""
-CHECKED = ((2, 2), (2, 19), (33, 3), (16, 16), (57, 40))
-"""Sizes at which a file is compared with the network."""
+"""LR pixels; torch.export treats a side of one as a constant, and the bicubic base has another code path there."""
+CHECK_SIZES = ((2, 2), (2, 19), (33, 3), (16, 16), (57, 40))
+"""Input sizes for which an exported file is compared with the network."""
 TOLERANCE = 1e-3
-"""How far the two may be apart there; a quarter of a level of 8 bits."""
+"""Largest accepted difference; a quarter of an 8-bit level."""
 
 Run = Callable[[Tensor], Tensor]
 
 
 def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = False) -> Path:
-    """Write the generator of a weights file for other tools, whole or not at all.
+    """Atomically export the generator of a weights file.
 
     Args:
-        weights: what `load_generator` reads.
-        output: the file to write; its folder is made.
+        weights: a file that `load_generator` reads.
+        output: the file to write; its folder is created.
         format: ``onnx`` (needs the extra of that name), ``torchscript`` or ``torch_export``.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Returns:
         `output`.
 
     Raises:
-        FacehallError: the weights are not usable, the format is unknown or its packages are missing, `output` is
-            there already, or what was made does not compute what the network does.
+        FacehallError: if the weights are invalid, the format is unknown or its packages are missing, `output` exists,
+            or the exported file does not reproduce the network's output.
     """
     weights, output = Path(weights), Path(output)
     if format not in FORMATS:
-        raise FacehallError(f"format={format}: there is no such format to export to. Give {', '.join(FORMATS)}.")
+        raise FacehallError(f"format={format}: unknown export format. Choose one of {', '.join(FORMATS)}.")
     if output.is_dir() or (output.exists() and not overwrite):
-        mend = "is a folder. Name a file." if output.is_dir() else "is there already. Give overwrite, or another name."
-        raise FacehallError(f"{output} {mend}")
+        problem = "is a folder. Give a file." if output.is_dir() else "already exists. Give overwrite, or another name."
+        raise FacehallError(f"{output} {problem}")
     generator = load_generator(weights)
     write, read = FORMATS[format]
-    content = write(generator, {**_origin(weights, generator), "scale": str(generator.scale)})
+    content = write(generator, {**_source_metadata(weights, generator), "scale": str(generator.scale)})
     difference = _difference(generator, read(content))
     if not difference < TOLERANCE:
         raise FacehallError(
-            f"{weights}: the {format} file would differ from the network by {difference:.2g} (at most {TOLERANCE:g} is "
-            "allowed), so it was not written. Export to another format, or with another version of torch."
+            f"{weights}: the output of the {format} file differs from the network's by {difference:.2g} (more than "
+            f"{TOLERANCE:g}), so it was not written. Export to another format, or use another version of torch."
         )
     try:
         with replacing(output) as partial:
@@ -81,46 +81,46 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
     return output
 
 
-def exported(generator: Generator) -> ExportedProgram:
-    """`generator` as torch's own graph, for h and w from `MIN_SIDE` on."""
-    return _traced(_plain(generator))
+def torch_program(generator: Generator) -> ExportedProgram:
+    """Trace `generator` with torch.export, for h and w of at least `MIN_SIDE`."""
+    return _trace(_cpu_copy(generator))
 
 
-def _plain(generator: Generator) -> Generator:
+def _cpu_copy(generator: Generator) -> Generator:
     return copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def _traced(network: nn.Module) -> ExportedProgram:
+def _trace(network: nn.Module) -> ExportedProgram:
     sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
-    # strict=False is torch's default since 2.7, and sees a TorchFunctionMode
+    # strict=False is torch's default since 2.7, and is required for a TorchFunctionMode
     return torch.export.export(network, (torch.rand(1, 3, 40, 48),), dynamic_shapes=(sides,), strict=False)
 
 
-def portable(generator: Generator, base: bool = True) -> tuple[ExportedProgram, bool]:
-    """`generator` as a graph of operators that other tools know.
+def portable_program(generator: Generator, base: bool = True) -> tuple[ExportedProgram, bool]:
+    """Trace `generator` to a graph of operators that ONNX and OpenVINO support.
 
-    Of all that the generators do, antialiased bicubic interpolation is the one operator that neither ONNX nor OpenVINO
-    has. Here the bicubic base of a network is a convolution and a pixel shuffle instead.
+    Antialiased bicubic interpolation is the only operator of the generators that neither of them has. The bicubic base
+    is therefore computed by a convolution and a pixel shuffle.
 
     Args:
         generator: the network.
-        base: keep the bicubic base. Without it the graph gives the residual over it alone, for those who compute in 16
-            bits and would round the picture itself.
+        base: include the bicubic base. Otherwise the graph returns the residual only, for backends with 16-bit
+            precision, which would round the base.
 
     Returns:
-        The graph, and whether the network adds its output to the bicubic enlargement of its input at all.
+        The graph, and whether the network adds a residual to a bicubic base at all.
     """
     replaced: list[torch.Size] = []
-    program = _traced(_PortableBase(_plain(generator), base, replaced.append))
+    program = _trace(_PortableBase(_cpu_copy(generator), base, replaced.append))
     return program, bool(replaced)
 
 
 class _PortableBase(nn.Module):
     """A generator whose bicubic base is computed by a convolution, or is zero.
 
-    The kernel is a buffer that the trace finds. `ExportedProgram.run_decompositions` with a kernel made on the way is
-    shorter, but torch 2.13 forgets such a tensor and raises SpecViolationError.
+    The kernel is a registered buffer: `ExportedProgram.run_decompositions` with a kernel created on the fly would be
+    shorter, but torch 2.13 loses such a tensor and raises SpecViolationError.
     """
 
     kernel: Tensor
@@ -129,7 +129,7 @@ class _PortableBase(nn.Module):
         super().__init__()
         self.generator = generator
         self.base = base
-        self.note = note  # a call, because torch.export undoes what a forward pass does to attributes
+        self.note = note  # a callback, because torch.export reverts changes of attributes in a forward pass
         self.register_buffer("kernel", torch.tensor(_bicubic_kernel(generator.scale)))
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -138,8 +138,9 @@ class _PortableBase(nn.Module):
         return sr
 
     def _bicubic(self, images: Tensor, size: Sequence[int]) -> Tensor | None:
-        """The enlargement by the network's scale, wrong at the rim, which is cut off afterwards; None for other scales:
-        images of the pyramid that the output does not depend on.
+        """Upscale by the network's scale; return None for other scales, which only unused pyramid outputs have.
+
+        The border is wrong, but cropped by the caller.
         """
         scale = self.generator.scale
         if _factor(images, size) != scale:
@@ -153,7 +154,7 @@ class _PortableBase(nn.Module):
 
 
 class _Interpolations(TorchFunctionMode):
-    """Within it interpolations are those that other tools know.
+    """Replace interpolations by ones that other tools know.
 
     Args:
         bicubic: called as bicubic(images, size) for antialiased bicubic interpolation; where it gives None, torch's own
@@ -189,25 +190,25 @@ def _factor(images: Tensor, size: Sequence[int]) -> int | None:
 
 
 def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
-    """An ONNX file of `generator`, with `metadata` as its properties.
+    """Return an ONNX file of `generator`, with `metadata` as its properties.
 
     Raises:
-        FacehallError: the extra `onnx` is not installed.
+        FacehallError: if the extra `onnx` is not installed.
     """
-    require("onnx", "onnx", "onnxruntime", "onnxscript")
+    require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporter warns of its own deprecations
+        warnings.simplefilter("ignore")  # deprecation warnings of torch's own exporter
         program = torch.onnx.export(
-            portable(generator)[0],
+            portable_program(generator)[0],
             dynamo=True,
             input_names=["lr"],
             output_names=["sr"],
             verbose=False,
         )
-    assert program is not None  # dynamo=True gives one
+    assert program is not None  # guaranteed by dynamo=True
     model = program.model_proto
     for node in model.graph.node:
-        del node.metadata_props[:]  # stack traces, with the paths of this machine
+        del node.metadata_props[:]  # stack traces, which contain local paths
     del model.graph.value_info[:]
     height, width = (dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim[2:])
     names = {height: "height", width: "width"}
@@ -219,11 +220,11 @@ def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
     return model.SerializeToString()
 
 
-def require(extra: str, *packages: str) -> None:
-    """Import packages of an optional extra.
+def require_extra(extra: str, *packages: str) -> None:
+    """Import the packages of an optional extra.
 
     Raises:
-        FacehallError: one is missing; the paragraph holds the pip line.
+        FacehallError: if one is missing; the message contains the pip command.
     """
     for package in packages:
         try:
@@ -235,9 +236,9 @@ def require(extra: str, *packages: str) -> None:
 
 
 def _bicubic_kernel(scale: int) -> list[Any]:
-    """(s², 1, 5, 5): the weights that each of the s² pixels of an enlarged one gives to its neighbourhood of 5x5.
+    """Return bicubic upscaling as convolution weights (s², 1, 5, 5), one filter per subpixel.
 
-    Read off what bicubic enlargement makes of a single white pixel.
+    They are the impulse response: bicubic upscaling of a single white pixel.
     """
     impulse = torch.zeros(9, 9, dtype=torch.float64)
     impulse[4, 4] = 1
@@ -246,7 +247,7 @@ def _bicubic_kernel(scale: int) -> list[Any]:
     return kernel.reshape(scale**2, 1, 5, 5).tolist()
 
 
-def _origin(weights: Path, generator: Generator) -> dict[str, str]:
+def _source_metadata(weights: Path, generator: Generator) -> dict[str, str]:
     if weights.suffix != ".pth":
         return read_metadata(weights)
     return {"target": type(generator).__name__, "arguments": json.dumps(generator.arguments)}
@@ -255,7 +256,7 @@ def _origin(weights: Path, generator: Generator) -> dict[str, str]:
 @torch.no_grad()
 def _difference(generator: Generator, run: Run) -> float:
     random = torch.Generator().manual_seed(0)
-    pictures = [torch.rand(1, 3, *size, generator=random) for size in CHECKED]
+    pictures = [torch.rand(1, 3, *size, generator=random) for size in CHECK_SIZES]
     return max(float((run(picture) - generator(picture)).abs().max()) for picture in pictures)
 
 
@@ -269,7 +270,7 @@ def _read_onnx(content: bytes) -> Run:
 def _torchscript(generator: Generator, metadata: Mapping[str, str]) -> bytes:
     content = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # deprecated in favour of torch.export, and the tracer's doubts: it is checked
+        warnings.simplefilter("ignore")  # deprecation and tracer warnings; the result is verified
         traced = torch.jit.trace(generator, torch.rand(1, 3, 40, 48), check_trace=False)
         torch.jit.save(traced, content, _extra_files={key: text.encode() for key, text in metadata.items()})
     return content.getvalue()
@@ -283,7 +284,7 @@ def _read_torchscript(content: bytes) -> Run:
 
 def _torch_export(generator: Generator, metadata: Mapping[str, str]) -> bytes:
     content = io.BytesIO()
-    torch.export.save(exported(generator), content, extra_files=dict(metadata))
+    torch.export.save(torch_program(generator), content, extra_files=dict(metadata))
     return content.getvalue()
 
 
@@ -296,4 +297,4 @@ FORMATS: dict[str, tuple[Callable[[Generator, Mapping[str, str]], bytes], Callab
     "torchscript": (_torchscript, _read_torchscript),
     "torch_export": (_torch_export, _read_torch_export),
 }
-"""How each format is written and read back."""
+"""Writer and reader of each format."""

@@ -1,4 +1,4 @@
-"""Between faithful and vivid: the weights of one run before and after its GAN phase, mixed."""
+"""Network interpolation between the weights of a run before and after its GAN phase."""
 
 from __future__ import annotations
 
@@ -6,69 +6,70 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
-from facehall.models.pretrained import FOLDER, names
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names
 from facehall.models.weights import load_generator
 
 
-def load_mixed(weights: Path, fidelity: float) -> Generator:
-    """Network interpolation (Wang et al. 2018, ESRGAN, sec. 3.4): (1 - f) theta_GAN + f theta_PSNR.
+def load_interpolated(weights: Path, fidelity: float) -> Generator:
+    """Interpolate the weights of two phases (Wang et al. 2018, ESRGAN, sec. 3.4): (1 - f) theta_GAN + f theta_PSNR.
 
     Args:
-        weights: the file of either end. The other is looked for beside it: to generator_ema.safetensors, generator_best
-            and generator belongs generator_psnr.safetensors of the same run, to any NAME its NAME_psnr.
-        fidelity: f from 0, the GAN's weights, to 1, those of the PSNR phase.
+        weights: either of the two files. The other must be in the same folder: generator_psnr.safetensors for
+            generator_ema, generator_best and generator, NAME_psnr for any other NAME.
+        fidelity: f from 0 (weights of the GAN phase) to 1 (weights of the PSNR phase).
 
     Raises:
-        FacehallError: f is out of range, a file is missing or unreadable, or the two hold different networks.
+        FacehallError: if f is out of range, a file is missing or unreadable, or the networks differ.
     """
     if isinstance(fidelity, bool) or not isinstance(fidelity, (int, float)) or not 0 <= fidelity <= 1:
         raise FacehallError(
-            f"fidelity={fidelity}: it is a number from 0 (the vivid weights of the GAN phase) to 1 (the faithful ones "
-            "of the PSNR phase)."
+            f"fidelity={fidelity}: must be a number from 0 (weights of the GAN phase, sharp) to 1 (weights of the PSNR "
+            "phase, faithful)."
         )
-    vivid_file, faithful_file = _ends(weights)
-    vivid, faithful = load_generator(vivid_file), load_generator(faithful_file)
-    if (type(vivid), vivid.arguments) != (type(faithful), faithful.arguments):
+    gan_file, psnr_file = _gan_and_psnr_files(weights)
+    gan, psnr = load_generator(gan_file), load_generator(psnr_file)
+    if (type(gan), gan.arguments) != (type(psnr), psnr.arguments):
         raise FacehallError(
-            f"{vivid_file} and {faithful_file} hold different networks ({_described(vivid)} and "
-            f"{_described(faithful)}), which cannot be mixed. Give the weights of one run, or leave fidelity out."
+            f"{gan_file} and {psnr_file} hold different networks ({_describe(gan)} and {_describe(psnr)}), which "
+            "cannot be interpolated. Give weights of a single run, or do not set fidelity."
         )
-    other = faithful.state_dict()
-    for name, value in vivid.state_dict().items():
+    other = psnr.state_dict()
+    for name, value in gan.state_dict().items():
         if value.is_floating_point():
             value.lerp_(other[name], float(fidelity))
-    return vivid
+    return gan
 
 
-def _ends(weights: Path) -> tuple[Path, Path]:
-    """The GAN's and the PSNR phase's file."""
+def _gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
+    """Return the weights files of the GAN phase and the PSNR phase."""
     if weights.stem.endswith("_psnr"):
         name = weights.stem.removesuffix("_psnr")
-        faithful, vivid = weights, _first_file(weights, f"{name}_ema", name)
+        psnr, gan = weights, _first_existing(weights, f"{name}_ema", name)
     else:
         name = weights.stem.removesuffix("_ema").removesuffix("_best")
-        own = weights.with_stem(f"{weights.stem}_psnr")  # of weights that somebody called NAME_best
-        faithful, vivid = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
-    if weights.parent == FOLDER and not faithful.is_file():
-        both = [each for each in names() if f"{each}_psnr" in names()]
+        own = weights.with_stem(f"{weights.stem}_psnr")  # if the name itself ends in _best
+        psnr, gan = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
+    if weights.parent == WEIGHTS_FOLDER and not psnr.is_file():
+        supported = [name for name in bundled_names() if f"{name}_psnr" in bundled_names()]
         raise FacehallError(
-            f"fidelity mixes two weights, and {weights.stem} stands alone in the package. It mixes "
-            f"{' or '.join(both)}; or leave fidelity out."
+            f"fidelity interpolates between two weights files, but the package has only one for {weights.stem}. Use "
+            f"{' or '.join(supported)}, or do not set fidelity."
         )
-    for path in (vivid, faithful):
+    for path in (gan, psnr):
         if weights.is_file() and not path.is_file():
             raise FacehallError(
-                f"fidelity mixes {weights} with {path.name} of the same run, which is not beside it. A run with a PSNR "
-                "phase and a GAN phase leaves both in its weights/ folder. Put it there, or leave fidelity out."
+                f"fidelity interpolates {weights} with {path.name} of the same run, which is not in the same folder. A "
+                "run with a PSNR phase and a GAN phase writes both to its weights/ folder. Put it there, or do not set "
+                "fidelity."
             )
-    return vivid, faithful
+    return gan, psnr
 
 
-def _first_file(weights: Path, *stems: str) -> Path:
-    """The first of these siblings that exists; where none does, the first."""
+def _first_existing(weights: Path, *stems: str) -> Path:
+    """Return the first existing sibling with one of these stems, else the first one."""
     siblings = [weights.with_stem(stem) for stem in stems]
     return next((path for path in siblings if path.is_file()), siblings[0])
 
 
-def _described(generator: Generator) -> str:
+def _describe(generator: Generator) -> str:
     return f"{type(generator).__name__} with {generator.arguments}"

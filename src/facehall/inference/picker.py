@@ -1,4 +1,4 @@
-"""Which weights? The files that earlier runs left, to choose from on a terminal."""
+"""Interactive choice among the weights files of earlier runs."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from rich.table import Table
 from facehall.errors import FacehallError
 from facehall.models.weights import SUFFIX, read_metadata
 
-SHOWN = 20
-"""How many files are offered, the newest."""
+MAX_SHOWN = 20
+"""Number of files offered, the newest first."""
 
 
 def find_weights(runs: Path) -> list[Path]:
-    """The weights files in the run folders below `runs`, newest first; damaged and foreign ones are left out."""
+    """List the weights files in the run folders below `runs`, newest first, without damaged and foreign ones."""
     found = sorted(runs.glob(f"**/weights/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [path for path in found if _usable(path)]
 
 
 def pick_weights(runs: Path) -> Path:
-    """Ask for one of the weights files below `runs`.
+    """Prompt for one of the weights files below `runs`.
 
     Raises:
-        FacehallError: there are none, or nobody sits at the terminal to choose; the paragraph lists them.
+        FacehallError: if there are none, or the session is not interactive; the message then lists them.
     """
     found = find_weights(runs)
     if not found:
         raise FacehallError(
-            f"No weights were given and there are none below {runs}/. Give weights=FILE, or train first: "
+            f"No weights were given, and there are none below {runs}/. Give weights=FILE, or train first: "
             "python -m facehall.train experiment=esrgan_vgg16s."
         )
-    more = f"and {len(found) - SHOWN} older ones" if len(found) > SHOWN else ""
+    more = f"and {len(found) - MAX_SHOWN} older ones" if len(found) > MAX_SHOWN else ""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        listed = "\n".join(f"  weights={path}" for path in found[:SHOWN])
+        listed = "\n".join(f"  weights={path}" for path in found[:MAX_SHOWN])
         end = f"\n  {more}" if more else ""
         raise FacehallError(f"No weights were given. Give one of these, newest first:\n{listed}{end}")
-    return _ask(found[:SHOWN], more)
+    return _ask(found[:MAX_SHOWN], more)
 
 
 def _ask(found: list[Path], more: str) -> Path:
@@ -57,7 +57,7 @@ def _ask(found: list[Path], more: str) -> Path:
 
 
 def table(found: list[Path]) -> Table:
-    """What the files hold, numbered, for a console."""
+    """Return a numbered table of weights files and their metadata for the console."""
     rows = Table("", "weights", "generator", "step", "written")
     rows.columns[1].overflow = "fold"
     for number, path in enumerate(found, start=1):

@@ -1,4 +1,4 @@
-"""The paper's Predictor (sec. 4.1): weights and pictures in, larger pictures out."""
+"""The paper's Predictor (sec. 4.1): upscale pictures with the weights of a generator."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from facehall.imaging.exif import sized_exif
 from facehall.imaging.png import write_png
 from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
-from facehall.inference.fidelity import load_mixed
+from facehall.inference.fidelity import load_interpolated
 from facehall.inference.plan import Job, plan
 from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
 from facehall.models.pretrained import default_weights, weights_file
 from facehall.models.weights import load_generator
 from facehall.systems.rgb import as_rgb
 
-STREAMED = 2**24
-"""Pixels of a result from which on it is not held in memory, but written as it is computed."""
-CONTEXT = 4
-"""Rows beside those whose transparency is enlarged: bicubic reaches two."""
+MIN_STREAMED_PIXELS = 2**24
+"""Results with more pixels are written while they are computed instead of being held in memory."""
+ALPHA_CONTEXT = 4
+"""Extra rows on both sides when upscaling alpha; bicubic needs two."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A picture that was written, or was there already and left alone."""
+    """A picture that was written, or skipped because its output exists."""
 
     source: Path
     target: Path
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be read or written, and why."""
+    """A picture that could not be read or written, and the reason."""
 
     source: Path
     reason: str
@@ -53,25 +53,25 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name that `facehall.models.pretrained.names` lists, a .safetensors file that training wrote, or a
-            public ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None takes the package's x4.
-        device: ``auto`` (CUDA where there is one), or one of torch's device names.
-        backend: what computes the network: ``auto``, ``eager`` or another of `facehall.inference.backends`.
-        tile: side of the tiles, in pixels of the input and without their context, in which larger pictures are
-            computed; ``auto`` goes by the free memory. Where memory runs out nevertheless it is halved.
-        ensemble: average over the eight symmetries, for eight times the work.
-        fidelity: mix the weights before and after the GAN phase, see `load_mixed`; None takes the file as it is.
+        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, or a public
+            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None uses the package's x4 weights.
+        device: ``auto`` (CUDA if available) or a torch device name.
+        backend: ``auto``, ``eager`` or another of `facehall.inference.backends`.
+        tile: side of the tiles for larger pictures, in input pixels without context; ``auto`` depends on the free
+            memory. Halved if memory runs out.
+        ensemble: average over the eight symmetries, at eight times the cost.
+        fidelity: interpolate the weights of the GAN and PSNR phases, see `load_interpolated`; None uses the file as is.
 
     Attributes:
         generator: the network, in eval mode on `device`.
-        rgb_generator: the same, or around a network that takes enlarged pictures or luma one that enlarges RGB.
+        rgb_generator: `generator`, wrapped to take RGB if it expects luma or bicubically upscaled input.
         scale: its upscaling factor s.
-        device: where it is computed.
+        device: the device in use.
         tile: as given.
-        backend: which one was chosen, and why.
+        backend: the selected backend and the reason.
 
     Raises:
-        FacehallError: a weights file is not usable, the device is not there, or a setting cannot be.
+        FacehallError: if a weights file or setting is invalid, or the device is not available.
     """
 
     def __init__(
@@ -84,34 +84,34 @@ class Predictor:
         fidelity: float | None = None,
     ) -> None:
         file = weights_file(default_weights() if weights is None else weights)
-        self.generator = load_generator(file) if fidelity is None else load_mixed(file, fidelity)
+        self.generator = load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
         self.device = choose_device(device)
         self.generator.to(self.device)
         self.rgb_generator = as_rgb(self.generator)
         self.scale = self.generator.scale
         self.tile = tile
-        self._wanted, self._ensemble = backend, ensemble
+        self._backend_name, self._ensemble = backend, ensemble
         self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, tile)
         self.prepare()
 
     def prepare(self, pixels: int = 0) -> None:
-        """Choose the backend again, for a job of so many pixels of the input: with `auto` a long one is measured for.
+        """Select the backend for a job of this many input pixels; ``auto`` runs a benchmark before long jobs.
 
         Raises:
-            FacehallError: the backend does not run here.
+            FacehallError: if the backend is not available.
         """
-        network, self.backend = choose(self.rgb_generator, self.device, self._wanted, pixels)
+        network, self.backend = choose(self.rgb_generator, self.device, self._backend_name, pixels)
         self._tiler.network = self_ensemble(network) if self._ensemble else network
 
     def upscale(self, picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
-        """One picture `scale` times as large; grey stays grey, transparency, depth, EXIF and profile are kept.
+        """Upscale a picture; preserve greyscale, alpha, bit depth, EXIF data and colour profile.
 
         Args:
-            picture: a file, a decoded file, a Pillow image, or an array (H, W, 3) uint8 or uint16; (H, W) is grey, a
-                fourth channel transparency.
+            picture: a path, a Picture, a Pillow image, or an array (H, W, 3) uint8 or uint16; (H, W) is grey, a fourth
+                channel is alpha.
 
         Raises:
-            FacehallError: the file cannot be read, or the device has too little memory.
+            FacehallError: if the file cannot be read, or the device runs out of memory.
         """
         return self._assemble(as_picture(picture), np.empty)
 
@@ -123,51 +123,52 @@ class Predictor:
         advance: Callable[[int], None] | None = None,
         **options: Any,
     ) -> Iterator[Outcome | Failure]:
-        """Upscale pictures from file to file, each written whole or not at all; folders are made.
+        """Upscale files to files, written atomically; missing folders are created.
 
-        A large result never exists whole in memory: a PNG file is written as it is computed, for other kinds it is
-        collected in a temporary file beside the target.
+        Large results are not held in memory: PNG files are written while they are computed, other formats are collected
+        in a temporary file beside the target.
 
         Args:
-            jobs: what `plan` gives, or a file or folder, which is planned for the folder `output`.
-            overwrite: replace files that are already there instead of leaving them alone.
-            advance: told the pixels of the input that are done, after each tile.
+            jobs: the result of `plan`, or a file or folder, for which `output` is the output folder.
+            output: see `jobs`.
+            overwrite: replace existing files instead of skipping them.
+            advance: called with the number of input pixels done after each tile.
             options: further arguments of `write_picture`.
 
         Yields:
-            one outcome or failure per picture, as they are done; one bad file does not stop the rest.
+            An outcome or failure for each picture when it is done; failures do not stop the batch.
 
         Raises:
-            FacehallError: there is nothing to do, or the device has too little memory for a tile.
+            FacehallError: if there are no inputs, or the device has too little memory for a tile.
         """
         if isinstance(jobs, (str, Path)):
             if output is None:
-                raise TypeError("run(input, output) needs the folder that the results go to")
+                raise TypeError("run(input, output) requires the output folder")
             jobs = plan(jobs, output)
-        return (self._one(job, overwrite, advance, options) for job in jobs)
+        return (self._process(job, overwrite, advance, options) for job in jobs)
 
     def super_resolve(self, lr: Tensor) -> Tensor:
-        """(3, h, w) in [0, 1] on any device -> (3, s h, s w) in [0, 1] on the predictor's device.
+        """Upscale (3, h, w) in [0, 1] on any device to (3, s h, s w) in [0, 1] on the predictor's device.
 
         Raises:
-            TileTooLargeError: the device has too little memory for a tile.
+            TileTooLargeError: if the device has too little memory for a tile.
         """
         height, width = lr.shape[-2:]
         sr = torch.empty(3, height * self.scale, width * self.scale, device=self.device)
         for tile in self._tiler.tiles(height, width, lambda rows, columns: lr[None, :, rows, columns].float()):
-            sr[:, self._large(tile.top, tile.bottom), self._large(tile.left, tile.right)] = tile.sr
+            sr[:, self._scaled(tile.top, tile.bottom), self._scaled(tile.left, tile.right)] = tile.sr
         return sr
 
     def compute(self, lr: Tensor) -> Tensor:
-        """(1, 3, h, w) on the predictor's device -> (1, 3, s h, s w), not clamped: one pass of the chosen backend."""
+        """Run the backend without tiling: (1, 3, h, w) on the predictor's device -> (1, 3, s h, s w), not clamped."""
         with torch.inference_mode():
             return self._tiler.network(lr)
 
     def strips(self, picture: Picture, advance: Callable[[int], None] | None = None) -> Iterator[np.ndarray]:
-        """The enlarged picture from the top, in strips of rows, of which one at a time is in memory.
+        """Upscale a picture strip by strip from the top, with one strip in memory at a time.
 
         Yields:
-            (rows, s W, C) of the picture's depth; C is 1 for grey, else 3, and one more with transparency.
+            (rows, s W, C) with the picture's dtype; C is 1 for grey, else 3, plus one for alpha.
         """
         height, width = picture.rgb.shape[:2]
         colours = 1 if picture.grey else 3
@@ -180,9 +181,9 @@ class Predictor:
                     colours + (picture.alpha is not None),
                 )
                 strip = np.empty(shape, picture.rgb.dtype)
-            # The network may tint what has no colour.
+            # Average the channels, because the network may tint grey input.
             sr = tile.sr.mean(dim=0, keepdim=True) if picture.grey else tile.sr
-            strip[:, self._large(tile.left, tile.right), :colours] = to_levels(sr, strip.dtype)
+            strip[:, self._scaled(tile.left, tile.right), :colours] = to_levels(sr, strip.dtype)
             if advance is not None:
                 advance((tile.bottom - tile.top) * (tile.right - tile.left))
             if tile.right == width:
@@ -192,17 +193,17 @@ class Predictor:
 
     @property
     def overlap(self) -> int:
-        """The context in LR pixels with which a part of a picture comes out as in the whole."""
+        """Context in LR pixels that a crop needs to be upscaled as within the whole picture."""
         return self._tiler.overlap
 
-    def _one(
+    def _process(
         self, job: Job, overwrite: bool, advance: Callable[[int], None] | None, options: dict[str, Any]
     ) -> Outcome | Failure:
         try:
             if job.target.exists() and not overwrite:
                 return Outcome(job.source, job.target, written=False)
-            self._convert(read_picture(job.source), job.target, advance, options)
-        except TileTooLargeError:  # the next picture would fare no better
+            self._upscale_file(read_picture(job.source), job.target, advance, options)
+        except TileTooLargeError:  # further pictures would fail as well
             raise
         except FacehallError as error:
             return Failure(job.source, str(error))
@@ -210,11 +211,11 @@ class Predictor:
             return Failure(job.source, f"{job.target}: {error.strerror or error}.")
         return Outcome(job.source, job.target, written=True)
 
-    def _convert(
+    def _upscale_file(
         self, picture: Picture, target: Path, advance: Callable[[int], None] | None, options: dict[str, Any]
     ) -> None:
         height, width = (side * self.scale for side in picture.rgb.shape[:2])
-        if height * width <= STREAMED:
+        if height * width <= MIN_STREAMED_PIXELS:
             write_picture(target, self._assemble(picture, np.empty, advance), **options)
         elif target.suffix.lower() == ".png":
             exif = sized_exif(picture.exif, width, height) if picture.exif else None
@@ -250,20 +251,20 @@ class Predictor:
         return replace(picture, rgb=rgb, alpha=alpha)
 
     def _enlarge_alpha(self, alpha: np.ndarray, top: int, bottom: int) -> np.ndarray:
-        first = max(0, top - CONTEXT)
-        levels = to_tensor(alpha[first : bottom + CONTEXT, :, None])
-        enlarged = upscale_bicubic(levels, self.scale)[:, self._large(top - first, bottom - first)]
+        first = max(0, top - ALPHA_CONTEXT)
+        levels = to_tensor(alpha[first : bottom + ALPHA_CONTEXT, :, None])
+        enlarged = upscale_bicubic(levels, self.scale)[:, self._scaled(top - first, bottom - first)]
         return to_levels(enlarged, alpha.dtype)[..., 0]
 
-    def _large(self, start: int, stop: int) -> slice:
+    def _scaled(self, start: int, stop: int) -> slice:
         return slice(start * self.scale, stop * self.scale)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA where there is one.
+    """Return the torch device called `name`; ``auto`` is CUDA if available, else the CPU.
 
     Raises:
-        FacehallError: it cannot be used here.
+        FacehallError: if the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -272,5 +273,5 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise FacehallError(f"device={name} cannot be used here: {reason}. Give auto, cpu or cuda.") from None
+        raise FacehallError(f"device={name} is not available: {reason}. Use auto, cpu or cuda.") from None
     return device

@@ -1,4 +1,4 @@
-"""Systems by name or file: what an evaluation is asked to compare."""
+"""Upscalers from names or weights files, for evaluation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from facehall.errors import FacehallError
 from facehall.inference.predictor import Predictor
-from facehall.models.pretrained import names, weights_file
+from facehall.models.pretrained import bundled_names, weights_file
 from facehall.models.weights import SUFFIX, read_metadata
 from facehall.systems import CATALOGUE, Bicubic, Upscaler
 
 LOSSES = "losses"
-"""Metadata of a weights file: the measures among its training's losses, separated by commas."""
+"""Metadata key of a weights file: measures used as training losses, separated by commas."""
 
 
 class NetworkUpscaler:
-    """A weights file behind a `Predictor`, as an `Upscaler`."""
+    """`Upscaler` of a weights file, computed by a `Predictor`."""
 
     def __init__(self, predictor: Predictor, name: str, origin: str, trained_on: tuple[str, ...] = ()) -> None:
         self.predictor = predictor
@@ -44,26 +44,26 @@ class NetworkUpscaler:
 
 
 def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options: Any) -> list[Upscaler]:
-    """Systems by label, bicubic first: the floor of every table is added where it was not asked for.
+    """Create upscalers by label, bicubic first; bicubic, the baseline of every table, is added if missing.
 
     Args:
         given: label -> ``bicubic``, the name of weights in the package, or a weights file.
-        scale: which all must have; None takes that of the weights.
-        options: of `Predictor`.
+        scale: required scale of all of them; None uses that of the weights.
+        options: passed to `Predictor`.
 
     Raises:
-        FacehallError: a name or file is not usable, or the scales differ.
+        FacehallError: if a name or file is invalid, or the scales differ.
     """
     networks = {label: _open(label, what, options) for label, what in given.items() if what != "bicubic"}
     scales: dict[int, str] = {} if scale is None else {scale: f"scale={scale}"}
     for label, upscaler in networks.items():
         if scales and upscaler.scale not in scales:
-            before = next(iter(scales.values()))
-            advice = "Leave scale out." if scale is not None else "Compare systems of one scale."
-            raise FacehallError(f"{before}, but {given[label]} holds a x{upscaler.scale} network. {advice}")
-        scales.setdefault(upscaler.scale, f"{given[label]} holds a x{upscaler.scale} network")
+            first = next(iter(scales.values()))
+            advice = "Do not set scale." if scale is not None else "Compare systems with the same scale."
+            raise FacehallError(f"{first}, but {given[label]} is a x{upscaler.scale} network. {advice}")
+        scales.setdefault(upscaler.scale, f"{given[label]} is a x{upscaler.scale} network")
     if not scales:
-        raise FacehallError("systems: bicubic alone has no scale of its own; give scale=2, 3, 4 or 8.")
+        raise FacehallError("systems: bicubic alone has no scale. Set scale=2, 3, 4 or 8.")
     (common,) = scales
     labels = [label for label, what in given.items() if what == "bicubic"] or ["bicubic"]
     return [*(Bicubic(common, label) for label in labels), *networks.values()]
@@ -72,9 +72,9 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
 def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:
     system = CATALOGUE.get(what)
     if system is not None and not system.weights and not Path(what).is_file():
-        raise FacehallError(f"systems: {what} needs a weights file: {system.obtain}. Then give the file.")
+        raise FacehallError(f"systems: {what} requires a weights file: {system.obtain}. Then give that file.")
     file = weights_file(what)
-    known = CATALOGUE.get(what) if what in names() else None
+    known = CATALOGUE.get(what) if what in bundled_names() else None
     trained_on = known.trained_on if known else _losses(file)
     return NetworkUpscaler(Predictor(file, **options), label, what, trained_on)
 
@@ -86,15 +86,15 @@ def _losses(file: Path) -> tuple[str, ...]:
 
 
 def labels(given: Iterable[str]) -> dict[str, str]:
-    """{label: system} for names and files: the shortest end of a path that tells it from the others, without suffix.
+    """Label names and files: {label: system}. The label of a file is the shortest unique end of its path, no suffix.
 
     Raises:
-        FacehallError: one is given twice.
+        FacehallError: if a system is given twice.
     """
-    items = [str(each) for each in given]
+    items = [str(system) for system in given]
     for item in items:
         if items.count(item) > 1:
-            raise FacehallError(f"{item} is given twice; compare different systems.")
+            raise FacehallError(f"{item} is given twice. Give each system once.")
     parts = {item: (item,) if item in CATALOGUE else Path(item).with_suffix("").parts for item in items}
     found = {}
     for item in items:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`, whose file takes the name `path` if the block ends well and goes if it does not.
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on an error.
 
-    The folder is made. A reader sees the old file or the new one, never a part. An OSError that names no file, as one
-    of a full disk, is given the name `path`.
+    The folder is created. Readers see the old file or the new one, never a partial one. An OSError without a file name,
+    as raised on a full disk, gets the name `path`.
 
     Args:
         path: the file.
-        durable: it is on the disk before it takes the name, and the name before this returns: a loss of power leaves
-            the old file or the new one, too. That takes the disk's time.
+        durable: fsync the file before the rename and the folder after it, so that a power failure leaves the old file
+            or the new one as well. Slower.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = path.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    name = path.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")  # names are limited to 255 bytes
     partial = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield partial
         if durable:
-            _flush(partial)
+            _fsync(partial)
         partial.replace(path)
         if durable:
-            _flush(path.parent)
+            _fsync(path.parent)
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
@@ -39,9 +39,9 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
-    """Have a file or folder written to the disk."""
-    if os.name == "nt" and path.is_dir():  # Windows does not open folders
+def _fsync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open folders
         return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
@@ -51,19 +51,19 @@ def _flush(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with newlines as they are, whole or not at all."""
+    """Atomically write UTF-8 text without newline translation."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what processes that were killed have left half written below a folder. Nobody may be writing there."""
+    """Remove partial files left below a folder by killed processes. No process may be writing there."""
     for path in folder.rglob(".*.part"):
         path.unlink(missing_ok=True)
 
 
-def no_room(error: BaseException) -> OSError | None:
-    """The full disk, quota or largest file size behind an error, None where it is something else."""
+def disk_full_error(error: BaseException) -> OSError | None:
+    """Return the OSError in an error's cause chain that reports a full disk, quota or file size limit, else None."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -1,4 +1,4 @@
-"""Where everything that is fetched or computed once for all runs is kept."""
+"""Location of the cache for downloads and results shared by all runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """FACEHALL_CACHE, else $XDG_CACHE_HOME/facehall, else ~/.cache/facehall; not created here."""
+    """Return FACEHALL_CACHE, else $XDG_CACHE_HOME/facehall, else ~/.cache/facehall, without creating it."""
     if folder := os.environ.get("FACEHALL_CACHE"):
         return Path(folder).expanduser()
     xdg = os.environ.get("XDG_CACHE_HOME")

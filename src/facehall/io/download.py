@@ -1,4 +1,4 @@
-"""Download one file: whole and checked, or not at all."""
+"""Resumable, verified download of a single file."""
 
 from __future__ import annotations
 
@@ -37,55 +37,54 @@ def download(
     timeout: float = 30.0,
     retries: int = 4,
 ) -> Path:
-    """Fetch `url` into the file `target`, which appears only when it is whole and checked.
+    """Download `url` to the file `target`, which appears only when it is complete and verified.
 
-    The bytes gather in `<target>.part`; an interrupted download is continued from there, by this call or a
-    later one, unless the file has changed on the server. Several processes may ask for the same target: one
-    downloads, the others wait for it. A target that exists is returned as it is if `sha256` fits or is None,
-    and replaced otherwise.
+    Data is collected in `<target>.part`; an interrupted download is resumed by this call or a later one, unless the
+    file has changed on the server. When several processes request the same target, one downloads and the others wait.
+    An existing target is returned unchanged if it matches `sha256` or that is None, and replaced otherwise.
 
     Args:
         url: http or https address.
         target: the file to write; its folder is created.
         sha256: the hex digest, or its first digits; None checks the length only.
-        connect_timeout: seconds until the server must have begun to answer, name look-up included.
+        connect_timeout: seconds until the server must start to answer, including name resolution.
         timeout: seconds without data after which a connection counts as broken.
-        retries: how often a broken transfer is continued before giving up.
+        retries: how often a broken transfer is resumed before giving up.
 
     Returns:
         `target` as a Path.
 
     Raises:
-        FacehallError: if the bytes cannot be had; the text says why, and what is kept.
+        FacehallError: if the download fails; the message gives the reason and what was kept.
 
     """
     target = Path(target)
-    check_address(url)
+    check_url(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with file_lock(target.with_name(f".{target.name}.lock")):
-            if target.is_file() and matches(target, sha256):
+            if target.is_file() and matches_sha256(target, sha256):
                 return target
             part = Partial(target, url)
             with _progress(target.name) as on_progress:
-                _gather(url, part, sha256, connect_timeout, timeout, retries, on_progress)
+                _transfer_with_retries(url, part, sha256, connect_timeout, timeout, retries, on_progress)
             part.finish(target)
     except OSError as error:
         raise FacehallError(
             f"Cannot write {target} while downloading {url}: {error.strerror or error}. Free some space or "
-            "choose another folder; what has arrived is kept beside it as .part and will be continued."
+            "choose another folder. The data received so far is kept beside it as .part and will be reused."
         ) from error
     return target
 
 
-def check_address(url: str) -> None:
-    """Raise FacehallError if nothing can be downloaded from there."""
+def check_url(url: str) -> None:
+    """Raise FacehallError unless the URL is http or https."""
     if not url.startswith(("http://", "https://")):
         raise FacehallError(f"Cannot download '{url}': only http:// and https:// addresses are supported.")
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the hex digest of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -93,12 +92,12 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def matches(path: Path, sha256: str | None) -> bool:
-    """Whether the digest of the file begins with `sha256`; True if that is None."""
+def matches_sha256(path: Path, sha256: str | None) -> bool:
+    """Return whether the digest of the file starts with `sha256`; True if that is None."""
     return sha256 is None or file_sha256(path).startswith(sha256.lower())
 
 
-def _gather(
+def _transfer_with_retries(
     url: str,
     part: Partial,
     sha256: str | None,
@@ -107,49 +106,49 @@ def _gather(
     retries: int,
     on_progress: Callable[[int, int | None], None],
 ) -> None:
-    """Make transfers until `part` is whole and checked."""
-    obstacle: Exception | str = "its content changed meanwhile"
+    """Transfer until `part` is complete and verified."""
+    last_error: Exception | str = "the file changed on the server"
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(min(0.1 * 2**attempt, 5.0))
-        continued = part.validator is not None
+        resumed = part.validator is not None
         try:
             length_known = transfer(url, part, connect_timeout, timeout, on_progress)
         except UnreachableError as error:
-            if attempt == 0:  # waiting helps only where it has worked before
+            if attempt == 0:  # retrying helps only after the server has been reached once
                 raise FacehallError(f"Cannot download {url}: {error}.") from error
-            obstacle = error
+            last_error = error
         except BrokenTransferError as error:
-            obstacle = error
+            last_error = error
         except StaleError:
             part.discard()
         else:
             if sha256 is None and not length_known:
                 part.discard()
                 raise FacehallError(
-                    f"Cannot download {url} reliably: the server does not tell the file's length, and no "
-                    "checksum is known. Fetch it by hand, or from another address."
+                    f"Cannot download {url} reliably: the server does not send the file's length, and no checksum is "
+                    "known. Download it manually, or from another address."
                 )
-            if matches(part.path, sha256):
+            if matches_sha256(part.path, sha256):
                 return
             found = file_sha256(part.path)
             part.discard()
-            if not continued:  # wrong from the first byte: another attempt would bring the same
+            if not resumed:  # a complete download from the start: another attempt would give the same
                 raise FacehallError(
-                    f"{url} does not deliver the expected file: its sha256 begins with {found[:16]}, "
-                    f"expected {sha256}. Nothing was kept. A proxy or log-in page may stand in between, or "
-                    "the file has changed there."
+                    f"{url} does not serve the expected file: its sha256 starts with {found[:16]}, expected {sha256}. "
+                    "Nothing was kept. A proxy or login page may have answered instead, or the file on the server has "
+                    "changed."
                 )
-            obstacle = "the continued file had a wrong checksum"
+            last_error = "the resumed file had a wrong checksum"
     raise FacehallError(
-        f"The download of {url} failed {retries + 1} times, last because {obstacle}. {part.size} bytes are "
-        f"kept in {part.path}; run the same command again to continue."
+        f"The download of {url} failed {retries + 1} times; last error: {last_error}. {part.size} bytes are kept in "
+        f"{part.path}; run the same command again to resume."
     )
 
 
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A rich progress bar on stderr; a single line where stderr is no terminal."""
+    """Show a progress bar on stderr, or log a single line if stderr is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         _log.info("downloading %s", name)

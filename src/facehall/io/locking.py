@@ -1,4 +1,4 @@
-"""One process at a time: a lock file that disappears with its holder."""
+"""Mutual exclusion between processes through a lock file that is released when its holder dies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 
 from facehall.errors import FacehallError
 
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""What file systems without locks answer, some network file systems among them."""
+_LOCKS_UNSUPPORTED = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""Errors of file systems that do not support locks, such as some network file systems."""
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def file_lock(
 ) -> Iterator[None]:
     """Hold an exclusive lock on `path` (created, and removed at the end) while the block runs.
 
-    The operating system drops the lock when its holder dies, so no stale lock is left; the file itself stays then. On a
-    file system without locks the block runs without one.
+    The operating system releases the lock when its holder dies, so a lock is never stale; the file itself is then left
+    behind. On a file system without locks, the block runs without one.
 
     Args:
         path: the lock file; its folder must exist and be writable.
@@ -31,8 +31,8 @@ def file_lock(
         poll: seconds between two attempts.
 
     Raises:
-        FacehallError: the other holder did not finish in time.
-        OSError: the file cannot be written.
+        FacehallError: if the other holder did not finish in time.
+        OSError: if the file cannot be written.
 
     """
     lock = FileLock(path, poll_interval=poll, fallback_to_soft=False)
@@ -40,15 +40,15 @@ def file_lock(
     try:
         _acquire(lock, timeout, on_wait)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in _LOCKS_UNSUPPORTED:
             raise
         held = False
     try:
         yield
     finally:
         if held:
-            with suppress(OSError):  # Windows refuses, and removes it on release
-                path.unlink()  # while it is locked: who has opened it and gets the lock later sees that it is gone
+            with suppress(OSError):  # Windows refuses to, but removes it on release
+                path.unlink()  # while locked, so that a process that acquires the lock next notices the removal
             lock.release()
 
 
@@ -63,6 +63,6 @@ def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None] | None)
         lock.acquire(timeout=timeout)
     except Timeout:
         raise FacehallError(
-            f"Another process has held {lock.lock_file} for {timeout:.0f} s. If it hangs, end it and start again; "
-            "its lock goes with it."
+            f"Another process has held {lock.lock_file} for {timeout:.0f} s. If it hangs, kill it and start again; "
+            "this releases its lock."
         ) from None

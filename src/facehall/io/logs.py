@@ -1,7 +1,7 @@
-"""What facehall says while it works: progress notes and warnings through `logging` to stderr, summary lines to stdout.
+"""Console output: progress messages and warnings through `logging` to stderr, summary lines to stdout.
 
-A module says something with ``logging.getLogger(__name__).info(...)``; where it goes and how much of it is shown is
-decided here, by the commands alone. A program that imports facehall keeps its own logging settings.
+Modules log with ``logging.getLogger(__name__).info(...)``. Only the commands call `configure`; a program that imports
+facehall keeps its own logging settings.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TextIO
 
 from facehall.errors import FacehallError
 
-ENVIRONMENT = "FACEHALL_LOG"
-"""The variable that sets the level where a command has no option for it; worker processes and sweep jobs inherit it."""
+LEVEL_VARIABLE = "FACEHALL_LOG"
+"""Environment variable with the level for commands without an option; inherited by workers and sweep jobs."""
 
 LEVELS = {"quiet": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger("facehall")
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to whatever sys.stderr is at that moment: progress bars and tests replace it."""
+    """A handler that looks up sys.stderr on every write, because progress bars and tests replace it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -43,32 +43,32 @@ class _Format(logging.Formatter):
 
 
 def configure(level: str | None = None) -> None:
-    """Send facehall's messages to stderr, one line each, from this level on. Calling it again changes the level.
+    """Log facehall's messages of at least this level to stderr, one line each. Another call changes the level.
 
     Args:
         level: ``quiet`` (warnings and errors only, no progress bars, no summary lines), ``info`` or ``debug`` (also
-            the tracebacks behind one-paragraph errors). None: FACEHALL_LOG, or ``info`` where that is not set.
+            the tracebacks of one-paragraph errors). None: FACEHALL_LOG, or ``info`` if that is not set.
 
     Raises:
-        FacehallError: there is no such level.
+        FacehallError: if the level is unknown.
     """
-    name = level or os.environ.get(ENVIRONMENT) or "info"
+    name = level or os.environ.get(LEVEL_VARIABLE) or "info"
     if name not in LEVELS:
-        raise FacehallError(f"{ENVIRONMENT}={name}: give {', '.join(LEVELS)}.")
+        raise FacehallError(f"{LEVEL_VARIABLE}={name}: unknown level; choose one of {', '.join(LEVELS)}.")
     if not any(isinstance(handler, _Stderr) for handler in _LOGGER.handlers):
         handler = _Stderr()
         handler.setFormatter(_Format("facehall: %(message)s"))
         _LOGGER.addHandler(handler)
-    _LOGGER.propagate = False  # Hydra gives the root logger a handler of its own, which would repeat everything
+    _LOGGER.propagate = False  # Hydra adds a handler to the root logger, which would repeat every message
     _LOGGER.setLevel(LEVELS[name])
 
 
 def is_quiet() -> bool:
-    """Whether only warnings and errors are wanted: no progress bars and no summary lines."""
+    """Return whether the level is ``quiet``: no progress bars and no summary lines."""
     return _LOGGER.level == LEVELS["quiet"]
 
 
 def say(text: str) -> None:
-    """Print a summary line on stdout, at once; nothing when only warnings and errors are wanted."""
+    """Print a summary line on stdout and flush; print nothing if the level is ``quiet``."""
     if not is_quiet():
         print(text, flush=True)

@@ -1,4 +1,4 @@
-"""What this machine has, and how the jobs of a sweep share it: cores, threads, GPUs."""
+"""Cores and GPUs of this machine, and how the jobs of a sweep share them."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from pathlib import Path
 from facehall.errors import FacehallError
 from facehall.io.locking import file_lock
 
-MOST_JOBS = 4  # without GPUs: a training takes about a gigabyte, and profits from threads
+MAX_CPU_JOBS = 4  # without GPUs; a training takes about a gigabyte and benefits from threads
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
-    """The CUDA devices that the process of the sweep, a scheduler or the user named in the environment."""
+    """Return the devices in CUDA_VISIBLE_DEVICES, as set by the sweep, a scheduler or the user."""
     return [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
 
 
-def jobs_at_once() -> int:
-    """One job a GPU; without GPUs one a core, four at most."""
-    return len(visible_gpus()) or min(cores(), MOST_JOBS)
+def default_jobs() -> int:
+    """Return the default number of concurrent jobs: one per GPU; without GPUs one per core, at most four."""
+    return len(visible_gpus()) or min(cores(), MAX_CPU_JOBS)
 
 
-def threads_a_job(jobs: int) -> int:
-    """The cores, dealt out evenly."""
+def threads_per_job(jobs: int) -> int:
+    """Return an equal share of the cores, at least 1."""
     return max(1, cores() // max(1, jobs))
 
 
-def gpus_a_job(jobs: int) -> float:
-    """The GPUs, dealt out evenly; a whole number, or a part of one."""
+def gpus_per_job(jobs: int) -> float:
+    """Return an equal share of the GPUs: a whole number, or a fraction of one."""
     share = len(visible_gpus()) / max(1, jobs)
     return float(int(share)) if share >= 1 else round(share, 4)
 
 
 @contextmanager
 def exclusive_gpu(folder: Path, jobs: int) -> Iterator[str | None]:
-    """The GPU for one of `jobs` simultaneous jobs, held by a lock file in `folder` while the block runs.
+    """Reserve a GPU for one of `jobs` concurrent jobs through a lock file in `folder` while the block runs.
 
-    None where there is nothing to choose: one job at a time, no GPU, or one that a scheduler chose.
+    Yield its name, or None if there is no choice: one job at a time, no GPU, or one assigned by a scheduler.
     """
     gpus = visible_gpus()
     if jobs < 2 or len(gpus) < 2:
@@ -51,11 +51,11 @@ def exclusive_gpu(folder: Path, jobs: int) -> Iterator[str | None]:
         return
     with ExitStack() as stack:
         chosen = None
-        for seat in range(jobs):
+        for slot in range(jobs):
             try:
-                stack.enter_context(file_lock(folder / f".seat-{seat}", timeout=0))
-            except FacehallError:  # somebody sits there
+                stack.enter_context(file_lock(folder / f".slot-{slot}", timeout=0))
+            except FacehallError:  # taken by another job
                 continue
-            chosen = gpus[seat % len(gpus)]
+            chosen = gpus[slot % len(gpus)]
             break
         yield chosen

@@ -1,4 +1,4 @@
-"""One progress bar for everything that takes long, outside a training, whose bar is Lightning's."""
+"""Progress bar for long operations other than training, which uses Lightning's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from facehall.io.logs import is_quiet
 
 
 class _MegapixelsColumn(ProgressColumn):
-    """Of steps that are pixels: how many are done and how many a second."""
+    """Megapixels done and per second, for steps that are pixels."""
 
     def render(self, task: Task) -> Text:
         speed = "" if task.finished_speed is None and task.speed is None else f", {_speed(task):.2f} MPix/s"
@@ -35,18 +35,18 @@ def _speed(task: Task) -> float:
 
 @contextmanager
 def progress_bar(title: str, total: int, pixels: bool = False) -> Iterator[Callable[..., None]]:
-    """A bar on stderr that is gone at the end; nothing where stderr is no terminal, or with --quiet.
+    """Show a bar on stderr and remove it at the end; show nothing with --quiet or if stderr is not a terminal.
 
-    The console is its own: Lightning replaces rich's global one in a running process, and a bar of that which an error
-    left open would end another's.
+    It uses its own console, because Lightning replaces rich's global one, and a bar left open there by an error would
+    stop another bar.
 
     Args:
-        title: what is under way.
-        total: how many steps there are.
-        pixels: steps are pixels, and the bar shows megapixels a second.
+        title: name of the operation.
+        total: number of steps.
+        pixels: steps are pixels; show megapixels per second.
 
     Yields:
-        A function to call after each step, or with the number of steps.
+        A function to call after each step, or with a number of steps.
     """
     console = Console(stderr=True)
     first = (TextColumn("{task.description}", markup=False), BarColumn())

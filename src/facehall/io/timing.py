@@ -1,4 +1,4 @@
-"""Wall-clock times that can be compared: tasks take turns, and each has the median of its rounds."""
+"""Comparable wall-clock timings: tasks are interleaved, and each reports the median of its rounds."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Key = TypeVar("Key", bound=Hashable)
 Task = Callable[[], object]
 
 
-def _nothing() -> None:
+def _noop() -> None:
     pass
 
 
-def seconds(task: Task, synchronize: Task = _nothing) -> float:
-    """How long one call takes.
+def seconds(task: Task, synchronize: Task = _noop) -> float:
+    """Return the duration of one call in seconds.
 
     Args:
-        task: what is timed.
-        synchronize: waits for the device that works for the task, before and after it.
+        task: the function to time.
+        synchronize: waits for the device; called before and after the task.
     """
     synchronize()
     started = time.perf_counter()
@@ -33,38 +33,38 @@ def interleaved(
     tasks: Mapping[Key, Task],
     rounds: int,
     warmup: int = 1,
-    synchronize: Task = _nothing,
-    advance: Callable[[], object] = _nothing,
+    synchronize: Task = _noop,
+    advance: Callable[[], object] = _noop,
 ) -> dict[Key, list[float]]:
-    """The seconds of each task, round by round; within a round the tasks take turns, so that load affects all alike.
+    """Time all tasks once per round, so that background load affects all alike; return the seconds of each.
 
     Args:
-        tasks: what is timed.
-        rounds: that count.
-        warmup: rounds before those, which allocate, plan and compile.
+        tasks: the functions to time.
+        rounds: number of timed rounds.
+        warmup: untimed rounds before those, for allocation, planning and compilation.
         synchronize: see `seconds`.
-        advance: called after each round, warm-up included.
+        advance: called after each round, including warm-up.
 
     Raises:
-        ValueError: no round counts.
+        ValueError: if `rounds` is less than 1.
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {rounds}")
-    found: dict[Key, list[float]] = {key: [] for key in tasks}
-    for turn in range(warmup + rounds):
+    times: dict[Key, list[float]] = {key: [] for key in tasks}
+    for index in range(warmup + rounds):
         for key, task in tasks.items():
-            took = seconds(task, synchronize)
-            if turn >= warmup:
-                found[key].append(took)
+            elapsed = seconds(task, synchronize)
+            if index >= warmup:
+                times[key].append(elapsed)
         advance()
-    return found
+    return times
 
 
-def medians(found: Mapping[Key, Sequence[float]]) -> dict[Key, float]:
-    """The median of each task's rounds."""
-    return {key: statistics.median(times) for key, times in found.items()}
+def medians(times: Mapping[Key, Sequence[float]]) -> dict[Key, float]:
+    """Return the median of each task's rounds."""
+    return {key: statistics.median(rounds) for key, rounds in times.items()}
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
-    """The median of the rounds' ratios: what disturbs a round disturbs both."""
+    """Return the median of the per-round ratios, in which disturbances of a round cancel out."""
     return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))

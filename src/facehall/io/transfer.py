@@ -1,4 +1,4 @@
-"""One HTTP transfer into a .part file: opened in bounded time, continued where the last one stopped."""
+"""A single HTTP transfer into a .part file, with bounded connection time, resuming where the last one stopped."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from facehall.errors import FacehallError
 from facehall.io.partial import Partial
 
 _CHUNK = 1 << 18
-_MIN_BYTES_PER_SECOND = 256  # slower than this over a whole time-out counts as a connection that hangs
+_MIN_BYTES_PER_SECOND = 256  # a connection slower than this over a whole timeout counts as stalled
 
 
 class BrokenTransferError(Exception):
-    """The transfer stopped half-way; another attempt may continue it."""
+    """The transfer was interrupted; another attempt may resume it."""
 
 
 class UnreachableError(BrokenTransferError):
-    """The server could not be reached at all."""
+    """The server could not be reached."""
 
 
 class StaleError(Exception):
-    """What lies in the .part file is of no use: start again."""
+    """The .part file does not match the file on the server: start again."""
 
 
 def transfer(
@@ -38,25 +38,25 @@ def transfer(
     timeout: float,
     on_progress: Callable[[int, int | None], None],
 ) -> bool:
-    """Add to `part` what it lacks of `url`; True if the server told the length, so that it is surely whole.
+    """Append the missing bytes of `url` to `part`; return True if the server sent the length, so it is complete.
 
     Args:
         url: http or https address.
-        part: what is there already.
-        connect_timeout: seconds until the answer must begin.
-        timeout: seconds without data that break the connection.
-        on_progress: called with the bytes there, and the bytes of the whole file if the server tells.
+        part: the bytes received so far.
+        connect_timeout: seconds until the server must start to answer.
+        timeout: seconds without data after which the connection is dropped.
+        on_progress: called with the bytes received so far and, if the server sent it, the file's size.
 
     Raises:
-        BrokenTransferError, StaleError: another attempt may help, see there.
-        FacehallError: another attempt will not help.
+        BrokenTransferError, StaleError: if another attempt may succeed.
+        FacehallError: if another attempt cannot succeed.
 
     """
     response = _request(url, part, connect_timeout, timeout)
     with response:
         if response.status == 206:
             have, total = _check_continuation(response, part)
-        else:  # a fresh download, a server without ranges, or a file that has changed
+        else:  # a new download, a server without range support, or a changed file
             length = response.headers.get("Content-Length")
             have, total = 0, int(length) if length else None
             part.restart(_validator(response))
@@ -76,7 +76,7 @@ def transfer(
 
 
 def _request(url: str, part: Partial, connect_timeout: float, timeout: float) -> HTTPResponse:
-    """The answer, 200 or 206."""
+    """Return the response, with status 200 or 206."""
     headers = {"User-Agent": "facehall", "Accept-Encoding": "identity"}
     if validator := part.validator:
         headers |= {"Range": f"bytes={part.size}-", "If-Range": validator}
@@ -84,22 +84,22 @@ def _request(url: str, part: Partial, connect_timeout: float, timeout: float) ->
         response = _open(Request(url, headers=headers), connect_timeout, timeout)
     except HTTPError as error:
         with error:
-            if error.code == 416:  # nothing after our last byte: it is whole, or of another file
+            if error.code == 416:  # nothing after our last byte: the part is complete or belongs to another file
                 raise StaleError from error
             if error.code in (408, 429) or error.code >= 500:
                 raise BrokenTransferError(f"the server answered {error.code} {error.reason}") from error
             raise FacehallError(f"Cannot download {url}: the server answered {error.code} {error.reason}.") from error
     if response.status != 200 and not (response.status == 206 and validator):
         response.close()
-        raise FacehallError(f"Cannot download {url}: unexpected answer {response.status} {response.reason}.")
+        raise FacehallError(f"Cannot download {url}: unexpected response {response.status} {response.reason}.")
     return response
 
 
 def _open(request: Request, connect_timeout: float, timeout: float) -> HTTPResponse:
-    """`urlopen` that gives up after `connect_timeout` s in all.
+    """Call `urlopen`, but give up after `connect_timeout` s in total.
 
-    A socket time-out alone would not do: it starts anew for each address of the host, and does not cover the
-    name look-up. So the connection is opened in a thread, and abandoned if that takes too long.
+    A socket timeout is not sufficient: it restarts for each address of the host and does not cover name resolution.
+    The connection is therefore opened in a thread, which is abandoned if it takes too long.
     """
     answer: queue.Queue[HTTPResponse | Exception] = queue.Queue()
     abandoned = threading.Event()
@@ -107,7 +107,7 @@ def _open(request: Request, connect_timeout: float, timeout: float) -> HTTPRespo
     def connect() -> None:
         try:
             response = urlopen(request, timeout=timeout)
-        except Exception as error:  # handed to the caller below
+        except Exception as error:  # raised in the caller below
             answer.put(error)
             return
         answer.put(response)
@@ -131,7 +131,7 @@ def _open(request: Request, connect_timeout: float, timeout: float) -> HTTPRespo
 
 
 def _check_continuation(response: HTTPResponse, part: Partial) -> tuple[int, int | None]:
-    """(bytes there, bytes of the whole or None) of a 206 answer: `Content-Range: bytes 100-199/200`."""
+    """Return (bytes received, size of the file or None) for a 206 response: `Content-Range: bytes 100-199/200`."""
     have = part.size
     try:
         span, total = response.headers["Content-Range"].removeprefix("bytes ").split("/")
@@ -140,7 +140,7 @@ def _check_continuation(response: HTTPResponse, part: Partial) -> tuple[int, int
     except (AttributeError, ValueError) as error:
         raise StaleError from error
     known = (response.headers.get("ETag"), response.headers.get("Last-Modified"))
-    changed = any(known) and part.validator not in known  # some servers heed Range and overlook If-Range
+    changed = any(known) and part.validator not in known  # some servers ignore If-Range
     if start != have or changed:
         raise StaleError
     return have, size
@@ -151,7 +151,7 @@ def _validator(response: HTTPResponse) -> str | None:
 
 
 def _blocks(response: HTTPResponse, timeout: float) -> Iterator[bytes]:
-    """The body as it arrives; BrokenTransferError if it stops, or trickles."""
+    """Yield the body as it arrives; raise BrokenTransferError if it stops or stalls."""
     mark, received = time.monotonic(), 0
     while True:
         try:
@@ -173,6 +173,6 @@ def _check_space(part: Partial, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise FacehallError(
-            f"Not enough space in {folder}: {needed / 1e6:.1f} MB more are needed, {free / 1e6:.1f} MB are "
-            "free. Free some space or choose another folder, then run the same command again."
+            f"Not enough space in {folder}: {needed / 1e6:.1f} MB more are needed, {free / 1e6:.1f} MB are free. "
+            "Free some space or choose another folder, then run the same command again."
         )

@@ -1,4 +1,4 @@
-"""Loss terms, one idea a file: ``term(outputs, batch) -> scalar``, named in the config and weighted per phase."""
+"""Loss terms, one kind per file: ``term(outputs, batch) -> scalar``, named in the config and weighted per phase."""
 
 from facehall.losses.adversarial import AdversarialLoss, DiscriminatorLoss
 from facehall.losses.base import Batch, LossTerm, Outputs

@@ -1,4 +1,4 @@
-"""GAN losses on discriminator logits: three families, and the two loss terms, one for each network, that use them."""
+"""GAN losses on discriminator logits, and the generator's and discriminator's loss terms that use them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ GanKind = Literal["vanilla", "ragan", "hinge"]
 
 
 class GanLoss(Protocol):
-    """Logits of any shape, real ones for HR and fake ones for SR -> scalar.
+    """Two losses, of real (HR) and fake (SR) logits of any shape -> scalar.
 
     Attributes:
-        relativistic: whether the generator's loss looks at the real logits.
+        relativistic: whether the generator's loss uses the real logits.
     """
 
     relativistic: bool
@@ -45,9 +45,9 @@ class VanillaLoss:
 
 
 class RelativisticAverageLoss:
-    """RaGAN: is real more realistic than fake is on average? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018).
+    """RaGAN: is real more realistic than the average fake? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018).
 
-    The average is that of the whole batch, over all processes of a training.
+    The average is over the whole batch, across all processes.
     """
 
     relativistic = True
@@ -66,7 +66,7 @@ class RelativisticAverageLoss:
 
 
 class HingeLoss:
-    """Hinge GAN (Lim & Ye 2017): the discriminator wants margins of 1, the generator raises D(SR)."""
+    """Hinge GAN (Lim & Ye 2017): margins of 1 for the discriminator; the generator maximises D(SR)."""
 
     relativistic = False
 
@@ -81,14 +81,14 @@ GAN_LOSSES: dict[str, type[GanLoss]] = {"vanilla": VanillaLoss, "ragan": Relativ
 
 
 def gan_loss(kind: GanKind) -> GanLoss:
-    """A GAN loss by name."""
+    """Return a GAN loss by name."""
     if kind not in get_args(GanKind):
-        raise ValueError(f"kind is one of {', '.join(get_args(GanKind))}, not {kind!r}")
+        raise ValueError(f"kind must be one of {', '.join(get_args(GanKind))}, not {kind!r}")
     return GAN_LOSSES[kind]()
 
 
 class AdversarialLoss(LossTerm):
-    """The generator's term of a GAN. The discriminator sees HR only where the loss is relativistic.
+    """The generator's GAN term. The discriminator evaluates HR only if the loss is relativistic.
 
     Args:
         kind: ``vanilla``, ``ragan`` or ``hinge``.
@@ -111,10 +111,10 @@ class AdversarialLoss(LossTerm):
 
 
 class DiscriminatorLoss(LossTerm):
-    """The discriminator's term of a GAN.
+    """The discriminator's GAN term.
 
     Args:
-        kind: as that of the generator's `AdversarialLoss`.
+        kind: the same as in the generator's `AdversarialLoss`.
     """
 
     needs = ("outputs.real_logits", "outputs.fake_logits")

@@ -1,4 +1,4 @@
-"""What a loss term is: a named scalar that a network minimises, of what the networks gave and what the batch holds."""
+"""The loss term interface: a scalar to minimise, computed from the networks' outputs and the batch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from torch import Tensor, nn
 
 Batch = Mapping[str, Any]
-"""``lr`` (B, 3, h, w) and ``hr`` (B, 3, s h, s w) in [0, 1], ``name`` list of str, and what a source annotates."""
+"""``lr`` (B, 3, h, w) and ``hr`` (B, 3, s h, s w) in [0, 1], ``name`` list of str, and the source's annotations."""
 
 
 class Outputs(dict[str, Any]):
-    """What a training step knows of its networks' outputs, by name; some of it is computed when first asked for.
+    """The networks' outputs in a training step, by name; some are computed on first access.
 
-    In the generator's half: whatever `Generator.outputs` returns (``pyramid``: {scale: image}), ``sr`` (the image at
-    the active scale), and with a discriminator ``fake_logits`` and ``real_logits``. In the discriminator's half: ``sr``
-    (detached), both logits, and ``discriminator``, the network itself (for gradient penalties).
+    For the generator's loss: everything that `Generator.outputs` returns (``pyramid``: {scale: image}), ``sr`` (the
+    image at the active scale), and with a discriminator ``fake_logits`` and ``real_logits``. For the discriminator's
+    loss: ``sr`` (detached), both logits, and ``discriminator``, the network itself (for gradient penalties).
 
     Args:
-        values: what is there already.
+        values: outputs already computed.
         providers: name -> function that computes the value.
     """
 
@@ -33,14 +33,14 @@ class Outputs(dict[str, Any]):
 
 
 class LossTerm(nn.Module):
-    """One term of a loss: ``term(outputs, batch) -> scalar``, in the networks' units, unweighted.
+    """One unweighted term of a loss: ``term(outputs, batch) -> scalar``.
 
-    Weights belong to the phases of the curriculum. A subclass says in `needs` what it reads, so that a term that would
-    miss something is refused when the training is assembled.
+    Weights belong to the phases of the curriculum. A subclass declares its inputs in `needs`, so that a term with
+    missing inputs is rejected at assembly.
 
     Attributes:
         needs: names such as ``outputs.pyramid`` or ``batch.landmarks``.
-        measure: name of the measure that this term minimises, which cannot judge what was trained on it; None for none.
+        measure: name of the measure that this term minimises, which is then no independent metric; None for none.
     """
 
     needs: tuple[str, ...] = ("outputs.sr", "batch.hr")
@@ -48,7 +48,7 @@ class LossTerm(nn.Module):
 
     @property
     def description(self) -> str:
-        """A few words for the first lines of a training."""
+        """Short text for the first lines of a training."""
         return type(self).__name__
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:

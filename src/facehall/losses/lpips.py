@@ -1,4 +1,4 @@
-"""LPIPS as a loss."""
+"""LPIPS as a loss term."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from facehall.models.frozen import Frozen
 
 
 class LPIPSLoss(LossTerm):
-    """The mean of LPIPS (Zhang et al., CVPR 2018) over the pairs of a batch.
+    """Mean LPIPS (Zhang et al., CVPR 2018) over the image pairs of a batch.
 
-    Weights trained on LPIPS cannot be judged by LPIPS with the same backbone: report other measures beside it.
+    LPIPS with the same backbone is no independent metric for weights trained on it: report other measures as well.
 
     Args:
         net: backbone, ``alex`` or ``vgg``.
         weights: a file or folder of the backbone's weights for `facehall.assets.resolve`; None finds or fetches them.
 
     Raises:
-        FacehallError: the backbone's weights cannot be had, or the patches are smaller than `MIN_SIZE`.
+        FacehallError: the backbone's weights are unavailable, or the patches are smaller than `MIN_SIZE`.
     """
 
     def __init__(self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None) -> None:

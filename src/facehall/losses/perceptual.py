@@ -17,8 +17,8 @@ def perceptual_distance(
 ) -> Tensor:
     """sum_i lambda_i * MSE(phi_i(SR), phi_i(HR)) over the layers named in `weights` (eq. 1).
 
-    The mean over positions and channels stands for the paper's squared norm, so that lambda_i does not depend on
-    the patch size.
+    The mean over positions and channels replaces the paper's squared norm, so that lambda_i does not depend on the
+    patch size.
 
     Shapes: {layer: (B, C_i, h_i, w_i)} twice -> scalar.
     """
@@ -27,7 +27,7 @@ def perceptual_distance(
 
 
 class PerceptualLoss(LossTerm):
-    """eq. 1 with a feature extractor that is frozen and left out of checkpoints.
+    """eq. 1 with a frozen feature extractor, which is not saved in checkpoints.
 
     Args:
         extractor: images (B, 3, H, W) in [0, 1] -> {layer: features}.

@@ -1,4 +1,4 @@
-"""Pixel losses, taken at every scale of the generator's pyramid."""
+"""Pixel losses at every scale of the generator's pyramid."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PyramidPixelLoss(LossTerm):
     def __init__(self, kind: PixelKind = "charbonnier", coarse_weight: float = 0.5) -> None:
         super().__init__()
         if kind not in PIXEL_LOSSES:
-            raise ValueError(f"kind is one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
+            raise ValueError(f"kind must be one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
         self.kind = kind
         self.distance = PIXEL_LOSSES[kind]
         self.coarse_weight = coarse_weight

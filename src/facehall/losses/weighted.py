@@ -1,4 +1,4 @@
-"""The terms of one network's loss, and their weighted sum."""
+"""The weighted sum of one network's loss terms."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Weights = Mapping[str, float]
 
 
 class WeightedTerms(nn.Module):
-    """Named loss terms. Those without a weight are not computed.
+    """Named loss terms; those without a weight are not computed.
 
     Args:
-        terms: name -> term; their order is that of the sum.
-        key: where they stand in the config, for messages.
+        terms: name -> term, in the order of summation.
+        key: their config key, for messages.
     """
 
     def __init__(self, terms: Mapping[str, LossTerm], key: str = "losses") -> None:
@@ -45,11 +45,11 @@ class WeightedTerms(nn.Module):
         weights: Weights,
         section: Callable[[str], AbstractContextManager[object]] = lambda name: nullcontext(),
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum and its terms, unweighted.
+        """Return the weighted sum and the unweighted terms.
 
         Args:
-            weights: of the terms that count; the others, and 0, leave a term out.
-            section: opened around each term, for a profile.
+            weights: weights of the terms; absent or 0 skips a term.
+            section: context opened around each term, for profiling.
         """
         values = {}
         for name in self.terms:
@@ -59,7 +59,7 @@ class WeightedTerms(nn.Module):
         return torch.stack([weights[name] * value for name, value in values.items()]).sum(), values
 
     def check(self, weights: Weights, available: Collection[str], phase: str, weights_key: str = "weights") -> None:
-        """See that every weighted term is there and will find what it needs.
+        """Check that every weighted term exists and has its inputs.
 
         Args:
             weights: of one phase.
@@ -67,7 +67,7 @@ class WeightedTerms(nn.Module):
             phase: its name; with `weights_key` for messages.
 
         Raises:
-            ValueError: a weight without a term, a term whose needs are not met, or nothing to minimise.
+            ValueError: a weight without a term, a term with missing inputs, or nothing to minimise.
         """
         where = f"curriculum.{phase}.{weights_key}"
         for name, weight in weights.items():
@@ -96,5 +96,5 @@ def _advice(missing: list[str]) -> str:
     if any(need in ("outputs.fake_logits", "outputs.real_logits") for need in missing):
         return ": choose a discriminator=… and let this phase or an earlier one train it (trains)"
     if any(need.startswith("batch.") for need in missing):
-        return ": choose a source whose pictures are annotated (data.annotations)"
-    return ": choose a generator that gives it"
+        return ": choose a source with annotated pictures (data.annotations)"
+    return ": choose a generator that provides it"

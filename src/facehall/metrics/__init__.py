@@ -1,4 +1,4 @@
-"""The evaluation protocol and the measures that it is made of."""
+"""The evaluation protocol and its measures."""
 
 from facehall.metrics.cost import count_gmacs, count_parameters, milliseconds, peak_memory_mib
 from facehall.metrics.judges import Judge, register

@@ -1,4 +1,4 @@
-"""The protocol with its judges, from plain names."""
+"""Build the protocol and its judges from config values."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from facehall.metrics.protocol import Protocol
 
 MEASURES = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips")
 
-Given = str | Judge | Mapping[str, Mapping[str, Any] | None]
+MeasureSpec = str | Judge | Mapping[str, Mapping[str, Any] | None]
 
 
 def build_protocol(
     scale: int,
-    measures: Sequence[Given] = MEASURES,
+    measures: Sequence[MeasureSpec] = MEASURES,
     lpips: Literal["alex", "vgg", "none"] = "alex",
     lpips_weights: str | Path | None = None,
     border: int | None = None,
 ) -> Protocol:
-    """The evaluation protocol at a scale.
+    """Build the evaluation protocol for a scale.
 
     Args:
         scale: s.
-        measures: the judges, in the order of the table: names of `facehall.metrics.judges`, {NAME: its settings}, or
-            judges that are built already, as a user's own by `_target_`.
-        lpips: the backbone of the measure `lpips`; ``none`` leaves it out.
-        lpips_weights: that backbone's weights file; None looks in the usual places.
-        border: pixels cut off all sides; None: as many as the scale.
+        measures: the judges, in the order of the table: names from `facehall.metrics.judges`, {NAME: its settings}, or
+            judge instances, such as a user's own built by `_target_`.
+        lpips: backbone of the measure `lpips`; ``none`` omits it.
+        lpips_weights: weights file of that backbone; None searches the default locations.
+        border: pixels cropped on each side; None: equal to the scale.
 
     Raises:
-        FacehallError: there is no such measure, one is named twice, or its weights are not to be had.
+        FacehallError: a measure is unknown or given twice, or its weights are unavailable.
     """
     if lpips not in ("alex", "vgg", "none"):
-        raise FacehallError(f"metrics.lpips={lpips}: give alex, vgg, or none to leave LPIPS out.")
+        raise FacehallError(f"metrics.lpips={lpips}: give alex, vgg, or none to omit LPIPS.")
     own = {} if lpips == "none" else {"net": lpips, "weights": lpips_weights}
     judges = []
     for given in [measures] if isinstance(measures, str) else measures:
@@ -51,21 +51,21 @@ def build_protocol(
             settings = {**own, **settings}
         judges.append(_build(name, settings))
     if not judges:
-        raise FacehallError("metrics.measures is empty: name at least one, such as psnr.")
+        raise FacehallError("metrics.measures is empty: give at least one, such as psnr.")
     return Protocol(scale, judges, border)
 
 
 def judge_class(name: str) -> type[Judge]:
-    """The judge of that name.
+    """Return the judge class for a measure's name.
 
     Raises:
-        FacehallError: there is none; the paragraph lists those that there are.
+        FacehallError: unknown name; the message lists the known ones.
     """
     if name not in JUDGES:
         near = difflib.get_close_matches(name, JUDGES, n=1)
         raise FacehallError(
-            f"metrics.measures: there is no measure {name!r}.{f' Did you mean {near[0]!r}?' if near else ''} There are "
-            f"{', '.join(JUDGES)}; one of your own is given by its class: {{_target_: mypackage.MyJudge}}."
+            f"metrics.measures: unknown measure {name!r}.{f' Did you mean {near[0]!r}?' if near else ''} Known: "
+            f"{', '.join(JUDGES)}; give your own by its class: {{_target_: mypackage.MyJudge}}."
         )
     return JUDGES[name]
 
@@ -88,4 +88,4 @@ def _build(name: str, settings: dict[str, Any]) -> Judge:
     try:
         return judge(**settings)
     except TypeError as error:
-        raise FacehallError(f"metrics.measures: {name} does not take these settings: {error}.") from error
+        raise FacehallError(f"metrics.measures: {name} does not accept these settings: {error}.") from error

@@ -1,4 +1,4 @@
-"""How strong the grid of dots is that upsampling leaves in flat regions: the checkerboard of Odena et al. (2016)."""
+"""Strength of checkerboard artefacts, the grid of dots left by upsampling in flat regions (Odena et al., 2016)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import torch
 from torch import Tensor
 
 CELLS = 8
-"""Side of a block in grid cells: as fine as the spectrum is resolved."""
+"""Side of a block in grid periods; sets the resolution of the spectrum."""
 
 
 def grid_energy(images: Tensor, flat: Tensor, period: int, share: float = 0.25) -> Tensor:
-    """Energy of what repeats with the LR grid, beyond what the spectrum around it would let one expect.
+    """Return the energy at the frequencies of the LR grid in excess of the neighbouring spectrum.
 
-    A network that enlarges by `period` repeats its steps every `period` pixels, so whatever pattern they leave lies on
-    the frequencies k / period alone; natural texture and noise are as strong beside them. Each half-overlapping block
-    of CELLS periods is windowed (Hann), and the mean of the power around each of these frequencies is taken from the
-    power on it. Only the flattest blocks count, where the eye finds such dots.
+    A network that upscales by `period` repeats its operations every `period` pixels, so any pattern it leaves lies
+    exactly at the frequencies k / period, whereas natural texture and noise are as strong next to them. Each
+    half-overlapping block of CELLS periods is windowed (Hann), and the mean power around each of these frequencies is
+    subtracted from the power at it. Only the flattest blocks, where such dots are visible, are used.
 
     Args:
         images: (B, C, H, W) in [0, 1].
-        flat: (B, C, H, W), which says what is flat: HR, or the images themselves.
-        period: pixels, at least 2: the scale, of which the periods of the single steps are divisors.
-        share: of each image's blocks that count, in (0, 1].
+        flat: (B, C, H, W), the images that determine flatness: HR, or the images themselves.
+        period: pixels, at least 2: the scale; the periods of single upsampling steps are divisors of it.
+        share: fraction of each image's blocks that are used, in (0, 1].
 
     Returns:
-        (B,) variance of the pattern, mean of the channels, in the images' units squared; about 0 without one, and a
-        little less where the power falls away steeply. NaN where an image is smaller than a block.
+        (B,) variance of the pattern, averaged over channels, in squared image units; about 0 without a pattern, and
+        slightly negative where the spectrum falls steeply. NaN where an image is smaller than a block.
     """
     if period < 2 or not 0 < share <= 1:
         raise ValueError(f"a grid has a period of at least 2 pixels and share is in (0, 1], not {period} and {share}")
@@ -42,19 +42,19 @@ def grid_energy(images: Tensor, flat: Tensor, period: int, share: float = 0.25) 
     power = power.gather(1, chosen[..., None, None].expand(-1, -1, side, side)).mean(1)
     on, beside = power[:, ::CELLS, ::CELLS], _ring(power)[:, ::CELLS, ::CELLS]
     excess = on - beside
-    excess[:, 0, 0] = 0  # the mean, which is no pattern
+    excess[:, 0, 0] = 0  # the mean is not a pattern
     return excess.sum((-2, -1))
 
 
 def _blocks(images: Tensor, side: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, N, side, side), each overlapping half of the next."""
+    """Split into half-overlapping blocks: (B, C, H, W) -> (B, C, N, side, side)."""
     step = side // 2
     blocks = images.unfold(-2, side, step).unfold(-2, side, step)
     return blocks.flatten(2, 3)
 
 
 def _ring(power: Tensor) -> Tensor:
-    """The mean power two or three bins away from each bin; the Hann window spreads a frequency by one only."""
+    """Return the mean power two or three bins away from each bin; the Hann window spreads a frequency by one bin."""
     total, count = torch.zeros_like(power), 0
     for dy in range(-3, 4):
         for dx in range(-3, 4):

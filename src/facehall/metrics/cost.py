@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, time and memory."""
+"""Costs of a network: parameters, multiply-accumulates, time and memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from facehall.io.timing import interleaved, medians
 
 
 def count_parameters(net: nn.Module) -> int:
-    """The number of parameters: frozen ones too, shared ones once, buffers not."""
+    """Return the number of parameters, including frozen ones; shared ones count once, buffers do not count."""
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def count_gmacs(net: nn.Module, example: Tensor) -> float:
-    """Multiply-accumulates of one forward pass over `example`, the whole batch, in 10^9.
+    """Return the multiply-accumulates of one forward pass over `example`, the whole batch, in 10^9.
 
-    Convolutions, matrix products and attention count; element-wise operations and resampling do not, as is
-    the custom. Half of what `torch.utils.flop_counter` counts, which takes a multiplication and an addition
-    for two.
+    As usual, convolutions, matrix products and attention count; element-wise operations and resampling do not. This is
+    half the figure of `torch.utils.flop_counter`, which counts a multiply-accumulate as two operations.
     """
-    with _evaluating(net), FlopCounterMode(display=False) as counter:
+    with _eval_mode(net), FlopCounterMode(display=False) as counter:
         net(example)
     return counter.get_total_flops() / 2 / 1e9
 
@@ -33,28 +32,28 @@ def count_gmacs(net: nn.Module, example: Tensor) -> float:
 def milliseconds(
     nets: Mapping[str, nn.Module], example: Tensor, repeats: int = 10, warmup: int = 2
 ) -> dict[str, float]:
-    """The median wall-clock time of a forward pass of each network over `example`, in milliseconds.
+    """Return the median wall-clock time of a forward pass of each network over `example`, in milliseconds.
 
-    The networks take turns, so that background load affects all alike. Networks and example must be on one device.
+    The passes are interleaved, so that background load affects all alike. Networks and example must be on one device.
     """
     with ExitStack() as stack:
         for net in nets.values():
-            stack.enter_context(_evaluating(net))
+            stack.enter_context(_eval_mode(net))
         tasks = {name: partial(net, example) for name, net in nets.items()}
         found = interleaved(tasks, repeats, warmup, partial(_synchronize, example))
     return {name: 1000 * median for name, median in medians(found).items()}
 
 
 def peak_memory_mib(net: nn.Module, example: Tensor) -> float | None:
-    """The most memory that was allocated during a forward pass, in MiB, weights and input included.
+    """Return the peak memory allocated during a forward pass, in MiB, including weights and input.
 
-    CUDA only: None on other devices, where there is no such counter.
+    CUDA only: None on other devices, which have no such counter.
     """
     if not example.is_cuda:
         return None
     _synchronize(example)
     torch.cuda.reset_peak_memory_stats(example.device)
-    with _evaluating(net):
+    with _eval_mode(net):
         net(example)
     _synchronize(example)
     return torch.cuda.max_memory_allocated(example.device) / 2**20
@@ -68,8 +67,8 @@ def _synchronize(example: Tensor) -> None:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards every submodule is in the mode that it was in."""
+def _eval_mode(net: nn.Module) -> Iterator[None]:
+    """Switch to evaluation mode without gradients; restore each submodule's mode afterwards."""
     training = [module for module in net.modules() if module.training]
     net.eval()
     try:

@@ -1,4 +1,4 @@
-"""DISTS, the deep image structure and texture similarity of Ding et al., 2020 (arXiv:2004.07728)."""
+"""DISTS: deep image structure and texture similarity (Ding et al., 2020, arXiv:2004.07728)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from facehall.assets.dists import read_dists, resolve_dists
 from facehall.errors import FacehallError
 
 STAGES = (2, 2, 3, 3, 3)
-"""VGG16's convolutions per stage; a DISTS feature is taken at the end of each, behind the ReLU."""
+"""VGG16's convolutions per stage; DISTS uses the features after the last ReLU of each stage."""
 CHANNELS = (3, 64, 128, 256, 512, 512)
-"""Of the image itself and of each stage's feature."""
+"""Channels of the image and of each stage's features."""
 MIN_SIZE = 16
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which VGG16 was trained with
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet statistics used to train VGG16
 STABILISER = 1e-6
 
 
 class DISTS(nn.Module):
     """1 - sum of weighted similarities of the means (texture) and covariances (structure) of VGG16 features.
 
-    0 is identical. The authors' alpha and beta on torchvision's VGG16 with Hann-windowed L2 pooling in the place of
-    max pooling; images are compared at the size they have, without the authors' optional reduction to 256 pixels.
-    Frozen, always in evaluation mode and float32.
+    0 means identical. Uses the authors' alpha and beta on torchvision's VGG16, with Hann-windowed L2 pooling instead of
+    max pooling; images are compared at full size, without the authors' optional reduction to 256 pixels. Frozen, always
+    in evaluation mode and float32.
 
     Args:
-        weights: the file with alpha and beta (`facehall.assets.dists`); None finds or fetches it.
-        vgg: VGG16's weights file or folder for `facehall.assets.resolve`; None finds or fetches them.
+        weights: file with alpha and beta (`facehall.assets.dists`); None finds or downloads it.
+        vgg: VGG16 weights file or folder for `facehall.assets.resolve`; None finds or downloads them.
 
     Raises:
-        FacehallError: weights are not to be had, or unfit.
+        FacehallError: weights are unavailable or do not match.
     """
 
     alpha: Tensor
@@ -45,7 +45,7 @@ class DISTS(nn.Module):
         super().__init__()
         asset = get_asset("vgg16")
         values = read_weights(resolve("vgg16", vgg), asset)
-        with torch.device("meta"):  # values follow: it leaves the random state as it was
+        with torch.device("meta"):  # values are assigned below; the random state is untouched
             self.convolutions = nn.ModuleList(
                 nn.Conv2d(channels_in, channels_out, kernel, padding=1)
                 for _, channels_in, channels_out, kernel in asset.convolutions
@@ -67,7 +67,7 @@ class DISTS(nn.Module):
         return super().train(False)
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Distance per image pair, (B,), of images (B, 3, H, W) in [0, 1].
+        """Return the distance of each image pair, (B,), for images (B, 3, H, W) in [0, 1].
 
         Raises:
             FacehallError: the shapes differ, are not (B, 3, H, W), or are smaller than `MIN_SIZE`.
@@ -75,7 +75,7 @@ class DISTS(nn.Module):
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3 or min(sr.shape[-2:]) < MIN_SIZE:
             raise FacehallError(
                 f"DISTS compares two batches of one shape (B, 3, H, W) of at least {MIN_SIZE}x{MIN_SIZE} pixels; got "
-                f"{tuple(sr.shape)} and {tuple(hr.shape)}. Use larger images, or leave dists out of metrics.measures."
+                f"{tuple(sr.shape)} and {tuple(hr.shape)}. Use larger images, or remove dists from metrics.measures."
             )
         with torch.autocast(device_type=sr.device.type, enabled=False):
             similarities = [
@@ -101,7 +101,7 @@ class DISTS(nn.Module):
 
     @staticmethod
     def _similarity(x: Tensor, y: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-        """The paper's eqs. 5 and 6, weighted: (B, C, H, W) twice -> (B,)."""
+        """Compute the paper's eqs. 5 and 6, weighted: two (B, C, H, W) -> (B,)."""
         mean_x, mean_y = x.mean((2, 3)), y.mean((2, 3))
         var_x = (x - mean_x[..., None, None]).square().mean((2, 3))
         var_y = (y - mean_y[..., None, None]).square().mean((2, 3))
@@ -112,7 +112,7 @@ class DISTS(nn.Module):
 
 
 def _l2_pool(x: Tensor) -> Tensor:
-    """sqrt(window * x^2) at stride 2, with a 3x3 Hann window (Henaff and Simoncelli, 2016)."""
+    """Compute sqrt(window * x^2) at stride 2, with a 3x3 Hann window (Henaff and Simoncelli, 2016)."""
     window = x.new_tensor((0.5, 1.0, 0.5))
     window = window[:, None] * window / 4
     kernel = window.expand(x.shape[1], 1, 3, 3)

@@ -1,4 +1,4 @@
-"""LPIPS, the learned perceptual distance of Zhang et al., CVPR 2018 (arXiv:1801.03924)."""
+"""LPIPS: learned perceptual image patch similarity (Zhang et al., CVPR 2018, arXiv:1801.03924)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from facehall.errors import FacehallError
 
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16"}
 MIN_SIZE = {"alex": 31, "vgg": 16}
-"""Smallest height and width that leaves at least one pixel at the deepest layer."""
+"""Minimum height and width that leave at least one pixel at the deepest layer."""
 
 
 class LPIPS(nn.Module):
-    """LPIPS v0.1: the authors' linear weights on torchvision's ImageNet backbone. 0 is identical.
+    """LPIPS v0.1: the authors' linear weights on torchvision's ImageNet backbone. 0 means identical.
 
-    The network is the one of the authors' `lpips` package, whose wheel carries the linear weights; the
-    backbone's come from `facehall.assets.resolve`, so nothing is downloaded behind the user's back. Frozen,
-    always in evaluation mode, always in float32; differentiable with respect to the images.
+    Uses the network of the authors' `lpips` package, whose wheel contains the linear weights; the backbone weights
+    come from `facehall.assets.resolve`, so there are no hidden downloads. Frozen, always in evaluation mode and
+    float32; differentiable with respect to the images.
 
     Args:
-        net: "alex" for numbers that are compared with papers, "vgg" as a loss.
-        weights: a file or folder for `facehall.assets.resolve`; None finds or fetches them.
+        net: "alex" for figures comparable with papers, "vgg" as a loss.
+        weights: a file or folder for `facehall.assets.resolve`; None finds or downloads them.
 
     Raises:
-        FacehallError: on an unknown net, or if the weights cannot be had.
-
+        FacehallError: unknown net, or the weights are unavailable.
     """
 
     def __init__(self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None) -> None:
@@ -43,16 +42,15 @@ class LPIPS(nn.Module):
         super().train(False)
 
     def train(self, mode: bool = True) -> LPIPS:
-        """Stays in evaluation mode whatever the mode: in training mode the linear layers would drop out."""
+        """Stay in evaluation mode: in training mode the linear layers would apply dropout."""
         del mode
         return super().train(False)
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Distance per image pair, (B,), of images (B, 3, H, W) in [0,1]; mapped to [-1,1] here.
+        """Return the distance of each image pair, (B,), for images (B, 3, H, W) in [0, 1], mapped to [-1, 1] here.
 
         Raises:
-            FacehallError: if the shapes differ, are not (B, 3, H, W), or are smaller than `MIN_SIZE`.
-
+            FacehallError: the shapes differ, are not (B, 3, H, W), or are smaller than `MIN_SIZE`.
         """
         least = MIN_SIZE[self.net]
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3:
@@ -62,21 +60,21 @@ class LPIPS(nn.Module):
         if min(sr.shape[-2:]) < least:
             raise FacehallError(
                 f"LPIPS with the {self.net} backbone needs images of at least {least}x{least} pixels; got "
-                f"{sr.shape[-2]}x{sr.shape[-1]}. Use larger images, or leave LPIPS out: `metrics.lpips=none`."
+                f"{sr.shape[-2]}x{sr.shape[-1]}. Use larger images, or omit LPIPS: `metrics.lpips=none`."
             )
-        # In float32 also under mixed precision: bfloat16 would cost the third decimal.
+        # In float32 even under mixed precision: bfloat16 would change the third decimal.
         with torch.autocast(device_type=sr.device.type, enabled=False):
             distance: Tensor = self.network(sr.float(), hr.float(), normalize=True)
         return distance.flatten()
 
 
 def _build(net: str, backbone_file: Path) -> nn.Module:
-    """The `lpips` package's network, filled from our backbone file and its own linear weights.
+    """Build the `lpips` package's network from our backbone file and the package's linear weights.
 
-    Its constructor would build, and randomly fill, the whole classifier to keep the convolutions. On the meta
-    device that costs nothing and leaves the random state as it was; every value is assigned afterwards.
+    Its constructor builds and randomly initialises the whole classifier, only to keep the convolutions. On the meta
+    device that costs nothing and leaves the random state untouched; all values are assigned afterwards.
     """
-    import lpips  # late: it pulls in scipy
+    import lpips  # imported late: it imports scipy
 
     with torch.device("meta"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*'(pretrained|weights)'.*", category=UserWarning)

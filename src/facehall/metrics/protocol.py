@@ -1,4 +1,4 @@
-"""The evaluation protocol: the one definition of every number that the project prints."""
+"""The evaluation protocol: the single definition of all reported figures."""
 
 from __future__ import annotations
 
@@ -15,48 +15,43 @@ from facehall.imaging.levels import quantize
 from facehall.metrics.judges.base import Judge
 from facehall.metrics.judges.signal import PSNR, SSIM, LumaPSNR, LumaSSIM
 from facehall.metrics.measures import Measure, ranking
-from facehall.metrics.views import PROVIDED, Views
+from facehall.metrics.views import PROVIDED_INPUTS, Views
 
 
 def make_lr(hr: Tensor, scale: int) -> Tensor:
-    """The LR images that belong to HR ones: (..., H, W) in [0, 1] -> (..., H // scale, W // scale), 8-bit levels.
+    """Downscale HR images to LR: (..., H, W) in [0, 1] -> (..., H // scale, W // scale), 8-bit levels.
 
-    HR is first cropped to a multiple of the scale (`crop_to_multiple`, which the caller repeats for
-    measuring).
+    HR is first cropped to a multiple of the scale by `crop_to_multiple`; the caller must do the same for measuring.
     """
     return quantize(downscale_bicubic(crop_to_multiple(hr, scale), scale))
 
 
 def bicubic_sr(lr: Tensor, scale: int) -> Tensor:
-    """Bicubic enlargement, the floor of every table: (..., H, W) -> (..., scale H, scale W), 8-bit levels."""
+    """Upscale by bicubic, the baseline of every table: (..., H, W) -> (..., scale H, scale W), 8-bit levels."""
     return quantize(upscale_bicubic(lr, scale))
 
 
 class Protocol(nn.Module):
     """Measures SR against HR images as the super-resolution literature does.
 
-    - SR and HR are rounded to 8 bits, then `border` pixels are cut off all sides (by default as many as the
-      scale).
-    - PSNR and SSIM over RGB, and over Y alone: BT.601 luma, 16-235, rounded to 8 bits as MATLAB's `rgb2ycbcr`
-      does with 8-bit images. Without this rounding bicubic comes out 0.04 dB above the published figure on
-      Set5 x2.
-    - Single-channel images are their own Y, which is how published figures treat the greyscale image of
-      Set14.
-    - Every other judge gets the same rounded and cropped images, unless its declaration asks for others
-      (`Measure.needs`).
+    - SR and HR are rounded to 8 bits, then `border` pixels are cropped on each side (by default equal to the scale).
+    - PSNR and SSIM are computed on RGB and on Y: BT.601 luma, 16-235, rounded to 8 bits like MATLAB's `rgb2ycbcr` on
+      8-bit images. Without this rounding bicubic is 0.04 dB above the published figure on Set5 x2.
+    - Single-channel images are their own Y, as in published figures for the greyscale image of Set14.
+    - All other judges get the same rounded and cropped images, unless their declaration needs others (`Measure.needs`).
 
-    Every image counts alike: the figure of a set is the mean of its images' figures, or, where a judge returns several
-    statistics per image, what it makes of their mean.
+    All images have equal weight: the value for a set is the mean of the image values, or, where a judge returns several
+    statistics per image, is derived from their mean.
 
     Attributes:
         measures: the declarations, in the order of the table.
     """
 
     def __init__(self, scale: int, judges: Sequence[Judge] | None = None, border: int | None = None) -> None:
-        """`judges`: by default PSNR and SSIM over RGB and Y.
+        """`judges`: by default PSNR and SSIM on RGB and Y.
 
         Raises:
-            FacehallError: an impossible scale or border, or two measures of one name.
+            FacehallError: invalid scale or border, or two measures of the same name.
         """
         super().__init__()
         if scale < 1 or (border is not None and border < 0):
@@ -67,22 +62,22 @@ class Protocol(nn.Module):
         self.measures = [judge.measure for judge in chosen]
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
-            raise FacehallError(f"metrics.measures: {twice[0]} stands there twice; name each measure once.")
+            raise FacehallError(f"metrics.measures: {twice[0]} is given twice; give each measure once.")
         self._judges = nn.ModuleList(chosen)
 
     def forward(self, sr: Tensor, hr: Tensor, **given: Any) -> dict[str, Tensor]:
-        """The same as `statistics`."""
+        """Same as `statistics`."""
         return self.statistics(sr, hr, **given)
 
     def measure(self, sr: Tensor, hr: Tensor, grey: bool = False, **given: Any) -> dict[str, Tensor]:
-        """The value of each measure per image, (B,) each; see `statistics` for the arguments.
+        """Return each measure's value per image, (B,); see `statistics` for the arguments.
 
-        Values are decibels for PSNR (+inf where both are identical), float64 on the images' device.
+        Values are float64 on the images' device; PSNR is in dB (+inf for identical images).
         """
         return self.figures(self.statistics(sr, hr, grey, **given))
 
     def figures(self, statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Turn statistics, of an image or averaged over a set, into values: (...) and (..., K) -> (...)."""
+        """Turn statistics, of an image or averaged over a set, into values: (...) or (..., K) -> (...)."""
         judges = {judge.measure.name: judge for judge in self._all}
         return {name: judges[name].figure(value) for name, value in statistics.items()}
 
@@ -94,17 +89,17 @@ class Protocol(nn.Module):
     def statistics(
         self, sr: Tensor, hr: Tensor, grey: bool = False, only: Collection[str] | None = None, **given: Any
     ) -> dict[str, Tensor]:
-        """What each judge says of each image: (B,), or (B, K) for those whose value is not a mean over images.
+        """Return each judge's output per image: (B,), or (B, K) for those whose value is not a mean over images.
 
         Args:
             sr, hr: (B, 3, H, W) or (B, 1, H, W).
-            grey: a three-channel HR was read from a single-channel file (`Picture.grey`): both are then measured as
+            grey: a three-channel HR was read from a single-channel file (`Picture.grey`): both are measured as
                 single-channel images, SR by the mean of its channels.
-            only: the names of the measures that are wanted; None: all.
-            given: what else judges may need: ``lr`` (B, C, h, w), and annotations by name.
+            only: names of the measures to compute; None: all.
+            given: further inputs of judges: ``lr`` (B, C, h, w), and annotations by name.
 
         Raises:
-            FacehallError: the shapes differ, too little is left after the crop, or a judge needs what was not given.
+            FacehallError: the shapes differ, too little is left after cropping, or an input of a judge is missing.
         """
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] not in (1, 3):
             raise FacehallError(
@@ -120,21 +115,21 @@ class Protocol(nn.Module):
         return found
 
     def require(self, available: Iterable[str]) -> None:
-        """Check before anything is computed that the batches hold what the judges need.
+        """Check, before anything is computed, that batches hold the inputs of all judges.
 
         Args:
             available: the keys of a batch.
 
         Raises:
-            FacehallError: one is missing; the paragraph names the measure.
+            FacehallError: an input is missing; the message names the measure.
         """
-        known = {*PROVIDED, *available}
+        known = {*PROVIDED_INPUTS, *available}
         for measure in self.measures:
             _require(measure, known)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the measures, in the order of the table."""
+        """Names of the measures, in the order of the table."""
         return tuple(measure.name for measure in self.measures)
 
     @property
@@ -143,8 +138,8 @@ class Protocol(nn.Module):
         return ranking(self.measures)
 
     @property
-    def widths(self) -> dict[str, int]:
-        """How many statistics each judge gives per image."""
+    def statistic_counts(self) -> dict[str, int]:
+        """Number of statistics per image of each judge."""
         return {judge.measure.name: judge.statistics for judge in self._all}
 
     @property
@@ -164,6 +159,6 @@ def _require(measure: Measure, available: Container[str]) -> None:
     missing = [name for name in measure.needs if name not in available]
     if missing:
         raise FacehallError(
-            f"metrics.measures: {measure.name} needs {missing[0]!r} of every picture, which this data does not give. "
-            f"Choose data that does, or leave {measure.name} out."
+            f"metrics.measures: {measure.name} needs {missing[0]!r}, which this data set does not provide. "
+            f"Choose another data set, or remove {measure.name}."
         )

@@ -6,16 +6,15 @@ from torch import Tensor
 
 
 def psnr(sr: Tensor, hr: Tensor) -> Tensor:
-    """PSNR in dB of each image: (B, C, H, W) in [0, 1], C 1 or 3 -> (B,) float64.
+    """Return the PSNR of each image in dB: (B, C, H, W) in [0, 1], C 1 or 3 -> (B,) float64.
 
-    10 log10(1 / MSE) with the MSE over channels and pixels of one image: the same as MAX = 255 on 8-bit
-    levels. Identical images give +inf, and so does every mean that they are part of: a set that holds a pair
-    of identical images is nearly always a mistake (HR measured against itself), so it is neither dropped nor
-    capped.
+    10 log10(1 / MSE), with the MSE over channels and pixels of one image; equivalent to MAX = 255 on 8-bit levels.
+    Identical images give +inf, as does any mean that includes them. They are neither dropped nor capped, as they are
+    nearly always a mistake (HR measured against itself).
     """
     if sr.shape != hr.shape or sr.ndim != 4:
         raise ValueError(
-            f"psnr takes two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
+            f"psnr needs two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
         )
     mse = (sr.double() - hr.double()).square().mean(dim=(1, 2, 3))
     return -10 * mse.log10()

@@ -15,22 +15,21 @@ K1, K2 = 0.01, 0.03
 
 
 def ssim(sr: Tensor, hr: Tensor) -> Tensor:
-    """SSIM of each image: (B, C, H, W) in [0, 1] -> (B,) float64, the mean over channels and valid positions.
+    """Return the SSIM of each image: (B, C, H, W) in [0, 1] -> (B,) float64, mean over channels and valid positions.
 
-    Wang et al. (2004), "Image quality assessment: from error visibility to structural similarity", eq. 13:
-    Gaussian window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariances, only windows that lie
-    wholly inside. In float64, because variances are differences of nearly equal numbers. Raises FacehallError
-    below 11 pixels.
+    Wang et al. (2004), "Image quality assessment: from error visibility to structural similarity", eq. 13: Gaussian
+    window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariances, only windows entirely inside the image.
+    In float64, because variances are differences of nearly equal numbers. Raises FacehallError below 11 pixels.
     """
     if sr.shape != hr.shape or sr.ndim != 4:
         raise ValueError(
-            f"ssim takes two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
+            f"ssim needs two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
         )
     batch, channels, height, width = sr.shape
     if min(height, width) < WINDOW:
         raise FacehallError(
-            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, but after the crop of the border "
-            f"{height}x{width} are left. Leave such images out of the evaluation."
+            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, but {height}x{width} are left after cropping "
+            "the border. Exclude such images from the evaluation."
         )
     x, y = sr.double().flatten(0, 1), hr.double().flatten(0, 1)
     mean_x, mean_y, xx, yy, xy = _blur(torch.stack((x, y, x * x, y * y, x * y)))
@@ -42,10 +41,10 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def _blur(maps: Tensor) -> Tensor:
-    """Gaussian-weighted means (..., H, W) -> (..., H - 10, W - 10), one dimension after the other."""
+    """Compute Gaussian-weighted means, separably: (..., H, W) -> (..., H - 10, W - 10)."""
     kernel = [math.exp(-((i - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for i in range(WINDOW)]
     total = sum(kernel)
-    # Sums of shifted views: on a CPU several times as quick as a convolution in float64.
+    # Sums of shifted views: several times faster on a CPU than a float64 convolution.
     for dim in (-1, -2):
         size = maps.shape[dim] - WINDOW + 1
         means = maps.narrow(dim, 0, size) * (kernel[0] / total)

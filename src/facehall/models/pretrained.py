@@ -1,4 +1,4 @@
-"""Weights by name: those that are in the package. Training writes the others."""
+"""Weights bundled with the package, by name."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 
-FOLDER = Path(__file__).parents[1] / "weights"
-"""Holds NAME.safetensors and NAME.md, its model card."""
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
+"""Contains NAME.safetensors and NAME.md, its model card."""
 
 
-def names() -> list[str]:
-    """The names of the weights in the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+def bundled_names() -> list[str]:
+    """Return the names of the bundled weights."""
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
 
 
 def weights_file(given: str | Path) -> Path:
-    """The file of one of `names`; anything else is the path of a file."""
-    return FOLDER / f"{given}.safetensors" if str(given) in names() else Path(given)
+    """Return the file of bundled weights given by name; anything else is returned as a path."""
+    return WEIGHTS_FOLDER / f"{given}.safetensors" if str(given) in bundled_names() else Path(given)
 
 
 def default_weights(scale: int = 4) -> str:
-    """The name that a user who names none gets: the GAN's weights, or where there are none the PSNR phase's.
+    """Return the default weights for a scale: the GAN weights, or those of the PSNR phase if there are none.
 
     Raises:
-        FacehallError: the package has none for that scale.
+        FacehallError: no bundled weights for that scale.
     """
     for name in (f"facehall-x{scale}", f"facehall-x{scale}_psnr"):
-        if name in names():
+        if name in bundled_names():
             return name
     raise FacehallError(
-        f"The package has no weights for x{scale}, only {', '.join(names())}. Give a weights file: one that training "
-        "wrote, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
+        f"The package has no weights for x{scale}, only {', '.join(bundled_names())}. Give a weights file written by "
+        "training, or a public ESRGAN or Real-ESRGAN x4 checkpoint (.pth)."
     )

@@ -1,1 +1,1 @@
-"""Sweeps: jobs in processes of their own, and the table that they leave. Nothing here imports torch before it must."""
+"""Sweeps: each job runs in its own process; a table compares the results. Torch is imported only where needed."""

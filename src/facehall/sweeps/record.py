@@ -1,4 +1,4 @@
-"""job.json: what a job of a sweep was asked for and what became of it."""
+"""job.json: the overrides and the status of a job of a sweep."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Status = Literal["running", "finished", "failed", "interrupted", "lost"]
 
 @dataclass(frozen=True)
 class Record:
-    """One job.
+    """A job.
 
     Attributes:
-        overrides: KEY=VALUE, without those that say where a sweep runs.
-        status: lost is a running job whose process is no more.
-        error: of a failed job, in one line.
-        seconds: of all its starts together.
-        host, process: where it runs.
+        overrides: KEY=VALUE, without sweep.* and search.*.
+        status: "lost" is a running job whose process no longer exists.
+        error: reason of a failure, in one line.
+        seconds: total run time over all starts.
+        host, process: host name and process id.
     """
 
     overrides: list[str]
@@ -39,8 +39,8 @@ class Record:
     host: str = field(default_factory=socket.gethostname)
     process: int = field(default_factory=os.getpid)
 
-    def settled(self) -> Record:
-        """As it is, but lost where it claims to run on this machine and does not."""
+    def refreshed(self) -> Record:
+        """Return the record, with status "lost" if it should be running on this machine but is not."""
         here = self.host == socket.gethostname()
         return replace(self, status="lost") if self.status == "running" and here and not _alive(self.process) else self
 
@@ -56,20 +56,20 @@ def _alive(process: int) -> bool:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record of a job's folder; None where there is none, or it is being written for the first time."""
+    """Read the record of a job's folder; None if missing, or while first being written."""
     try:
-        return Record(**json.loads((folder / RECORD).read_text(encoding="utf-8"))).settled()
+        return Record(**json.loads((folder / RECORD).read_text(encoding="utf-8"))).refreshed()
     except (OSError, ValueError, TypeError):
         return None
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Replace the record of a job's folder, whole or not at all."""
+    """Write the record of a job's folder atomically."""
     write_text(folder / RECORD, _text(record))
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """summary.json of a run folder; empty where there is none."""
+    """Read summary.json of a run folder; empty if missing."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -78,19 +78,19 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def declared_measures(summary: Mapping[str, Any]) -> list[Measure]:
-    """The measures as a summary declares them; those of the package where an older version declared none."""
+    """Return the measures declared in a summary; the package's own for older versions, which declared none."""
     if "measures" in summary:
         return from_json(summary["measures"])
-    from facehall.metrics.judges import JUDGES  # brings torch
+    from facehall.metrics.judges import JUDGES  # imports torch
 
     return [JUDGES[name].measure for name in summary.get("bicubic", ()) if name in JUDGES]
 
 
 def claim_folder(folder: Path, overrides: Sequence[str]) -> tuple[Path, Record]:
-    """The folder where a job with these overrides works, and its record.
+    """Return the folder for a job with these overrides, and its record.
 
-    It is that of an earlier start of the sweep, where the same overrides are found there; else `folder`, or, where
-    another job has that (a search that goes on numbers its jobs from 0 again), the next free number.
+    This is the folder of an earlier start of the sweep if it has a job with the same overrides; else `folder`, or the
+    next free number if another job uses that (a resumed search numbers its jobs from 0 again).
     """
     for earlier in sorted(folder.parent.glob(f"*/{RECORD}")):
         record = read_record(earlier.parent)

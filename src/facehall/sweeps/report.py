@@ -1,4 +1,4 @@
-"""sweep.csv, sweep.md and sweep.png of a sweep's folder."""
+"""Write sweep.csv, sweep.md and sweep.png of a sweep's folder."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from facehall.sweeps.table import Job, markdown, read_jobs, table
 
 
 def write_report(sweep: Path) -> list[Job]:
-    """Write sweep.csv, sweep.md and, once there is something to draw, sweep.png, each whole or not at all.
+    """Write sweep.csv, sweep.md and, once there is something to draw, sweep.png, each atomically.
 
     Args:
-        sweep: the folder of a sweep, whose sub-folders are its jobs.
+        sweep: the sweep's folder; its sub-folders are the jobs.
 
     Returns:
         the jobs.
     """
     from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
 
-    sweep = sweep.absolute()  # its last two parts are its name
+    sweep = sweep.absolute()  # its last two parts are the title
     jobs = read_jobs(sweep)
     columns, rows = table(jobs)
     with replacing(sweep / "sweep.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""sweep.png: a perceptual measure over one of fidelity, a point a job, its overrides beside it."""
+"""sweep.png: a perceptual measure against a fidelity measure, one point per job, labelled by its overrides."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from matplotlib.figure import Figure
 
 from facehall.io.atomic import replacing
 from facehall.metrics.measures import Measure
-from facehall.sweeps.table import Job, baselines, last_phase, measures, phases, varied
+from facehall.sweeps.table import Job, baselines, final_measures, job_measures, phase_keys, varied_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
 
-INK = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
-LONGEST = 44  # characters of a label
-CROWD = 24  # from here on only the front is labelled by its overrides, the others by their numbers
+COLOURS = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
+MAX_LABEL_LENGTH = 44  # characters
+MAX_FULL_LABELS = 24  # with more jobs, only those on the front are labelled by overrides, the others by number
 
-RING = "job, at the end of its first phase"
+FIRST_PHASE_LABEL = "job, at the end of its first phase"
 
 Point = tuple[float, float]
 
 
 def pareto_front(points: Sequence[Point]) -> list[int]:
-    """The indices of the points that no other beats: at least as good in both, better in one.
+    """Return the indices of the points that no other point dominates.
 
     Args:
-        points: (x, y), of which a higher x and a lower y is better.
+        points: (x, y); higher x and lower y are better.
 
     Returns:
-        in the order of rising x.
+        indices in order of increasing x.
     """
 
-    def beaten(mine: Point) -> bool:
-        return any(other[0] >= mine[0] and other[1] <= mine[1] and other != mine for other in points)
+    def dominated(point: Point) -> bool:
+        return any(other[0] >= point[0] and other[1] <= point[1] and other != point for other in points)
 
-    front = [index for index, point in enumerate(points) if not beaten(point)]
+    front = [index for index, point in enumerate(points) if not dominated(point)]
     return sorted(front, key=lambda index: points[index])
 
 
 def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
-    """Draw the finished jobs at the end of their last phase, bicubic and the Pareto front; atomic.
+    """Draw the finished jobs at the end of their last phase, bicubic and the Pareto front; writes atomically.
 
-    Jobs with another baseline (another scale, another validation set) have another colour and a front of their own. A
-    small ring is where a job stood at the end of its first phase.
+    Jobs with another baseline (another scale or validation set) have their own colour and front. A small ring marks a
+    job at the end of its first phase.
 
     Returns:
-        whether there was anything to draw: jobs with a measure of fidelity and a perceptual one, of which the first of
-        each kind are drawn.
+        whether anything was drawn, which requires jobs with a fidelity and a perceptual measure; the first of each is
+        used.
     """
-    chosen = axes_of(jobs)
+    chosen = scatter_axes(jobs)
     if chosen is None:
         return False
     x, y = chosen
     groups = []
     for baseline in baselines(jobs):
-        drawn = [job for job in baseline.jobs if {x.name, y.name} <= last_phase(job.summary).keys()]
+        drawn = [job for job in baseline.jobs if {x.name, y.name} <= final_measures(job.summary).keys()]
         if drawn and y.name in baseline.measures:
             groups.append((baseline, drawn))
     if not groups:
@@ -69,21 +69,23 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     labels: list[tuple[Point, str, str]] = []
-    crowded = sum(len(drawn) for _, drawn in groups) > CROWD
+    crowded = sum(len(drawn) for _, drawn in groups) > MAX_FULL_LABELS
     for number, (baseline, drawn) in enumerate(groups):
-        ink = INK[number % len(INK)]
+        ink = COLOURS[number % len(COLOURS)]
         bicubic = (baseline.measures[x.name], baseline.measures[y.name])
         axes.plot(*bicubic, marker="X", ms=9, color="#7a7a7a", ls="none", label="" if number else "bicubic")
         labels.append((bicubic, baseline.label, "#5c5c5c"))
         points = []
         for job in drawn:
-            ends = [(job.summary[end][x.name], job.summary[end][y.name]) for end in phases(job.summary)]
+            ends = [(job.summary[end][x.name], job.summary[end][y.name]) for end in phase_keys(job.summary)]
             points.append(ends[-1])
             if len(ends) > 1:
                 xs, ys = zip(ends[0], ends[-1], strict=True)
                 axes.plot(xs, ys, color=ink, lw=0.6, alpha=0.35, zorder=1)
                 (ring,) = axes.plot(*ends[0], "o", ms=4, mfc="white", mec=ink, alpha=0.6, zorder=2)
-                ring.set_label("" if axes.get_legend_handles_labels()[1].count(RING) else RING)
+                ring.set_label(
+                    "" if axes.get_legend_handles_labels()[1].count(FIRST_PHASE_LABEL) else FIRST_PHASE_LABEL
+                )
         front = pareto_front([(-x.cost(a), y.cost(b)) for a, b in points])
         axes.plot(*zip(*points, strict=True), "o", color=ink, ms=6, zorder=3, label="" if number else "job, at its end")
         axes.plot(
@@ -103,29 +105,29 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    _place(figure, axes, labels)
+    _place_labels(figure, axes, labels)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     return True
 
 
-def axes_of(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
-    """The first measure of fidelity and the first perceptual one; None where one of them is missing."""
-    found = measures(jobs)
+def scatter_axes(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
+    """Return the first fidelity measure and the first perceptual one; None if either is missing."""
+    found = job_measures(jobs)
     fidelity = [measure for measure in found if not measure.perceptual]
     perceptual = [measure for measure in found if measure.perceptual]
     return (fidelity[0], perceptual[0]) if fidelity and perceptual else None
 
 
 def _label(job: Job, jobs: Sequence[Job]) -> str:
-    """The overrides that tell the job apart, without the path to their keys; its number where there are none."""
-    parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied(jobs) if key in job.overrides]
+    """Return the overrides that distinguish the job, with the last part of each key; else its number."""
+    parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied_keys(jobs) if key in job.overrides]
     text = " ".join(parts) or f"job {job.name}"
-    return text if len(text) <= LONGEST else f"{job.name}: {text[: LONGEST - len(job.name) - 3]}…"
+    return text if len(text) <= MAX_LABEL_LENGTH else f"{job.name}: {text[: MAX_LABEL_LENGTH - len(job.name) - 3]}…"
 
 
-def _place(figure: Figure, axes: Axes, labels: Sequence[tuple[Point, str, str]]) -> None:
-    """Write each label at the first place around its point where it covers neither a label nor leaves the axes."""
+def _place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[Point, str, str]]) -> None:
+    """Put each label at the first position around its point that is inside the axes and overlaps no other label."""
     figure.draw_without_rendering()
     taken: list[Bbox] = [legend.get_window_extent()] if (legend := axes.get_legend()) else []
     room = axes.get_window_extent()

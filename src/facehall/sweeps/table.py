@@ -1,4 +1,4 @@
-"""The table of a sweep: every job beside bicubic."""
+"""The table of a sweep: all jobs and bicubic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """A job's folder: its record and, once it has finished, its summary.json."""
+    """A job: its folder's name, its record and, once finished, its summary.json."""
 
     name: str
     record: Record
@@ -23,7 +23,7 @@ class Job:
 
     @property
     def overrides(self) -> dict[str, str]:
-        """By key; what was appended or deleted (+key, ~key) keeps its sign."""
+        """Overrides by key; appended or deleted keys keep their sign (+key, ~key)."""
         return {key: value for key, _, value in (item.partition("=") for item in self.record.overrides)}
 
     @property
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What bicubic measures on one validation set at one scale, and the jobs that are measured beside it."""
+    """The measures of bicubic on one validation set at one scale, and the jobs to compare with it."""
 
     label: str
     measures: Mapping[str, float]
@@ -41,7 +41,7 @@ class Baseline:
 
 
 def read_jobs(sweep: Path) -> list[Job]:
-    """The jobs of a sweep's folder, in the order of their numbers; failed and unfinished ones have no summary."""
+    """Read the jobs of a sweep's folder, ordered by number; failed and unfinished ones have no summary."""
     jobs = []
     for path in sweep.glob(f"*/{RECORD}"):
         if record := read_record(path.parent):
@@ -50,31 +50,31 @@ def read_jobs(sweep: Path) -> list[Job]:
     return sorted(jobs, key=lambda job: (not job.name.isdecimal(), len(job.name), job.name))
 
 
-def varied(jobs: Sequence[Job]) -> list[str]:
-    """The override keys that tell the jobs apart, in the order of the command line."""
+def varied_keys(jobs: Sequence[Job]) -> list[str]:
+    """Return the override keys that differ between jobs, in the order of the command line."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def phases(summary: Mapping[str, Any]) -> list[str]:
-    """The keys of a summary under which the end of a phase stands, first phase first."""
+def phase_keys(summary: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a summary that hold the measures at the end of each phase, first phase first."""
     return [key for key, value in summary.items() if key.startswith("end_of_") and isinstance(value, Mapping)]
 
 
-def last_phase(summary: Mapping[str, Any]) -> Mapping[str, float]:
-    """The measures at the end of a training; empty where there are none."""
-    names = phases(summary)
+def final_measures(summary: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the measures at the end of a training; empty if there are none."""
+    names = phase_keys(summary)
     return summary[names[-1]] if names else {}
 
 
-def measures(jobs: Iterable[Job]) -> list[Measure]:
-    """The headline measures of all jobs, as their summaries declare them."""
+def job_measures(jobs: Iterable[Job]) -> list[Measure]:
+    """Return the headline measures of all jobs as declared in their summaries."""
     found = {measure.name: measure for job in jobs for measure in declared_measures(job.summary)}
     return headlines(found.values())
 
 
 def baselines(jobs: Iterable[Job]) -> list[Baseline]:
-    """Jobs whose bicubic is the same (scale, protocol, measures to 0.001) share one."""
+    """Return the baselines; jobs with the same bicubic (scale, protocol, measures to 0.001) share one."""
     groups: list[list[Job]] = []
     for job in jobs:
         if "bicubic" in job.summary:
@@ -93,16 +93,16 @@ def baselines(jobs: Iterable[Job]) -> list[Baseline]:
 
 
 def _same_bicubic(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    mine, other = a["bicubic"], b["bicubic"]
-    same_terms = all(a.get(key) == b.get(key) for key in ("scale", "protocol")) and mine.keys() == other.keys()
-    return same_terms and all(abs(mine[name] - other[name]) < 1e-3 for name in mine)
+    first, second = a["bicubic"], b["bicubic"]
+    comparable = all(a.get(key) == b.get(key) for key in ("scale", "protocol")) and first.keys() == second.keys()
+    return comparable and all(abs(first[name] - second[name]) < 1e-3 for name in first)
 
 
 def table(jobs: Sequence[Job]) -> tuple[list[str], list[Row]]:
-    """The columns, and a row a baseline, then a row a job, in which what is not known is absent."""
-    ends = list(dict.fromkeys(key for job in jobs for key in phases(job.summary)))
-    keys = varied(jobs)
-    names = [measure.name for measure in measures(jobs)]
+    """Return the columns, and one row per baseline and then per job; unknown values are absent."""
+    ends = list(dict.fromkeys(key for job in jobs for key in phase_keys(job.summary)))
+    keys = varied_keys(jobs)
+    names = [measure.name for measure in job_measures(jobs)]
     rows: list[Row] = [
         {"job": baseline.label, "parameters": 0, **_values(dict.fromkeys(ends, baseline.measures), names)}
         for baseline in baselines(jobs)
@@ -128,23 +128,23 @@ def _values(ends: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> Ro
 
 
 def markdown(sweep: Path, jobs: Sequence[Job], picture: bool = False) -> str:
-    """The table for people: what all jobs have in common, a row a baseline and a job."""
+    """Format the table as Markdown: the overrides common to all jobs, then one row per baseline and job."""
     columns, rows = table(jobs)
-    keys, declared = varied(jobs), {measure.name: measure for measure in measures(jobs)}
+    keys, declared = varied_keys(jobs), {measure.name: measure for measure in job_measures(jobs)}
     common = " ".join(item for item in (jobs[0].record.overrides if jobs else []) if item.partition("=")[0] not in keys)
     protocols = dict.fromkeys(str(job.summary["protocol"]) for job in jobs if "protocol" in job.summary)
     finished = sum(job.record.status == "finished" for job in jobs)
     lines = [
         "# " + "/".join(sweep.absolute().parts[-2:]),
         "",
-        f"{finished} of {len(jobs)} jobs finished; all of them: `{common}`",
+        f"{finished} of {len(jobs)} jobs finished; common overrides: `{common}`",
         "",
     ]
     lines += ["| " + " | ".join(_title(column, declared) for column in columns) + " |"]
     lines += ["|" + "|".join("---" if column in ("job", "status", *keys) else "--:" for column in columns) + "|"]
     lines += ["| " + " | ".join(_cell(column, row.get(column), declared) for column in columns) + " |" for row in rows]
     lines += ["", *(f"{protocol}." for protocol in protocols)]
-    lines += ["", "![The jobs by two measures](sweep.png)"] if picture else []
+    lines += ["", "![Scatter plot of the jobs](sweep.png)"] if picture else []
     return "\n".join(lines) + "\n"
 
 

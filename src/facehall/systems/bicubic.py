@@ -1,4 +1,4 @@
-"""Bicubic enlargement: the floor of every table."""
+"""Bicubic upscaling, the baseline of every table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from facehall.imaging import upscale_bicubic
 
 
 class Bicubic(nn.Module):
-    """MATLAB's bicubic, as an `Upscaler`."""
+    """MATLAB's bicubic interpolation as an `Upscaler`."""
 
     backend = "torch"
     origin = ""
@@ -21,7 +21,7 @@ class Bicubic(nn.Module):
 
     @property
     def network(self) -> nn.Module:
-        """Itself, which has no parameters and no multiply-accumulates that are counted."""
+        """The module itself, with no parameters and no counted multiply-accumulates."""
         return self
 
     def forward(self, lr: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks that see an enlarged picture, or luma alone, made to enlarge RGB pictures like all others."""
+"""Adapt networks that take an enlarged image or luma only, so that they upscale RGB images like all others."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ COLOURS = ("rgb", "y")
 
 
 def as_rgb(generator: Generator) -> Generator:
-    """`generator` itself where it maps an RGB LR picture to an RGB SR one, else a network around it that does.
+    """Return `generator` itself if it maps RGB LR images to RGB SR images, else an adapter around it that does.
 
-    A generator declares what it takes by two class attributes: `input`, ``lr`` or ``bicubic`` (the enlarged picture),
-    and `colour`, ``rgb`` or ``y`` (one channel of BT.601 luma, (B, 1, h, w), its chroma enlarged by bicubic).
+    A generator declares its input by two class attributes: `input`, ``lr`` or ``bicubic`` (the enlarged image), and
+    `colour`, ``rgb`` or ``y`` (BT.601 luma, (B, 1, h, w); chroma is upscaled by bicubic).
 
     Raises:
-        FacehallError: it declares something else.
+        FacehallError: it declares another value.
     """
     declared = getattr(generator, "input", "lr"), getattr(generator, "colour", "rgb")
     for name, value, known in (("input", declared[0], INPUTS), ("colour", declared[1], COLOURS)):
         if value not in known:
             kind = type(generator).__name__
-            raise FacehallError(f"{kind}.{name} is {value!r}; a generator declares {' or '.join(known)}.")
-    return generator if declared == ("lr", "rgb") else _Wrapped(generator, *declared)
+            raise FacehallError(f"{kind}.{name} is {value!r}; it must be {' or '.join(known)}.")
+    return generator if declared == ("lr", "rgb") else _RGBAdapter(generator, *declared)
 
 
-class _Wrapped(Generator):
+class _RGBAdapter(Generator):
     def __init__(self, network: Generator, input: str, colour: str) -> None:
         super().__init__()
         self.network = network
         self.scale = network.scale
-        self.arguments = {"network": type(network).__name__, **network.arguments}  # backends' caches go by them
+        self.arguments = {"network": type(network).__name__, **network.arguments}  # part of the backends' cache keys
         self._enlarges, self._luma = input == "bicubic", colour == "y"
         self.train(network.training)
 

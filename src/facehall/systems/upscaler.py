@@ -1,4 +1,4 @@
-"""What a system of the tables has to be able to do."""
+"""The `Upscaler` interface of all systems."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Upscaler(Protocol):
-    """Enlarges pictures: a network, a classical method, an interpolation.
+    """Upscales images: a network, a classical method, or interpolation.
 
     Attributes:
-        name: its label in tables and on sheets.
+        name: label in tables and on sheets.
         scale: s.
-        origin: where it comes from: a weights file, or nothing.
-        backend: what computes it.
-        trained_on: the names of the measures that were losses of its training, and so cannot judge it.
-        network: what parameters and multiply-accumulates are counted on; None where there is no network.
+        origin: the weights file; empty without weights.
+        backend: the inference backend.
+        trained_on: names of the measures used as training losses, which are therefore not independent.
+        network: the module whose parameters and multiply-accumulates are counted; None without a network.
     """
 
     @property
@@ -39,9 +39,9 @@ class Upscaler(Protocol):
     def network(self) -> nn.Module | None: ...
 
     def upscale(self, lr: Tensor) -> Tensor:
-        """(3, h, w) in [0, 1], of any size -> (3, s h, s w)."""
+        """Upscale an image of any size: (3, h, w) in [0, 1] -> (3, s h, s w)."""
         ...
 
     def compute(self, lr: Tensor) -> Tensor:
-        """(1, 3, h, w) -> (1, 3, s h, s w): the bare computation of an input that fits in memory, which is timed."""
+        """Run the bare computation that is timed, on an input that fits in memory: (1, 3, h, w) -> (1, 3, s h, s w)."""
         ...

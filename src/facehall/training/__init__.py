@@ -1,4 +1,4 @@
-"""Training: the LightningModule, the curriculum, the averaged generator, and what a run leaves behind."""
+"""Training: the LightningModule, curriculum, averaged generator, callbacks and checkpoints."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Curriculum", "SuperResolution"]
 
-_HOMES = {"Curriculum": "facehall.training.curriculum", "SuperResolution": "facehall.training.module"}
+_MODULES = {"Curriculum": "facehall.training.curriculum", "SuperResolution": "facehall.training.module"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import late: commands that look for runs need this package, but not Lightning, which takes seconds."""
-    if name not in _HOMES:
+    """Import on first access: commands that only look for runs need not import Lightning, which takes seconds."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

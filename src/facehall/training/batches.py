@@ -1,4 +1,4 @@
-"""What a network and its losses see of a batch: the active scale, the network's input and its channels."""
+"""Batch preparation for generator and losses: active scale, network input and colour channels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from facehall.imaging.colour import rgb_to_y
 from facehall.models.generators import Generator
 
 
-def at_scale(batch: dict[str, Any], factor: int) -> dict[str, Any]:
-    """The batch with HR and its annotations reduced `factor`-fold, edges on edges, for a phase's active scale.
+def downscale_batch(batch: dict[str, Any], factor: int) -> dict[str, Any]:
+    """Downscale HR and its annotations by `factor`, with image edges aligned, for a phase's active scale.
 
-    HR is reduced by bicubic; of parsing maps the pixel that holds the centre of each new one is taken, as class numbers
-    have no mean. 1 leaves all as it is.
+    HR is downscaled bicubically; parsing maps take the pixel at each new pixel's centre, since class indices have no
+    mean. A factor of 1 returns the batch unchanged.
     """
     if factor == 1:
         return batch
@@ -30,10 +30,10 @@ def at_scale(batch: dict[str, Any], factor: int) -> dict[str, Any]:
     return {**batch, **reduced}
 
 
-def in_its_colour(batch: dict[str, Any], generator: Generator) -> dict[str, Any]:
-    """The batch in the channels of the generator: as it is, or LR (B, 1, h, w) and HR (B, 3, H, W) of luma alone.
+def to_generator_colour(batch: dict[str, Any], generator: Generator) -> dict[str, Any]:
+    """Convert a batch to the generator's channels: unchanged for RGB; for luma, LR (B, 1, h, w) and HR (B, 3, H, W).
 
-    HR's luma fills three channels, as `seen_by_losses` fills SR's, so that every loss and discriminator takes it.
+    HR's luma is repeated over three channels, as `loss_outputs` does for SR, so that any loss or discriminator works.
     """
     if generator.colour == "rgb":
         return batch
@@ -41,12 +41,12 @@ def in_its_colour(batch: dict[str, Any], generator: Generator) -> dict[str, Any]
 
 
 def network_input(lr: Tensor, generator: Generator) -> Tensor:
-    """What the generator takes: the LR images, or those enlarged by bicubic."""
+    """Return the generator's input: the LR images, or their bicubic enlargement."""
     return lr if generator.input == "lr" else upscale_bicubic(lr, generator.scale)
 
 
-def seen_by_losses(outputs: dict[str, Any], scale: int) -> dict[str, Any]:
-    """The generator's outputs with ``sr``, the image at the active scale; images of one channel fill three."""
+def loss_outputs(outputs: dict[str, Any], scale: int) -> dict[str, Any]:
+    """Add ``sr``, the image at the active scale, to the generator's outputs; expand single channels to three."""
     pyramid = {
         s: image if image.shape[1] == 3 else image.expand(-1, 3, -1, -1) for s, image in outputs["pyramid"].items()
     }

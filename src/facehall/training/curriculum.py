@@ -1,4 +1,4 @@
-"""The curriculum: named phases, one after the other in one run, counted in steps."""
+"""The curriculum: a sequence of named training phases in one run, measured in steps."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Phase:
     """One phase of a training.
 
     Args:
-        name: as in the config; the history, the summary and the weights files use it.
-        steps: its length. A phase of 0 steps trains nothing, but the next one's ramp still starts from its weights.
-        weights: of the generator's loss terms, by name; 0 or absent switches a term off.
-        discriminator_weights: of the discriminator's loss terms; None weighs each of them 1.
-        trains: which networks take steps, of ``generator`` and ``discriminator``.
-        warmup: first steps of the phase in which the generator still has the weights of the phase before, so that a
-            discriminator that has learned nothing yet does not mislead it.
-        ramp: steps after the warm-up over which the weights move from those of the phase before to `weights`.
+        name: as in the config; also used in the history, the summary and the weights files.
+        steps: length. A phase of 0 steps trains nothing, but the next phase's ramp still starts from its weights.
+        weights: weights of the generator's loss terms, by name; 0 or absent disables a term.
+        discriminator_weights: weights of the discriminator's loss terms; None weights each by 1.
+        trains: networks that take steps: ``generator``, ``discriminator``.
+        warmup: first steps of the phase, with the loss weights of the previous phase, so that an untrained
+            discriminator does not mislead the generator.
+        ramp: steps after the warm-up over which the loss weights move from the previous phase's to `weights`.
         ramp_shape: ``linear`` or ``cosine``.
-        scale: active scale: the generator is trained up to this scale of its pyramid only; None takes all.
-        optimizer: network -> settings of its optimizer in this phase other than the rate, such as ``betas``.
+        scale: active scale: the generator is trained only up to this scale of its pyramid; None trains all.
+        optimizer: network -> optimizer settings in this phase, such as ``betas``, except the learning rate.
         scheduler: network -> settings of its phased schedule in this phase (`facehall.training.schedulers`).
     """
 
@@ -47,25 +47,25 @@ class Phase:
         for name in ("steps", "warmup", "ramp"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{key}.{name} is a number of steps, 0 or more, not {value!r}")
+                raise ValueError(f"{key}.{name} must be a number of steps, 0 or more, not {value!r}")
         if self.steps and self.warmup + self.ramp > self.steps:
             raise ValueError(f"{key}: warmup={self.warmup} and ramp={self.ramp} do not fit into steps={self.steps}")
         if self.ramp_shape not in get_args(RampShape):
-            raise ValueError(f"{key}.ramp_shape is {' or '.join(get_args(RampShape))}, not {self.ramp_shape!r}")
+            raise ValueError(f"{key}.ramp_shape must be {' or '.join(get_args(RampShape))}, not {self.ramp_shape!r}")
         if not self.trains or not set(self.trains) <= set(NETWORKS):
-            raise ValueError(f"{key}.trains lists generator, discriminator or both, not {list(self.trains)}")
+            raise ValueError(f"{key}.trains must list generator, discriminator or both, not {list(self.trains)}")
         for group in ("optimizer", "scheduler"):
             if not set(getattr(self, group) or {}) <= set(NETWORKS):
-                raise ValueError(f"{key}.{group} has settings for generator and discriminator, no others")
+                raise ValueError(f"{key}.{group} accepts only the keys generator and discriminator")
         if any("lr" in (settings or {}) for settings in (self.optimizer or {}).values()):
-            raise ValueError(f"{key}.optimizer sets no lr: scale the rate with {key}.scheduler.NETWORK.factor")
+            raise ValueError(f"{key}.optimizer cannot set lr: scale it with {key}.scheduler.NETWORK.factor")
         for weights in (self.weights, self.discriminator_weights or {}):
             for term, weight in weights.items():
                 if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
-                    raise ValueError(f"{key}: the weight of {term} is a number, 0 or more, not {weight!r}")
+                    raise ValueError(f"{key}: the weight of {term} must be a number, 0 or more, not {weight!r}")
 
-    def share(self, step: int) -> float:
-        """How far the ramp has come at step `step` of this phase: 0 before its first step, 1 after its last."""
+    def ramp_progress(self, step: int) -> float:
+        """Return the ramp's progress at step `step` of this phase: 0 before its first step, 1 after its last."""
         done = step - self.warmup + 1
         if done <= 0:
             return 0.0
@@ -77,7 +77,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class PhaseSchedule:
-    """What a learning-rate schedule needs to know of a phase: its length and its settings."""
+    """What a learning-rate schedule needs of a phase: its length and settings."""
 
     name: str
     steps: int
@@ -85,10 +85,10 @@ class PhaseSchedule:
 
 
 class Curriculum:
-    """Phases in their order, with a ramp from the weights of one to those of the next.
+    """Phases in order, with a ramp of the loss weights from one to the next.
 
     Args:
-        phases: at least one of them has steps; names are unique.
+        phases: with unique names; at least one has steps.
     """
 
     def __init__(self, phases: Sequence[Phase]) -> None:
@@ -102,23 +102,23 @@ class Curriculum:
 
     @property
     def trained(self) -> tuple[Phase, ...]:
-        """The phases that have steps."""
+        """Phases with at least one step."""
         return tuple(phase for phase in self.phases if phase.steps)
 
     def steps(self, name: str) -> int:
-        """The length of a phase by name; 0 where there is none of that name."""
+        """Return the length of a phase by name, 0 if there is no such phase."""
         return next((phase.steps for phase in self.phases if phase.name == name), 0)
 
     def at(self, step: int) -> Phase:
-        """The phase of step `step`, counted from 0; past the end the last one."""
+        """Return the phase of step `step`, counted from 0; past the end, the last phase."""
         return self._locate(step)[0]
 
     def phase(self, step: int) -> str:
-        """The name of the phase of step `step`."""
+        """Return the name of the phase of step `step`."""
         return self.at(step).name
 
     def end(self, name: str) -> int:
-        """The number of steps from the start to the end of a phase."""
+        """Return the number of steps from the start of the training to the end of a phase."""
         ends, total = {}, 0
         for phase in self.phases:
             total += phase.steps
@@ -126,17 +126,17 @@ class Curriculum:
         return ends[name]
 
     def weights(self, step: int) -> dict[str, float]:
-        """The weights of the generator's loss terms at step `step`: (1 - share) of the last phase's, share of this."""
+        """Return the generator's loss weights at step `step`: the previous phase's and this one's, blended."""
         phase, within = self._locate(step)
-        return blend(self._before(phase).weights, phase.weights, phase.share(within))
+        return blend(self._previous(phase).weights, phase.weights, phase.ramp_progress(within))
 
     def extremes(self, phase: Phase) -> list[dict[str, float]]:
-        """The weights at the first and at the last step of a phase, between which all others lie."""
+        """Return the loss weights at the first and last step of a phase; all others lie in between."""
         first = self.end(phase.name) - phase.steps
         return [self.weights(first), self.weights(first + phase.steps - 1)]
 
     def schedule(self, network: str) -> list[PhaseSchedule]:
-        """The phases in which a network takes steps, for its learning-rate schedule."""
+        """Return the phases in which a network takes steps, for its learning-rate schedule."""
         return [
             PhaseSchedule(phase.name, phase.steps, dict((phase.scheduler or {}).get(network) or {}))
             for phase in self.trained
@@ -144,7 +144,7 @@ class Curriculum:
         ]
 
     def without(self, terms: Collection[str]) -> Curriculum:
-        """The same without the weights of some loss terms."""
+        """Return a copy without the weights of some loss terms."""
         return Curriculum(
             [
                 replace(phase, weights={name: w for name, w in phase.weights.items() if name not in terms})
@@ -153,10 +153,11 @@ class Curriculum:
         )
 
     def limited(self, limit: int | Sequence[int] | None) -> Curriculum:
-        """A shorter curriculum to try things out, without warm-ups and with ramps of one step.
+        """Return a shortened curriculum for trial runs, without warm-ups and with ramps of at most one step.
 
         Args:
-            limit: most steps of each phase, or of the last phases (of earlier ones, the first number); None: as it is.
+            limit: maximum steps of each phase, or a list for the last phases, whose first number also holds for
+                earlier ones; None for no limit.
         """
         if limit is None:
             return self
@@ -178,22 +179,22 @@ class Curriculum:
         last = self.trained[-1]
         return last, step - (start - last.steps)
 
-    def _before(self, phase: Phase) -> Phase:
-        """The phase before, also one of 0 steps; of the first one itself."""
+    def _previous(self, phase: Phase) -> Phase:
+        """Return the previous phase, even if it has 0 steps; for the first phase, itself."""
         return self.phases[max(0, self.phases.index(phase) - 1)]
 
 
 def blend(start: Mapping[str, float], end: Mapping[str, float], share: float) -> dict[str, float]:
-    """(1 - share) of one set of weights and `share` of another, term by term; absent ones are 0."""
+    """Return (1 - share) * start + share * end, term by term; absent weights are 0."""
     names = dict.fromkeys([*start, *end])
     return {name: (1 - share) * start.get(name, 0.0) + share * end.get(name, 0.0) for name in names}
 
 
 def build_curriculum(**phases: Mapping[str, Any] | None) -> Curriculum:
-    """A curriculum out of a config: phase name -> the settings of `Phase`, in their order; null leaves a phase out.
+    """Build a curriculum from a config: phase name -> settings of `Phase`, in order; null omits a phase.
 
     Raises:
-        ValueError: an unknown or impossible setting; the message names the key.
+        ValueError: an unknown or invalid setting; the message names the key.
     """
     known = [f.name for f in fields(Phase) if f.name != "name"]
     built = []
@@ -201,7 +202,7 @@ def build_curriculum(**phases: Mapping[str, Any] | None) -> Curriculum:
         if settings is None:
             continue
         if unknown := set(settings) - set(known):
-            raise ValueError(f"curriculum.{name} has no {min(unknown)}; a phase has {', '.join(known)}")
+            raise ValueError(f"curriculum.{name}: unknown key {min(unknown)}; a phase has {', '.join(known)}")
         if missing := {"steps", "weights"} - set(settings):
             raise ValueError(f"curriculum.{name}.{max(missing)} is missing")
         built.append(Phase(name, **{key: value for key, value in settings.items() if value is not None}))

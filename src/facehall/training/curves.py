@@ -1,4 +1,4 @@
-"""curves.png: the headline measures over the epochs, with bicubic as the line to beat."""
+"""curves.png: the headline measures by epoch, with bicubic as the baseline."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 from facehall.io.atomic import replacing
 from facehall.metrics.measures import Measure, headlines
 
-SHADES = ("#f3e3d3", "#dfe9f3", "#e3f0df", "#efe0f0")
-"""Of the phases behind the first."""
+PHASE_SHADES = ("#f3e3d3", "#dfe9f3", "#e3f0df", "#efe0f0")
+"""Background colours of the phases after the first."""
 
 
 def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, measures: Sequence[Measure]) -> None:
-    """Draw the history of a run, one panel a headline measure, the phases behind the first one shaded; atomic.
+    """Draw a run's history atomically, one panel per headline measure, the phases after the first shaded.
 
     Args:
         rows: as in metrics.csv, with val/NAME and val/bicubic_NAME of each measure.
         path: a .png.
-        measures: what was measured; those that no row has are left out.
+        measures: the protocol's measures; those that no row has are omitted.
     """
     panels = [measure for measure in headlines(measures) if any(f"val/{measure.name}" in row for row in rows)]
     if not panels:
@@ -36,7 +36,8 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, measures: Sequenc
         phases = list(dict.fromkeys(row["phase"] for row in shown))
         for number, phase in enumerate(phases[1:]):
             inside = [row["epoch"] for row in shown if row["phase"] == phase]
-            shade, label = SHADES[number % len(SHADES)], f"{phase.upper() if len(phase) < 5 else phase} phase"
+            shade = PHASE_SHADES[number % len(PHASE_SHADES)]
+            label = f"{phase.upper() if len(phase) < 5 else phase} phase"
             axes.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=shade, lw=0, label=label)
         axes.plot(
             epochs,

@@ -1,4 +1,4 @@
-"""The generator's exponential moving average: the weights that are validated and exported."""
+"""The generator's exponential moving average, which is validated and exported."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from facehall.models.generators import Generator
 class GeneratorEMA(nn.Module):
     """average <- d * average + (1 - d) * live, once per generator step, starting from the live weights.
 
-    The decay warms up as d = min(decay, (1 + n) / (10 + n)) at step n: an average over 1,000 steps would otherwise
-    still remember the untrained network in a short run.
+    The decay warms up as d = min(decay, (1 + n) / (10 + n)) at step n: otherwise, in a short run, an average over 1,000
+    steps would still include the untrained network.
 
     Args:
-        generator: the live network; it is copied, not kept.
+        generator: the live network, which is copied.
         decay: final decay, in [0, 1); 0 always copies.
     """
 
     def __init__(self, generator: Generator, decay: float) -> None:
         super().__init__()
         if not 0 <= decay < 1:
-            raise ValueError(f"ema_decay is in [0, 1), not {decay}")
+            raise ValueError(f"ema_decay must be in [0, 1), not {decay}")
         self.decay = decay
         self.generator = copy.deepcopy(generator).requires_grad_(False).eval()
         self._updates = 0

@@ -1,4 +1,4 @@
-"""Steps whose gradient is not finite are left out: one bad batch must not cost a training of days."""
+"""Skipping of steps with non-finite gradients, so that one bad batch does not ruin a long training."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from facehall.errors import FacehallError
 _log = logging.getLogger(__name__)
 
 ADVICE = (
-    "Look at these pictures (python -m facehall.check), lower the rate (optimizer.{network}.lr), clip the gradient "
-    "(training.clip=1), or compute in full precision (trainer.precision=32-true). The last checkpoint is sound: "
-    "go on from it with resume=RUN_FOLDER."
+    "Check these pictures (python -m facehall.check), lower the rate (optimizer.{network}.lr), clip the gradient "
+    "(training.clip=1), or train in full precision (trainer.precision=32-true). The last checkpoint is unaffected: "
+    "resume from it with resume=RUN_FOLDER."
 )
 
 
 @dataclass
 class _Step:
-    """One optimizer step, as long as nobody has looked whether it was good."""
+    """An optimizer step whose outcome has not been read from the device yet."""
 
     network: str
     number: int
@@ -35,95 +35,96 @@ class _Step:
 
 @dataclass
 class FiniteGuard:
-    """Judges optimizer steps by the norm of their gradient, counts the skipped ones, stops after `limit` in a row.
+    """Skip optimizer steps whose gradient norm is not finite, count them, and stop after `limit` in a row.
 
-    The norm decides because it is the same on all ranks, whose gradients have been averaged: they skip alike without
-    a word to each other. On the CPU, and for optimizers that cannot decide on the device, the answer is awaited; a
-    fused optimizer on a GPU takes it as a tensor, and what was skipped comes out when `settle` next looks.
+    The norm is the same on all ranks, whose gradients have been averaged, so they skip alike without communication. On
+    the CPU, and for optimizers that cannot skip on the device, the result is awaited; a fused optimizer on a GPU gets
+    it as a tensor, and skipped steps are found at the next `check_pending`.
 
     Args:
-        limit: skipped steps in a row of one network that end the training.
+        limit: consecutive skipped steps of one network that end the training.
 
     Attributes:
-        skipped: how many steps have been skipped, as far as is known.
+        skipped: number of skipped steps known so far.
     """
 
     limit: int
     skipped: int = 0
     _terms: dict[str, list[Tensor]] = field(default_factory=dict)
     _names: list[str] = field(default_factory=list)
-    _open: list[_Step] = field(default_factory=list)
-    _in_a_row: dict[str, int] = field(default_factory=dict)
+    _pending: list[_Step] = field(default_factory=list)
+    _consecutive: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.limit < 1:
-            raise ValueError(f"training.max_skips is a number of steps, at least 1, not {self.limit}")
+            raise ValueError(f"training.max_skips must be a number of steps, at least 1, not {self.limit}")
 
-    def begin(self, names: Sequence[str], anew: bool) -> None:
-        """A batch of these pictures comes; the next steps are made of it alone (`anew`) or of those before it too."""
-        if anew:
+    def begin_batch(self, names: Sequence[str], new_step: bool) -> None:
+        """Register a batch's picture names; it starts a new step (`new_step`) or adds to the accumulated one."""
+        if new_step:
             self._names, self._terms = [], {}
         self._names += names
 
-    def note(self, terms: Mapping[str, Tensor]) -> None:
-        """The loss terms, detached, of the batches in hand: they go into the message if a step is bad."""
+    def record_terms(self, terms: Mapping[str, Tensor]) -> None:
+        """Record the detached loss terms of the current batches, for the message about a bad step."""
         for term, value in terms.items():
             self._terms.setdefault(term, []).append(value)
 
-    def admits(self, network: str, number: int, norm: Tensor, optimizer: Optimizer, scaled: bool = False) -> bool:
-        """Whether `network` may take its step at generator step `number`, of a gradient of this norm.
+    def allows_step(self, network: str, number: int, norm: Tensor, optimizer: Optimizer, scaled: bool = False) -> bool:
+        """Return whether `network` may take its step at generator step `number`, given its gradient norm.
 
-        True for a fused optimizer on a GPU, which is told to do nothing if the norm is not finite: call `taken` behind
-        its step. True as well where a gradient scaler (`scaled`) sees to that, and must see bad gradients to learn.
+        True for a fused optimizer on a GPU, which is flagged to skip on the device if the norm is not finite: call
+        `after_step` after its step. Also true with a gradient scaler (`scaled`), which skips bad steps itself and must
+        see them to adjust.
         """
         finite = norm.isfinite()
-        self._open.append(_Step(network, number, finite, self._terms, self._names))
+        self._pending.append(_Step(network, number, finite, self._terms, self._names))
         if scaled:
             return True
-        if decides_itself(optimizer, norm.device):
+        if skips_on_device(optimizer, norm.device):
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             return True
         return bool(finite)
 
-    def taken(self, optimizer: Optimizer) -> None:
-        """After the optimizer's step: what it was told held for that step only."""
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Clear the optimizer's skip flag, which holds for one step."""
         if hasattr(optimizer, "found_inf"):
             del optimizer.found_inf
 
-    def settle(self) -> int:
-        """Look at the steps since the last call, which waits for the device, and return how many were skipped so far.
+    def check_pending(self) -> int:
+        """Check the steps since the last call, waiting for the device; return the number skipped so far.
 
         Raises:
-            FacehallError: `limit` steps of a network in a row were skipped.
+            FacehallError: `limit` consecutive steps of a network were skipped.
         """
-        steps, self._open = self._open, []
-        verdicts = torch.stack([step.finite for step in steps]).tolist() if steps else []
-        for step, finite in zip(steps, verdicts, strict=True):
-            row = 0 if finite else self._in_a_row.get(step.network, 0) + 1
-            self._in_a_row[step.network] = row
+        steps, self._pending = self._pending, []
+        outcomes = torch.stack([step.finite for step in steps]).tolist() if steps else []
+        for step, finite in zip(steps, outcomes, strict=True):
+            count = 0 if finite else self._consecutive.get(step.network, 0) + 1
+            self._consecutive[step.network] = count
             if finite:
                 continue
             self.skipped += 1
             what = _describe(step)
-            if row >= self.limit:
+            if count >= self.limit:
                 advice = ADVICE.format(network=step.network)
-                raise FacehallError(f"{what} That makes {row} steps in a row, none of which was taken. {advice}")
-            if row == 1:
-                _warn(f"{what} It is skipped; {self.limit} in a row end the training.")
+                raise FacehallError(f"{what} {count} steps in a row were skipped. {advice}")
+            if count == 1:
+                _warn(f"{what} The step is skipped; {self.limit} in a row end the training.")
         return self.skipped
 
 
-def decides_itself(optimizer: Optimizer, device: torch.device) -> bool:
-    """Whether the optimizer can leave a step out on the device, without the host knowing."""
+def skips_on_device(optimizer: Optimizer, device: torch.device) -> bool:
+    """Whether the optimizer can skip a step on the device, without the host knowing."""
     fused = all(group.get("fused") for group in optimizer.param_groups)
     return device.type == "cuda" and fused and getattr(optimizer, "_step_supports_amp_scaling", False)
 
 
-class Buffers:
-    """What batch norm and its like remember, kept as it last was finite.
+class BufferGuard:
+    """The last finite values of floating-point buffers, such as batch-norm statistics.
 
-    A forward pass in training mode changes the buffers long before anybody knows whether the step is good, also on
-    batches whose gradient is thrown away.
+    A forward pass in training mode updates the buffers before the step is known to be good, also on batches whose
+    gradient is discarded.
     """
 
     def __init__(self, networks: Iterable[nn.Module | None]) -> None:
@@ -134,15 +135,15 @@ class Buffers:
             for buffer in network.buffers()
             if buffer.is_floating_point()
         ]
-        self._good = [buffer.detach().clone() for buffer in self._live]
+        self._finite = [buffer.detach().clone() for buffer in self._live]
 
     @torch.no_grad()
-    def mend(self) -> None:
-        """Put back each value that is not finite, and remember the others; no wait for the device."""
-        for live, good in zip(self._live, self._good, strict=True):
-            torch.where(live.isfinite(), live, good, out=good)
+    def restore_nonfinite(self) -> None:
+        """Restore each value that is not finite and store the others, without waiting for the device."""
+        for live, finite in zip(self._live, self._finite, strict=True):
+            torch.where(live.isfinite(), live, finite, out=finite)
         if self._live:
-            torch._foreach_copy_(self._live, self._good)
+            torch._foreach_copy_(self._live, self._finite)
 
 
 def _describe(step: _Step) -> str:
@@ -151,7 +152,7 @@ def _describe(step: _Step) -> str:
         for term, values in step.terms.items()
         if not all(value.isfinite().all() for value in values)
     }
-    terms = ", ".join(f"{term} = {value}" for term, value in bad.items()) or "though every term of its loss is finite"
+    terms = ", ".join(f"{term} = {value}" for term, value in bad.items()) or "although every loss term is finite"
     pictures = ", ".join(dict.fromkeys(step.names)) or "unnamed"
     return f"Step {step.number}: the gradient of the {step.network} is not finite ({terms}; pictures: {pictures})."
 

@@ -1,4 +1,4 @@
-"""The W&B logger: online with an account, offline without one, never a prompt nor a wait for the network."""
+"""The W&B logger: online with an account, else offline; no prompts, no waiting for the network."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def wandb_logger(
     tags: list[str] | None = None,
     id: str | None = None,
 ) -> WandbLogger:
-    """A logger for one run folder; the run's id is made of the folder's name, so that a resumed run goes on in it.
+    """Return a logger for one run folder; the run id derives from the folder's name, so a resumed run continues it.
 
     Args:
-        project, entity, group, tags, name: as W&B knows them; WANDB_NAME, where set, is the name instead. The jobs of a
-            sweep have theirs from there, and their group from WANDB_RUN_GROUP.
-        folder: wandb/ is made inside it.
-        mode: ``auto`` is online when a key is set (WANDB_API_KEY or `wandb login`) and offline otherwise; WANDB_MODE,
-            where set, decides instead.
-        id: another id for the run.
+        project, entity, group, tags, name: as in W&B; WANDB_NAME overrides the name. A sweep sets it, and the group
+            with WANDB_RUN_GROUP, for its jobs.
+        folder: wandb/ is created inside it.
+        mode: ``auto`` is online if a key is set (WANDB_API_KEY or `wandb login`), else offline; WANDB_MODE overrides
+            it.
+        id: overrides the run id.
     """
     online = has_key() if mode == "auto" else mode == "online"
     os.environ.setdefault("WANDB_MODE", "online" if online else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
-    import wandb  # not before: it reads its environment when it is imported
+    import wandb  # after setting the environment, which it reads on import
 
     logger = WandbLogger(
         project=project,
@@ -53,15 +53,15 @@ def wandb_logger(
         resume="allow",
         settings=wandb.Settings(console="off", init_timeout=30),
     )
-    # Lightning passes on a setting that W&B has withdrawn, and W&B complains of it on every start.
+    # Lightning passes a setting that W&B has removed, and W&B warns about it at every start.
     getattr(logger, "_wandb_init", {}).pop("anonymous", None)
     return logger
 
 
 def define_measures(logger: WandbLogger, measures: Iterable[Measure]) -> None:
-    """Tell W&B which way each measure is better: its summary of a run then shows the best value, not the last.
+    """Declare each measure's direction to W&B, whose run summary then shows the best value, not the last.
 
-    Named are val/NAME and test/NAME, over Lightning's step axis as everything else.
+    The metrics are val/NAME and test/NAME, over Lightning's step axis like all others.
     """
     for measure in measures:
         best = "max" if measure.better == "higher" else "min"
@@ -72,13 +72,13 @@ def define_measures(logger: WandbLogger, measures: Iterable[Measure]) -> None:
 
 
 def finish_wandb() -> None:
-    """End the W&B run of this job, if there is one: else the jobs of a sweep would share it."""
+    """Finish this job's W&B run, if any, so that the jobs of a sweep do not share it."""
     if "wandb" in sys.modules:
         sys.modules["wandb"].finish()
 
 
 def has_key() -> bool:
-    """Whether W&B would find an API key without asking for one."""
+    """Whether W&B finds an API key without asking for one."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

@@ -1,4 +1,4 @@
-"""The one training module: a generator, and where given a discriminator, with the loss terms of both."""
+"""The training module: a generator and an optional discriminator, with their loss terms."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.generators import Generator
-from facehall.training.batches import at_scale, in_its_colour, network_input, seen_by_losses
+from facehall.training.batches import downscale_batch, loss_outputs, network_input, to_generator_colour
+from facehall.training.checkpointing.files import CHECKPOINT_FORMAT
 from facehall.training.curriculum import Curriculum, Phase
 from facehall.training.ema import GeneratorEMA
-from facehall.training.guard import Buffers, FiniteGuard
+from facehall.training.guard import BufferGuard, FiniteGuard
 from facehall.training.phases import check_phases, set_phase_options
 from facehall.training.spans import span
 from facehall.training.validation import MeasuredModule
@@ -26,30 +27,30 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 class SuperResolution(MeasuredModule):
-    """Trains a generator by named loss terms along a curriculum, with manual optimization (the paper's sec. 3.3).
+    """Train a generator with named loss terms along a curriculum, with manual optimization (the paper's sec. 3.3).
 
     With a discriminator this is a GAN; without one, plain super-resolution training. All schedules count
     `generator_step`, the steps of the curriculum, not Lightning's `global_step`, which counts those of both optimizers.
 
     Args:
         generator: lr -> sr.
-        losses: name -> term of the generator's loss.
-        curriculum: the phases, with the weights of the terms.
-        protocol: what validation measures.
+        losses: generator loss terms by name.
+        curriculum: phases with the weights of the terms.
+        protocol: validation measures.
         generator_optimizer, discriminator_optimizer: parameters -> optimizer.
-        generator_scheduler, discriminator_scheduler: optimizer -> scheduler; None keeps the rate.
+        generator_scheduler, discriminator_scheduler: optimizer -> scheduler; None keeps the rate constant.
         discriminator: images -> logits.
-        discriminator_losses: name -> term of the discriminator's loss.
-        ema_decay: of the averaged generator that is validated and exported.
-        clip: largest norm of each network's gradient; None does not clip.
+        discriminator_losses: discriminator loss terms by name.
+        ema_decay: decay of the averaged generator, which is validated and exported.
+        clip: maximum gradient norm of each network; None does not clip.
         accumulate: batches per optimizer step.
         memory_format: of images and networks in training.
-        max_skips: steps in a row whose gradient is not finite that are skipped before the training stops.
-        batch_keys: what a batch holds beside lr, hr and name, for terms that need it.
+        max_skips: consecutive steps with a non-finite gradient that are skipped before the training stops.
+        batch_keys: batch entries besides lr, hr and name, for terms that need them.
 
     Raises:
-        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, a phase whose terms do
-            not get what they need or that has nothing to minimise.
+        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, or a phase with nothing
+            to minimise or with terms whose inputs are missing.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class SuperResolution(MeasuredModule):
         max_skips: int = 10,
         batch_keys: Collection[str] = (),
     ) -> None:
-        generator.to(memory_format=memory_format)  # first: the average is a copy of it
+        generator.to(memory_format=memory_format)  # before the average copies it
         super().__init__(protocol, GeneratorEMA(generator, ema_decay))
         self.automatic_optimization = False
         self.memory_format = memory_format
@@ -91,18 +92,18 @@ class SuperResolution(MeasuredModule):
         self.accumulate = accumulate
         self.guard = FiniteGuard(max_skips)
         self.generator_step = 0
-        self._phase: Phase | None = None  # whose options the optimizers have
+        self._phase: Phase | None = None  # the phase whose options the optimizers have
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
         if accumulate < 1:
-            raise ValueError(f"training.accumulate is a number of batches, at least 1, not {accumulate}")
+            raise ValueError(f"training.accumulate must be a number of batches, at least 1, not {accumulate}")
         check_phases(curriculum, self.losses, self.discriminator_losses, generator, discriminator, batch_keys)
 
     # ------------------------------------------------------------------ training
 
     @property
     def trains_discriminator(self) -> bool:
-        """Whether the discriminator takes a step now."""
+        """Whether the discriminator is trained at the current step."""
         return self.discriminator is not None and "discriminator" in self.curriculum.at(self.generator_step).trains
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
@@ -110,46 +111,47 @@ class SuperResolution(MeasuredModule):
         optimizers: list[Optimizer] = []
         schedulers: list[LRScheduler] = []
         for network, (make_optimizer, make_scheduler) in zip(networks, self.factories, strict=False):
-            assert make_optimizer is not None  # the constructor refuses a discriminator without one
+            assert make_optimizer is not None  # checked by the constructor
             optimizers.append(make_optimizer(network.parameters()))
             if make_scheduler is not None:
                 schedulers.append(make_scheduler(optimizers[-1]))
         return optimizers, schedulers
 
     def on_train_start(self) -> None:
-        self._buffers_kept = Buffers((self.generator, self.discriminator))
+        self._buffer_guard = BufferGuard((self.generator, self.discriminator))
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.guard.begin(batch["name"], anew=batch_idx % self.accumulate == 0)
+        self.guard.begin_batch(batch["name"], new_step=batch_idx % self.accumulate == 0)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         phase = self.curriculum.at(self.generator_step)
         if phase is not self._phase:
             set_phase_options(self.trainer.optimizers, self.curriculum, phase)
             self._phase = phase
-        steps_now = (batch_idx + 1) % self.accumulate == 0
+        take_step = (batch_idx + 1) % self.accumulate == 0
         batch = self._prepare(batch, phase)
         with span("generator forward"):
-            # Once: the discriminator sees it detached, the generator's loss whole.
+            # One pass for both networks: detached for the discriminator, with gradients for the generator's loss.
             outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)
-            outputs = seen_by_losses(outputs, phase.scale or self.generator.scale)
+            outputs = loss_outputs(outputs, phase.scale or self.generator.scale)
         if self.trains_discriminator:
-            self._train_discriminator(outputs["sr"].detach(), batch, phase, steps_now)
+            self._train_discriminator(outputs["sr"].detach(), batch, phase, take_step)
         if "generator" in phase.trains:
-            self._train_generator(outputs, batch, steps_now)
-        if steps_now:
-            self._after_step(averages="generator" in phase.trains)
+            self._train_generator(outputs, batch, take_step)
+        if take_step:
+            self._after_step(update_ema="generator" in phase.trains)
         with span("logging"):
             for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
                 self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def _prepare(self, batch: dict[str, Any], phase: Phase) -> dict[str, Any]:
-        """The batch as the networks take it, at the active scale."""
+        """Convert a batch to the networks' memory format and colour channels, at the active scale."""
         images = {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
         scale = self.generator.scale
-        return at_scale(in_its_colour({**batch, **images}, self.generator), scale // (phase.scale or scale))
+        batch = to_generator_colour({**batch, **images}, self.generator)
+        return downscale_batch(batch, scale // (phase.scale or scale))
 
-    def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, steps_now: bool) -> None:
+    def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, take_step: bool) -> None:
         discriminator, hr = self.discriminator, batch["hr"]
         assert discriminator is not None
         weights = phase.discriminator_weights or dict.fromkeys(self.discriminator_losses.names, 1.0)
@@ -159,33 +161,33 @@ class SuperResolution(MeasuredModule):
             loss, terms = self.discriminator_losses(outputs, batch, weights)
         with span("discriminator backward"):
             self.manual_backward(loss / self.accumulate)
-        judged = {
+        statistics = {
             "D(real)": real.sigmoid().mean(),
             "D(fake)": fake.sigmoid().mean(),
             "D_gap": real.mean() - fake.mean(),
         }
         each = {f"discriminator_{name}": value for name, value in terms.items()} if len(terms) > 1 else {}
-        self._log_train({"discriminator": loss, **each, **judged})
-        if steps_now:
+        self._log_train({"discriminator": loss, **each, **statistics})
+        if take_step:
             self._optimizer_step(1, discriminator)
 
-    def _train_generator(self, outputs: dict[str, Any], batch: dict[str, Any], steps_now: bool) -> None:
+    def _train_generator(self, outputs: dict[str, Any], batch: dict[str, Any], take_step: bool) -> None:
         weights = self.curriculum.weights(self.generator_step)
         loss, terms = self.losses(self._generator_outputs(outputs, batch), batch, weights, span)
         with span("generator backward"):
             self.manual_backward(loss / self.accumulate)
         self._log_train({**terms, "generator": loss})
-        if steps_now:
+        if take_step:
             self._optimizer_step(0, self.generator)
 
     def _generator_outputs(self, outputs: dict[str, Any], batch: dict[str, Any]) -> Outputs:
-        """The generator's outputs, with the discriminator's logits for the terms that ask for them."""
+        """Return the generator's outputs, with the discriminator's logits for terms that need them."""
         discriminator = self.discriminator
         if discriminator is None:
             return Outputs(outputs)
 
         def logits(images: Tensor) -> Tensor:
-            # The discriminator only judges here: its parameters take no gradient, but the way to the image stays open.
+            # The discriminator's parameters get no gradient here, but gradients still flow to the image.
             discriminator.requires_grad_(False)
             try:
                 return promote_half(discriminator(images))
@@ -202,35 +204,36 @@ class SuperResolution(MeasuredModule):
         return Outputs(outputs, {"fake_logits": fake_logits, "real_logits": real_logits})
 
     def _optimizer_step(self, index: int, network: nn.Module) -> None:
-        """One step of a network; left out where its gradient is not finite."""
+        """Take one optimizer step of a network; skip it if its gradient is not finite."""
         name = ("generator", "discriminator")[index]
         optimizer = self._as_list(self.optimizers())[index]
         with span(f"{name} optimizer"):
-            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of 16-mixed, which skips steps by itself
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # 16-mixed skips bad steps by itself
             norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
             if self.clip is not None:
                 limit = self.clip * (scaler.get_scale() if scaler is not None else 1.0)
                 nn.utils.clip_grads_with_norm_(network.parameters(), limit, norm)
-            if self.guard.admits(name, self.generator_step, norm, optimizer.optimizer, scaler is not None):
+            if self.guard.allows_step(name, self.generator_step, norm, optimizer.optimizer, scaler is not None):
                 optimizer.step()
-            self.guard.taken(optimizer.optimizer)
+            self.guard.after_step(optimizer.optimizer)
             optimizer.zero_grad()
             for scheduler in self._as_list(self.lr_schedulers()):
                 if scheduler.optimizer is optimizer.optimizer:
                     scheduler.step()
 
-    def _after_step(self, averages: bool) -> None:
-        """Both networks have stepped, or were skipped."""
-        self._buffers_kept.mend()  # not before: the backward pass wants them as the forward pass left them
-        if self.device.type == "cpu" or self._looks_now():
-            self.log("train/skipped_steps", float(self.guard.settle()), on_step=False, on_epoch=True, reduce_fx="max")
+    def _after_step(self, update_ema: bool) -> None:
+        """Finish a step after both networks have stepped or skipped."""
+        self._buffer_guard.restore_nonfinite()  # after the backward pass, which needs the buffers unchanged
+        if self.device.type == "cpu" or self._check_due():
+            skipped = float(self.guard.check_pending())
+            self.log("train/skipped_steps", skipped, on_step=False, on_epoch=True, reduce_fx="max")
         self.generator_step += 1
-        if averages:
+        if update_ema:
             with span("average"):
                 self.ema.update(self.generator)
 
-    def _looks_now(self) -> bool:
-        """Whether it is time to wait for the device: as often as values are logged, and at the end of an epoch."""
+    def _check_due(self) -> bool:
+        """Whether to wait for the device: as often as values are logged, and at the end of an epoch."""
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return self.trainer.is_last_batch or self.generator_step % every == 0
 
@@ -241,9 +244,9 @@ class SuperResolution(MeasuredModule):
         return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
 
     def _log_train(self, values: dict[str, Tensor]) -> None:
-        """Log the terms of the network that is about to step."""
+        """Log the loss terms of the network about to step."""
         values = {name: value.detach() for name, value in values.items()}
-        self.guard.note(values)
+        self.guard.record_terms(values)
         with span("logging"):
             named = {f"train/{name}": value for name, value in values.items()}
             self.log_dict(named, on_step=True, on_epoch=True, batch_size=1)
@@ -251,6 +254,7 @@ class SuperResolution(MeasuredModule):
     # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format"] = CHECKPOINT_FORMAT
         checkpoint["generator_step"] = self.generator_step
         checkpoint["skipped_steps"] = self.guard.skipped
 
@@ -260,5 +264,5 @@ class SuperResolution(MeasuredModule):
 
 
 def promote_half(x: Tensor) -> Tensor:
-    """Of 16 bits, float32: losses of logits are sums and exponentials. float64 stays."""
+    """Convert 16-bit floats to float32, as losses of logits are sums and exponentials; others are unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

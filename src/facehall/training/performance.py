@@ -1,4 +1,4 @@
-"""What makes a training fast on this machine: each setting is given or chosen here, with a reason for the log."""
+"""Performance settings for this machine: each is configured or chosen here, with a reason for the log."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.cont
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice.
+    """One performance setting.
 
     Attributes:
-        name: the key that sets it.
-        value: what was chosen.
-        reason: why.
+        name: its config key.
+        value: the chosen value.
+        reason: for the log.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Choice:
 
 
 def device_type(accelerator: str) -> str:
-    """The torch device type that a Lightning accelerator will come to: cuda, mps, cpu, …"""
+    """Return the torch device type of a Lightning accelerator: cuda, mps, cpu, …"""
     if accelerator in ("gpu", "cuda", AUTO) and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("gpu", "mps", AUTO) and torch.backends.mps.is_available():
@@ -40,33 +40,33 @@ def device_type(accelerator: str) -> str:
 
 
 def choose_precision(value: str, device: str) -> Choice:
-    """trainer.precision: bfloat16 under autocast where the hardware multiplies it, else float32."""
+    """trainer.precision: bfloat16 autocast if the hardware supports it natively, else float32."""
     key = "trainer.precision"
     if value != AUTO:
         return Choice(key, value, "as set")
     unit = _bfloat16_unit(device)
     if unit:
-        return Choice(key, "bf16-mixed", f"{unit} multiplies bfloat16; weights and validation stay in float32")
-    return Choice(key, "32-true", f"nothing known to multiply bfloat16 fast on this {device}")
+        return Choice(key, "bf16-mixed", f"{unit} has native bfloat16; weights and validation stay in float32")
+    return Choice(key, "32-true", f"no native bfloat16 detected on this {device}")
 
 
 def _bfloat16_unit(device: str) -> str | None:
-    """What multiplies bfloat16 in hardware, in words; None where nothing does, or nobody says."""
+    """Return the name of the hardware with native bfloat16, or None if there is none or it cannot be detected."""
     if device == "cuda":
         fast = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
         return torch.cuda.get_device_name() if fast else None
     if device != "cpu":
         return None
     units = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
-    for name, question in units.items():
-        ask = getattr(torch.cpu, question, None)  # not public, so it may go
-        if ask is not None and ask():
+    for name, function in units.items():
+        supported = getattr(torch.cpu, function, None)  # private, may disappear
+        if supported is not None and supported():
             return f"the CPU's {name}"
     return None
 
 
 def choose_memory_format(value: str, device: str) -> Choice:
-    """runtime.memory_format: channels last, which convolution kernels work in."""
+    """runtime.memory_format: channels last, the native layout of convolution kernels."""
     key = "runtime.memory_format"
     if value not in (AUTO, *MEMORY_FORMATS):
         raise FacehallError(f"{key}={value}: give auto, {' or '.join(MEMORY_FORMATS)}.")
@@ -74,21 +74,21 @@ def choose_memory_format(value: str, device: str) -> Choice:
         return Choice(key, value, "as set")
     if device in ("cpu", "cuda"):
         return Choice(key, "channels_last", "convolutions need not reorder their inputs")
-    return Choice(key, "contiguous", f"channels_last was never measured on {device}")
+    return Choice(key, "contiguous", f"channels_last is untested on {device}")
 
 
 def choose_fused(value: bool | str, device: str) -> Choice:
-    """runtime.fused: one kernel updates all parameters; `optimizer` refers to it."""
+    """runtime.fused: update all parameters in one kernel; the `optimizer` configs interpolate it."""
     key = "runtime.fused"
     if value not in (AUTO, True, False):
         raise FacehallError(f"{key}={value}: give auto, true or false.")
     if value != AUTO:
         return Choice(key, value, "as set")
-    return Choice(key, device in ("cpu", "cuda"), "one kernel an optimizer step" if device != "mps" else "not on mps")
+    return Choice(key, device in ("cpu", "cuda"), "one kernel per optimizer step" if device != "mps" else "not on mps")
 
 
 def choose_threads(value: int | None) -> Choice:
-    """runtime.threads: set them; without a number one a core that this process may use.
+    """runtime.threads: set the number of intra-op threads, by default one per core available to this process.
 
     Raises:
         FacehallError: fewer than one.
@@ -96,9 +96,9 @@ def choose_threads(value: int | None) -> Choice:
     key = "runtime.threads"
     if value is not None:
         if value < 1:
-            raise FacehallError(f"{key}={value}: give at least 1, or null for one a core.")
+            raise FacehallError(f"{key}={value}: give at least 1, or null for one per core.")
         torch.set_num_threads(value)
         return Choice(key, value, "as set")
-    chosen = min(torch.get_num_threads(), cores())  # torch knows physical cores and OMP_NUM_THREADS
+    chosen = min(torch.get_num_threads(), cores())  # torch considers physical cores and OMP_NUM_THREADS
     torch.set_num_threads(chosen)
-    return Choice(key, chosen, "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one a core")
+    return Choice(key, chosen, "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one per core")

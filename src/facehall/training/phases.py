@@ -1,4 +1,4 @@
-"""Entering a phase, and the checks that every phase of a curriculum can be trained."""
+"""Phase changes, and checks that every phase of a curriculum can be trained."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from facehall.models.generators import Generator
 from facehall.training.curriculum import NETWORKS, Curriculum, Phase
 
 BATCH_KEYS = ("lr", "hr", "name")
-"""What every batch holds."""
+"""Entries of every batch."""
 
 
 def set_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum, phase: Phase) -> None:
-    """Give the optimizers the settings of a phase (`Phase.optimizer`), and back those that only other phases change.
+    """Apply a phase's optimizer settings (`Phase.optimizer`), and reset those that only other phases change.
 
     Args:
         optimizers: the generator's and, if there is one, the discriminator's.
@@ -39,31 +39,30 @@ def check_phases(
     discriminator: nn.Module | None,
     batch_keys: Collection[str] = (),
 ) -> None:
-    """See at assembly that each phase has all it needs.
+    """Check at assembly that each phase has everything it needs.
 
     Raises:
-        ValueError: a term, a network, a scale or an optimizer setting that is not there; nothing to minimise; a term
-            without a weight in any phase.
+        ValueError: a missing term, network or scale; nothing to minimise; a term without a weight in any phase.
     """
     batch = {f"batch.{name}" for name in (*BATCH_KEYS, *batch_keys)}
     outputs = {f"outputs.{name}" for name in (*generator.provides, "sr")}
     logits = {"outputs.real_logits", "outputs.fake_logits"}
-    learned = list(accumulate(("discriminator" in phase.trains for phase in curriculum.trained), max))
-    for phase, has_learned in zip(curriculum.trained, learned, strict=True):
+    trained = list(accumulate(("discriminator" in phase.trains for phase in curriculum.trained), max))
+    for phase, discriminator_trained in zip(curriculum.trained, trained, strict=True):
         _check_networks(phase, generator, discriminator)
-        judged = logits if discriminator is not None and has_learned else set()
+        usable_logits = logits if discriminator is not None and discriminator_trained else set()
         if "generator" in phase.trains:
             for weights in curriculum.extremes(phase):
-                losses.check(weights, batch | outputs | judged, phase.name)
+                losses.check(weights, batch | outputs | usable_logits, phase.name)
         if "discriminator" in phase.trains:
-            judged_by = phase.discriminator_weights or dict.fromkeys(discriminator_losses.names, 1.0)
+            discriminator_weights = phase.discriminator_weights or dict.fromkeys(discriminator_losses.names, 1.0)
             available = batch | logits | {"outputs.sr", "outputs.discriminator"}
-            discriminator_losses.check(judged_by, available, phase.name, "discriminator_weights")
+            discriminator_losses.check(discriminator_weights, available, phase.name, "discriminator_weights")
     for name in losses.names:
         if not any(phase.weights.get(name) for phase in curriculum.phases):
             raise ValueError(
-                f"losses.{name} has no weight in any phase: set curriculum.PHASE.weights.{name} (with a + in front "
-                "where the phase does not list it yet), or leave the term out"
+                f"losses.{name} has no weight in any phase: set curriculum.PHASE.weights.{name} (with a leading + if "
+                "the phase does not list it yet), or remove the term"
             )
 
 
@@ -85,5 +84,5 @@ def _check_networks(phase: Phase, generator: Generator, discriminator: nn.Module
     if fixed is not None and "discriminator" in phase.trains and phase.scale != generator.scale:
         raise ValueError(
             f"{key}.scale={phase.scale}: {type(discriminator).__name__} was built for patches of {fixed} pixels, those "
-            f"of x{generator.scale}; take one for any size, such as discriminator=unet"
+            f"of x{generator.scale}; choose one for any patch size, such as discriminator=unet"
         )

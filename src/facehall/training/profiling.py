@@ -1,4 +1,4 @@
-"""Where a step's time goes: debug=profile leaves a table, a picture and the operators behind them in the run folder."""
+"""Step profiling: debug=profile writes a table, a bar chart and operator times to the run folder."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ACTIONS = {
     "val_next": "validation data",
     "validation_step": "validation",
 }
-"""What Lightning calls a stretch, and what the table does."""
+"""Lightning's action names -> names in the table."""
 NAMES = [*ACTIONS.values(), CALLBACKS]
 OTHER = "rest of the step"
-"""Of the training step, what no span covers."""
+"""Time of the training step outside any span."""
 BETWEEN = "loggers, Lightning"
 
 
@@ -41,8 +41,8 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: the stretch; calls: how often it came; milliseconds: per training step, on the host's clock.
-        device: milliseconds per training step on the GPU's clock; None without one.
+        name: the section; calls: number of calls; milliseconds: per training step, by the host clock.
+        device: milliseconds per training step by the GPU clock; None without a GPU.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Row:
 
 
 class StepProfiler(Profiler):
-    """A profiler for Lightning's Trainer that also hears the engine's spans.
+    """A profiler for Lightning's Trainer that also records the training module's spans.
 
-    Each stretch is timed on the host, and with CUDA events on the GPU, whose backward pass no host clock sees; torch's
-    profiler runs beside it for the operators, and slows small ones. Spans hold no other spans, so that the rows of a
-    step sum up to it. The first steps, which build kernels and caches, are left out.
+    Each section is timed on the host, and with CUDA events on the GPU, which runs asynchronously; torch's profiler runs
+    alongside for the operators, and slows small ones. Spans are not nested, so the rows of a step add up to it. The
+    first steps, which build kernels and caches, are skipped.
 
     Args:
         folder: the run folder; profile.txt, profile.csv, profile.png and operators.txt are written there.
-        skip: training steps before the first that counts.
-        operators: rows of the operators' table.
+        skip: warm-up training steps.
+        operators: rows of the operator table.
     """
 
     def __init__(self, folder: str | Path, skip: int = 4, operators: int = 30) -> None:
@@ -75,7 +75,7 @@ class StepProfiler(Profiler):
         self._torch: profile | None = None
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._events: dict[str, list[tuple[torch.cuda.Event, torch.cuda.Event]]] = defaultdict(list)
-        self._began = self._took = 0.0
+        self._started = self._elapsed = 0.0
         self._written = False
 
     def start(self, action_name: str) -> None:
@@ -85,7 +85,7 @@ class StepProfiler(Profiler):
         if name == STEP:
             self.steps += 1
             if self.steps == self.skip + 1:
-                self._listen()
+                self._start_recording()
         if self._torch is not None:
             self._open[name] = self._timed(name)
             self._open[name].__enter__()
@@ -95,12 +95,12 @@ class StepProfiler(Profiler):
         if name in self._open:
             self._open.pop(name).__exit__(None, None, None)
 
-    def _listen(self) -> None:
+    def _start_recording(self) -> None:
         cuda = torch.cuda.is_available()
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
         self._torch = self._running.enter_context(profile(activities=activities))
         self._running.enter_context(listening(self._timed))
-        self._began = time.perf_counter()
+        self._started = time.perf_counter()
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -118,7 +118,7 @@ class StepProfiler(Profiler):
                 self._events[name].append((events[0], events[1]))
 
     def rows(self) -> list[Row]:
-        """The table: data, the training step, validation, all else; times per training step."""
+        """Return the table: data, training step, validation, everything else; times per training step."""
         if self._events:
             torch.cuda.synchronize()
         host = {name: 1000 * sum(values) / self.counted for name, values in self._seconds.items()}
@@ -132,20 +132,20 @@ class StepProfiler(Profiler):
         rows = [row(name) for name in NAMES[:2] if name in host]
         rows += [*inside, Row(OTHER, self.counted, rest, None)]
         rows += [row(name) for name in NAMES[4:] if name in host]
-        between = 1000 * self._took / self.counted - sum(row.milliseconds for row in rows)
+        between = 1000 * self._elapsed / self.counted - sum(row.milliseconds for row in rows)
         return [*rows, Row(BETWEEN, self.counted, max(0.0, between), None)]
 
     @property
     def counted(self) -> int:
-        """Training steps in the table."""
+        """Number of training steps in the table."""
         return self.steps - self.skip
 
     def describe(self) -> None:
-        """Write the files, once; Lightning calls this as a training ends."""
+        """Write the files, once; Lightning calls this at the end of a training."""
         if self._torch is None or self._written:
             return
         self._written = True
-        self._took = time.perf_counter() - self._began
+        self._elapsed = time.perf_counter() - self._started
         self._running.close()
         if self._local_rank not in (None, 0):
             return
@@ -159,24 +159,24 @@ class StepProfiler(Profiler):
         say(table(rows, self.counted))
 
     def teardown(self, stage: str | None) -> None:
-        self._running.close()  # also where a training failed and nothing is written
+        self._running.close()  # also after a failure, when nothing is written
         super().teardown(stage)
 
 
 def _name(action: str) -> str | None:
-    """What the table calls a stretch of Lightning's, None for those that it leaves out."""
+    """Return the table's name for a Lightning action, None for actions not in the table."""
     owner, _, hook = action.rpartition(".")
     if owner.startswith("[Callback]"):
-        return CALLBACKS if hook.startswith("on_") and "checkpoint" not in hook else None  # those are inside others
+        return CALLBACKS if hook.startswith("on_") and "checkpoint" not in hook else None  # nested in others
     return ACTIONS.get(hook)
 
 
 def table(rows: list[Row], steps: int) -> str:
-    """The rows as text, with their shares of the whole."""
+    """Format the rows as text, with their shares of the total."""
     whole = sum(row.milliseconds for row in rows) or 1.0
     device = any(row.device is not None for row in rows)
     width = max(len(row.name) for row in rows)
-    lines = [f"Where {steps} training steps and their validation spent their time, in ms per step:"]
+    lines = [f"Time of {steps} training steps and their validation, in ms per step:"]
     lines.append(f"  {'':<{width}}  {'calls':>6}{'host':>10}{'share':>8}" + (f"{'GPU':>10}" if device else ""))
     for row in [*rows, Row("all", steps, whole, None)]:
         line = f"  {row.name:<{width}}  {row.calls:6d}{row.milliseconds:10.2f}{100 * row.milliseconds / whole:7.1f}%"
@@ -187,7 +187,7 @@ def table(rows: list[Row], steps: int) -> str:
 def _write_csv(rows: list[Row], path: Path) -> None:
     with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["stretch", "calls", "host_ms_per_step", "gpu_ms_per_step"])
+        writer.writerow(["section", "calls", "host_ms_per_step", "gpu_ms_per_step"])
         writer.writerows(
             [row.name, row.calls, f"{row.milliseconds:.4f}", "" if row.device is None else f"{row.device:.4f}"]
             for row in rows
@@ -195,7 +195,7 @@ def _write_csv(rows: list[Row], path: Path) -> None:
 
 
 def _draw(rows: list[Row], path: Path) -> None:
-    """Bars, the longest on top."""
+    """Draw a bar chart, longest on top."""
     rows = sorted(rows, key=lambda row: row.milliseconds)
     figure = Figure(figsize=(7, 0.6 + 0.3 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""One assembled training: everything that a run consists of, as plain objects."""
+"""An assembled training as plain objects."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from facehall.training.performance import Choice
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that one training consists of.
+    """The parts of one training.
 
     Attributes:
-        name: of the run.
+        name: run name.
         run_dir: the run folder.
-        module, datamodule, trainer: Lightning's three.
-        performance: how the machine is used.
-        init: what the generator's weights were loaded from; None for a fresh start.
+        module, datamodule, trainer: the Lightning objects.
+        performance: the performance settings.
+        init: source of the generator's initial weights; None for random ones.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Names for the stretches of a training step, which cost next to nothing unless somebody listens."""
+"""Named sections of a training step, almost free unless a profiler listens."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 Listener = Callable[[str], AbstractContextManager[object]]
 
-_SILENCE: AbstractContextManager[object] = nullcontext()
+_NULL_CONTEXT: AbstractContextManager[object] = nullcontext()
 _listener: Listener | None = None
 
 
 def span(name: str) -> AbstractContextManager[object]:
-    """Name the block of a ``with`` for a profile (debug=profile)."""
-    return _SILENCE if _listener is None else _listener(name)
+    """Name the block of a ``with`` statement for the profiler (debug=profile)."""
+    return _NULL_CONTEXT if _listener is None else _listener(name)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Every span inside opens what `listener` makes of its name."""
+    """Open `listener(name)` for every span inside the block."""
     global _listener
-    before, _listener = _listener, listener
+    previous, _listener = _listener, listener
     try:
         yield
     finally:
-        _listener = before
+        _listener = previous

@@ -1,4 +1,4 @@
-"""The first and last lines of a training, and summary.json."""
+"""The first and last console lines of a training, and summary.json."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from facehall.metrics import Measure, count_parameters
 from facehall.metrics.measures import from_json, headlines, to_json
 from facehall.training.callbacks import BestWeights, History
 from facehall.training.run import Training
-from facehall.training.runs import shown
+from facehall.training.runs import display_path
 
-PAPERS_SET = (
-    "These are a dozen sample photographs out of installed packages, to see the method at work. The paper's set is "
-    "DIV2K (data=div2k data.root=DIR); your own pictures: data=folder data.root=DIR."
+SAMPLE_DATA_NOTE = (
+    "The data are a dozen sample photographs from installed packages, to try the method. The paper uses DIV2K "
+    "(data=div2k data.root=DIR); for your own pictures: data=folder data.root=DIR."
 )
 
 
 def opening_lines(training: Training, checkpoint: Path | None) -> str:
-    """What is about to be trained, on what, how long."""
+    """Return the description of a training about to start: networks, losses, data, length, settings."""
     module = training.module
     parts = {
         "generator": _network(module.generator),
@@ -36,12 +36,12 @@ def opening_lines(training: Training, checkpoint: Path | None) -> str:
         "steps": _steps(training),
         "device": f"{training.trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} "
         f"x {training.trainer.num_devices}",
-        "run folder": str(shown(training.run_dir)),
+        "run folder": str(display_path(training.run_dir)),
     }
     if training.init is not None:
         parts["starts from"] = training.init
     if checkpoint is not None:
-        parts["resumed from"] = str(shown(checkpoint))
+        parts["resumed from"] = str(display_path(checkpoint))
     for choice in training.performance:
         parts[choice.name.rpartition(".")[2].replace("_", " ")] = f"{choice.value} ({choice.reason})"
     width = max(map(len, parts))
@@ -49,7 +49,7 @@ def opening_lines(training: Training, checkpoint: Path | None) -> str:
     lines += [f"  {key:<{width}}  {value}" for key, value in parts.items()]
     lines += training.datamodule.survey.report().splitlines()
     if type(training.datamodule) is PatchDataModule and isinstance(training.datamodule.source, SampleSource):
-        lines.append(PAPERS_SET)
+        lines.append(SAMPLE_DATA_NOTE)
     return "\n".join(lines)
 
 
@@ -58,7 +58,7 @@ def _steps(training: Training) -> str:
     steps = ", then ".join(f"{phase.steps} {phase.name}" for phase in curriculum.trained)
     trained = epochs * training.datamodule.steps_per_epoch // training.module.accumulate
     if 0 < trained != curriculum.total_steps:
-        steps += f"; {trained} in all, to the end of epoch {epochs}"
+        steps += f"; {trained} in total, to the end of epoch {epochs}"
     return steps
 
 
@@ -67,12 +67,12 @@ def _network(network: torch.nn.Module | None) -> str:
 
 
 def summarise(training: Training, seconds: float, test: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """The numbers of a finished training: the last row of each phase beside bicubic, and how they came about.
+    """Return the contents of summary.json: the last row of each phase, bicubic, and the run's settings.
 
     Args:
-        training: what was run.
-        seconds: how long the training took.
-        test: what the test split gave, as the Trainer logs it (test/…); None if it was not measured.
+        training: the finished training.
+        seconds: its duration.
+        test: measures of the test split as the Trainer logs them (test/…); None without a test.
     """
     module = training.module
     measures = module.protocol.measures
@@ -115,7 +115,7 @@ def _values(row: Mapping[str, Any], prefix: str, measures: Sequence[Measure]) ->
 
 
 def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
-    """Where things are, and what to run next."""
+    """Return the results, the location of the files and the next commands."""
     lines = [f"\nDone in {summary['seconds'] / 60:.1f} minutes."]
     measures = headlines(from_json(summary.get("measures", {})))
     ends = {key: key.replace("_", " ") for key in summary if key == "bicubic" or key.startswith("end_of_")}
@@ -125,7 +125,7 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
         lines += _rows("validation", {title: summary[key] for key, title in ends.items()}, measures)
     if "test" in summary:
         lines += _rows("test", {key.replace("_", " "): values for key, values in summary["test"].items()}, measures)
-    run_dir = shown(run_dir)
+    run_dir = display_path(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [
         f"The run is in {run_dir}: look at samples.png and curves.png; summary.json and metrics.csv hold the numbers.",
@@ -137,7 +137,7 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
 
 
 def _rows(heading: str, rows: Mapping[str, Mapping[str, Any]], measures: Sequence[Measure]) -> list[str]:
-    """A small table: a row a title, a column a measure."""
+    """Format a small table: one row per title, one column per measure."""
     widths = {measure.name: max(9, len(measure.label) + 2) for measure in measures}
     first = max(18, *(len(title) + 1 for title in rows))
     lines = [f"  {heading:<{first}}" + "".join(f"{measure.label:>{widths[measure.name]}}" for measure in measures)]

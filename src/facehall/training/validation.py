@@ -1,4 +1,4 @@
-"""What validation and test measure: the averaged generator beside bicubic, image by image."""
+"""Validation and test measures of the averaged generator and of bicubic, image by image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from facehall.training.ema import GeneratorEMA
 
 
 class MeasuredModule(L.LightningModule):
-    """The half of the training module that measures.
+    """The measuring part of the training module.
 
     Args:
-        protocol: what is measured.
+        protocol: the measures.
         ema: the averaged generator.
     """
 
     def __init__(self, protocol: Protocol, ema: GeneratorEMA) -> None:
         super().__init__()
         self.ema = ema
-        self._protocol = Frozen(protocol)  # LPIPS's network stays out of checkpoints
+        self._protocol = Frozen(protocol)  # keeps LPIPS's network out of checkpoints
         self.means = nn.ModuleDict()
-        self._floor: dict[str, dict[str, Tensor]] = {}
+        self._bicubic: dict[str, dict[str, Tensor]] = {}
 
     @property
     def protocol(self) -> Protocol:
@@ -52,24 +52,24 @@ class MeasuredModule(L.LightningModule):
         self._log_means("test")
 
     def _measure(self, batch: dict[str, Any], split: str = "") -> Tensor:
-        """Add a batch to the means of the model and of bicubic; the SR images go on to the callbacks."""
+        """Add a batch to the means of the model and of bicubic; return the SR images for the callbacks."""
         lr, hr, key = batch["lr"], batch["hr"], split + "|".join(batch["name"])
-        given = {name: value for name, value in batch.items() if name not in ("hr", "name")}
-        with torch.autocast(self.device.type, enabled=False):  # what is measured is what float32 inference gives
-            if key not in self._floor:  # bicubic never changes: measured in the first epoch only
-                self._floor[key] = self._protocol(upscale_bicubic(lr, self.ema.generator.scale), hr, **given)
+        inputs = {name: value for name, value in batch.items() if name not in ("hr", "name")}
+        with torch.autocast(self.device.type, enabled=False):  # measure float32 inference
+            if key not in self._bicubic:  # bicubic never changes: measured in the first epoch only
+                self._bicubic[key] = self._protocol(upscale_bicubic(lr, self.ema.generator.scale), hr, **inputs)
             sr = self(lr)
-            measured = self._protocol(sr, hr, **given)
-        for prefix, found in (("", measured), ("bicubic_", self._floor[key])):
+            measured = self._protocol(sr, hr, **inputs)
+        for prefix, found in (("", measured), ("bicubic_", self._bicubic[key])):
             for name, values in found.items():
                 for mean, column in zip(self._means(prefix, name), values.reshape(len(sr), -1).unbind(1), strict=True):
                     mean.update(column)
         return sr
 
     def _means(self, prefix: str, measure: str) -> list[MeanMetric]:
-        """The running means of a measure's statistics, of which most have one."""
+        """Return the running means of a measure's statistics; most measures have one."""
         keys = [f"{prefix}{measure}"]
-        if (width := self.protocol.widths[measure]) > 1:
+        if (width := self.protocol.statistic_counts[measure]) > 1:
             keys = [f"{keys[0]}[{i}]" for i in range(width)]
         for key in keys:
             if key not in self.means:
@@ -77,7 +77,7 @@ class MeasuredModule(L.LightningModule):
         return [cast(MeanMetric, self.means[key]) for key in keys]
 
     def _log_means(self, stage: str) -> None:
-        # A rank without an image has no means yet, but must take part in gathering them.
+        # A rank without images has no means yet, but must take part in gathering them.
         first = self.protocol.names[0]
         values: dict[str, Tensor] = {}
         for prefix in ("", "bicubic_"):
@@ -87,6 +87,6 @@ class MeasuredModule(L.LightningModule):
             for mean in (mean for each in means.values() for mean in each):
                 mean.reset()
         values[f"{stage}/{first}_gain"] = values[f"{stage}/{first}"] - values[f"{stage}/bicubic_{first}"]
-        shown = f"{stage}/{first}"
-        self.log(shown, values.pop(shown), prog_bar=True)
+        headline = f"{stage}/{first}"
+        self.log(headline, values.pop(headline), prog_bar=True)
         self.log_dict(values)

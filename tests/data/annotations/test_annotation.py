@@ -1,4 +1,4 @@
-"""Annotations follow their picture: what holds for pixels holds for points and classes."""
+"""Annotation transforms agree with picture transforms."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ symmetries = st.integers(0, COUNT - 1)
 
 
 def annotated(seed, height=20, width=26, scheme=FIVE):
-    """Landmarks on different whole pixels and a class for each pixel."""
+    """Return annotations with landmarks on distinct whole pixels and random classes."""
     rng = np.random.default_rng(seed)
     rows, columns = np.unravel_index(rng.permutation(height * width)[: len(scheme)], (height, width))
     landmarks = np.stack([columns, rows], axis=1).astype(np.float32)
@@ -22,7 +22,7 @@ def annotated(seed, height=20, width=26, scheme=FIVE):
 
 
 def painted(annotations):
-    """The annotations as a picture: in the first channel the class, in the second 1 plus the number of the landmark."""
+    """Draw annotations as a picture: channel 0 is the class, channel 1 is the landmark number + 1."""
     dots = np.zeros(annotations.size, np.uint8)
     for number, (x, y) in enumerate(annotations.landmarks.astype(int)):
         dots[y, x] = number + 1
@@ -30,7 +30,7 @@ def painted(annotations):
 
 
 def relabelled(picture, annotations):
-    """A painted picture with left for right."""
+    """Swap left and right labels in a painted picture."""
     numbers = np.array([0, *(1 + number for number in annotations.landmark_scheme.mirror)], np.uint8)
     classes = np.array(annotations.parsing_scheme.mirror, np.uint8)
     return np.stack([classes[picture[..., 0]], numbers[picture[..., 1]]], axis=2)
@@ -46,7 +46,7 @@ def same(one, other):
 
 
 @given(seed=st.integers(0, 1000), which=symmetries, scheme=st.sampled_from([FIVE, IBUG68]))
-def test_symmetries_of_annotations_are_those_of_pictures(seed, which, scheme):
+def test_symmetries_of_annotations_match_those_of_pictures(seed, which, scheme):
     before = annotated(seed, scheme=scheme)
     picture = transform(painted(before), which)
     after = before.symmetry(which)
@@ -55,7 +55,7 @@ def test_symmetries_of_annotations_are_those_of_pictures(seed, which, scheme):
 
 
 @given(seed=st.integers(0, 1000), data=st.data())
-def test_a_cut_out_of_annotations_is_that_of_the_picture(seed, data):
+def test_cropped_annotations_match_the_cropped_picture(seed, data):
     before = annotated(seed)
     height, width = before.size
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
@@ -68,12 +68,12 @@ def test_a_cut_out_of_annotations_is_that_of_the_picture(seed, data):
         if 0 <= x < right - left and 0 <= y < bottom - top:
             assert part[y, x, 1] == number + 1
             inside += 1
-    assert inside == np.count_nonzero(part[..., 1])  # the others lie outside, and are kept
+    assert inside == np.count_nonzero(part[..., 1])  # the others are outside and kept
     assert len(after.landmarks) == len(FIVE)
 
 
 @given(seed=st.integers(0, 100), first=symmetries, second=symmetries)
-def test_symmetries_of_annotations_form_the_group(seed, first, second):
+def test_symmetries_of_annotations_compose_as_a_group(seed, first, second):
     before = annotated(seed)
     square = np.arange(4).reshape(2, 2)
     both = transform(transform(square, first), second)
@@ -94,7 +94,7 @@ def test_only_mirrors_swap_left_and_right(seed, which):
 
 
 def test_a_mirrored_left_eye_is_a_right_one():
-    """By hand: the right eye of the mirrored face lies where the left one was."""
+    """Hand-computed: the right eye of the mirrored face is where the left one was."""
     points = np.array([[3, 4], [7, 4], [5, 6], [4, 8], [6, 8]], np.float32)
     mirrored = Annotations((10, 12), points, landmark_scheme=FIVE).symmetry(4).landmarks
     assert mirrored.tolist() == [[4, 4], [8, 4], [6, 6], [5, 8], [7, 8]]
@@ -106,8 +106,8 @@ def test_a_mirrored_left_eye_is_a_right_one():
     height=st.integers(20, 60),
     width=st.integers(24, 80),
 )
-def test_points_stay_on_what_they_mark_when_a_picture_is_resized(x, y, height, width):
-    """The centre of gravity of a blob before and after bicubic resampling; far from the borders."""
+def test_resized_points_stay_on_the_marked_feature(x, y, height, width):
+    """Compare the centroid of a blob before and after bicubic resampling, far from the borders."""
     rows, columns = np.mgrid[:48, :64]
     blob = 220 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 4.0**2))
     picture = resize_bicubic(to_tensor(blob.round().astype(np.uint8)[..., None].repeat(3, 2)), (height, width))[
@@ -123,18 +123,20 @@ def test_points_stay_on_what_they_mark_when_a_picture_is_resized(x, y, height, w
 
 @given(factor=st.integers(1, 4), seed=st.integers(0, 100))
 def test_a_parsing_map_is_resampled_like_its_picture(factor, seed):
-    """Blocks of 24 px, painted and reduced by bicubic: where the kernel stays in a block, both show one class."""
+    """Downscale 24-px blocks with bicubic: where the kernel stays inside a block, the classes agree."""
     blocks = np.random.default_rng(seed).integers(0, 11, (4, 5), dtype=np.uint8)
     parsing = blocks.repeat(24, 0).repeat(24, 1)
     size = (parsing.shape[0] // factor, parsing.shape[1] // factor)
     reduced = Annotations(parsing.shape, parsing=parsing, parsing_scheme=FACES11).resize(size)
     picture = resize_bicubic(to_tensor((parsing * 20)[..., None].repeat(3, 2)), size)[0].numpy() * 255 / 20
-    old = [np.arange(side) * factor + (factor - 1) / 2 for side in size]  # where the new pixels lie in the old picture
+    old = [
+        np.arange(side) * factor + (factor - 1) / 2 for side in size
+    ]  # positions of the new pixels in the old picture
     rows, columns = (np.abs(places % 24 - 11.5) < 12 - 2 * factor for places in old)
     inside = rows[:, None] & columns
     assert inside.sum() >= 4 * blocks.size
     assert np.array_equal(picture.round()[inside], reduced.parsing[inside])
-    assert set(np.unique(reduced.parsing)) <= set(np.unique(parsing))  # no class comes into being between two others
+    assert set(np.unique(reduced.parsing)) <= set(np.unique(parsing))  # no new classes from interpolation
 
 
 def test_resizing_to_the_same_size_changes_nothing():
@@ -142,7 +144,7 @@ def test_resizing_to_the_same_size_changes_nothing():
     assert before.resize(before.size) is before
 
 
-def test_tensors_hold_what_there_is():
+def test_tensors_contain_the_present_annotations():
     everything = annotated(1).symmetry(3).tensors()  # a view with negative strides
     assert {name: (str(value.dtype), tuple(value.shape)) for name, value in everything.items()} == {
         "landmarks": ("torch.float32", (5, 2)),
@@ -153,12 +155,12 @@ def test_tensors_hold_what_there_is():
 
 
 @pytest.mark.parametrize("box", [(0, 0, 27, 5), (-1, 0, 5, 5), (3, 3, 3, 5)])
-def test_boxes_lie_inside(box):
+def test_boxes_outside_the_picture_are_rejected(box):
     with pytest.raises(ValueError, match="is not inside a picture of 26x20"):
         annotated(0).crop(box)
 
 
-def test_annotations_need_their_scheme_and_size():
+def test_annotations_require_scheme_and_size():
     with pytest.raises(ValueError, match="do not follow"):
         Annotations((4, 4), np.zeros((5, 2), np.float32), landmark_scheme=IBUG68)
     with pytest.raises(ValueError, match="parsing map"):

@@ -1,4 +1,4 @@
-"""The steps: kernels, resampling, noise, JPEG."""
+"""Degradation steps: kernels, resampling, noise, JPEG."""
 
 import cv2
 import numpy as np
@@ -30,14 +30,14 @@ def photograph():
 @pytest.mark.parametrize(
     ("factor", "of", "size"), [(0.37, "hr", (18, 15)), (1.43, "hr", (69, 57)), (1.0, "lr", (12, 10))]
 )
-def test_resizing_goes_to_its_size_and_keeps_the_light(photograph, mode, factor, of, size):
+def test_resizing_gives_the_size_and_keeps_the_mean(photograph, mode, factor, of, size):
     resized = Resize(factor, of, mode).apply(photograph, SIZES)
     assert resized.shape == (*size, 3)
     assert resized.mean() == pytest.approx(photograph.mean(), abs=0.01)
 
 
 def test_an_elongated_blur_is_the_sum_over_its_kernel(photograph):
-    """Of one pixel, in double precision and by hand."""
+    """Compute one pixel by definition in double precision."""
     step, (y, x) = Blur("gaussian", 21, [5.0, 2.0], 0.7), (24, 20)
     window = photograph[y - 10 : y + 11, x - 10 : x + 11].astype(np.float64)
     expected = (window * step.kernel()[..., None].astype(np.float64)).sum((0, 1))
@@ -54,15 +54,15 @@ def test_blur_mirrors_the_picture_at_its_border(photograph, step):
     np.testing.assert_allclose(step.apply(photograph, SIZES), inner, atol=2e-6)
 
 
-def test_light_by_hand():
+def test_light_steps_match_hand_computed_values():
     image = np.full((2, 2, 3), 0.5, np.float32)
     assert Darken(0.9, 0.7, 3.1).apply(image, SIZES) == pytest.approx(0.7 * 0.45**3.1, rel=1e-5)
     white = WhiteBalance([1.2, 1.0, 3.0]).apply(image, SIZES)
     assert white[0, 0] == pytest.approx([0.6, 0.5, 1.0])
 
 
-def test_a_patch_has_the_blocks_of_the_photograph_that_it_is_cut_of(photograph):
-    """Else all blocks begin with the patch, and a network counts them from its border."""
+def test_a_patch_has_the_jpeg_blocks_of_its_photograph(photograph):
+    """With a fixed block grid, a network could infer block positions from the patch border."""
     y, x = 5, 9
     photograph = np.tile(photograph, (2, 2, 1))
     whole = Jpeg(40).apply(photograph, SIZES)[y:, x:]
@@ -77,7 +77,7 @@ def test_jpeg_leaves_flat_colours_of_blocks_alone():
     assert np.array_equal(Jpeg(50).apply(grey, SIZES), grey)
 
 
-def test_less_quality_is_further_away(photograph):
+def test_lower_quality_is_less_similar(photograph):
     errors = [((Jpeg(q).apply(photograph, SIZES) - photograph) ** 2).mean() for q in (95, 80, 60, 40, 20)]
     assert errors == sorted(errors)
 
@@ -105,8 +105,8 @@ def test_sinc_kernels_sum_to_one_and_ring(radius, cutoff):
     assert kernel.min() < 0
 
 
-def test_a_gaussian_has_its_widths():
-    """Second moments, along the axes of an angle."""
+def test_a_gaussian_has_the_given_standard_deviations():
+    """Compare second moments along the rotated axes."""
     kernel = Blur("gaussian", 41, [4.0, 2.0], np.pi / 2).kernel().astype(np.float64)
     axis = np.arange(41) - 20
     assert (kernel.sum(1) * axis**2).sum() == pytest.approx(16, rel=1e-3)
@@ -115,8 +115,8 @@ def test_a_gaussian_has_its_widths():
     assert (tilted * axis[:, None] * axis[None]).sum() == pytest.approx((16 - 4) / 2, rel=1e-2)
 
 
-def test_a_kernel_of_even_side_is_refused():
-    with pytest.raises(ValueError, match="odd, not 4"):
+def test_an_even_kernel_size_is_rejected():
+    with pytest.raises(ValueError, match="must be odd, not 4"):
         Blur("gaussian", 4, [1.0, 1.0]).kernel()
 
 
@@ -127,7 +127,7 @@ def test_a_round_gaussian_is_the_same_whether_separated_or_not(photograph):
 
 
 @pytest.mark.parametrize("light", [1, 3, 10, 100, 1000])
-def test_photons_are_counted_as_poisson_says(light):
+def test_photon_counts_follow_the_poisson_distribution(light):
     normals = torch.randn(400_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     counts = poisson(torch.full_like(normals, light), normals).numpy()
     assert np.array_equal(counts, counts.round())
@@ -138,7 +138,7 @@ def test_photons_are_counted_as_poisson_says(light):
     assert np.abs(below).max() < 0.02
 
 
-def test_no_light_no_photons():
+def test_zero_light_gives_zero_photons():
     assert not poisson(torch.zeros(1000), torch.linspace(-5, 5, 1000)).any()
 
 
@@ -150,7 +150,7 @@ def test_grey_noise_is_the_same_in_all_channels():
         assert np.ptp(colour, axis=2).max() > 0.05
 
 
-def test_noise_has_its_strength():
+def test_noise_has_the_given_strength():
     image = np.full((256, 256, 3), 0.25, np.float32)
     assert GaussianNoise(0.02, False, 1).apply(image, SIZES).std() == pytest.approx(0.02, rel=0.02)
     assert PoissonNoise(400, 1.0, False, 1).apply(image, SIZES).std() == pytest.approx(np.sqrt(0.25 / 400), rel=0.02)

@@ -1,4 +1,4 @@
-"""What all degradations promise: recipes, sizes, levels and names."""
+"""Contract of all degradations: recipes, sizes, levels and names."""
 
 import json
 from functools import lru_cache
@@ -30,7 +30,7 @@ def degradation_of(option, **changes):
 
 
 def portrait(side=64):
-    """Smooth shades and hard edges, in colour."""
+    """Return a colour picture with smooth shading and hard edges."""
     y, x = torch.meshgrid(torch.linspace(0, 1, side), torch.linspace(0, 1, side), indexing="ij")
     image = torch.stack((x, y, 1 - x * y)) * 0.8 + 0.1
     image[:, side // 3 : side // 2, side // 4 : side // 2] = torch.tensor([0.9, 0.2, 0.1])[:, None, None]
@@ -39,7 +39,7 @@ def portrait(side=64):
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_lr_has_its_size_on_8_bit_levels(option, scale):
+def test_lr_has_the_expected_size_and_8_bit_levels(option, scale):
     degradation = default(option)
     hr = portrait(96)[:, :48]
     lr = degradation(hr, scale, recipe_of("a", 0, degradation, scale))
@@ -50,7 +50,7 @@ def test_lr_has_its_size_on_8_bit_levels(option, scale):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_recipe_decides_everything_also_behind_json(option):
+def test_a_recipe_determines_the_output_even_after_json(option):
     degradation, hr = default(option), portrait()
     before = hr.clone()
     recipe = degradation.draw(np.random.default_rng(3), 4)
@@ -61,7 +61,7 @@ def test_a_recipe_decides_everything_also_behind_json(option):
 
 
 @pytest.mark.parametrize("option", RANDOM)
-def test_other_draws_give_other_pictures(option):
+def test_different_recipes_give_different_pictures(option):
     degradation, hr = default(option), portrait()
     pictures = [degradation(hr, 4, recipe_of(name, 0, degradation, 4)) for name in "ab"]
     assert degradation.random
@@ -69,7 +69,7 @@ def test_other_draws_give_other_pictures(option):
 
 
 def test_the_recipe_of_a_name_is_the_same_everywhere():
-    """Written down once: fixed sets of earlier runs depend on it."""
+    """Regression value: fixed sets of earlier runs depend on it."""
     degradation = degradation_of("blind_face")
     recipe = recipe_of("0001", 7, degradation, 4)
     assert recipe == recipe_of("0001", 7, degradation, 4)
@@ -78,7 +78,7 @@ def test_the_recipe_of_a_name_is_the_same_everywhere():
     assert recipe["steps"][0]["sigma"][0] == pytest.approx(3.7269003195869677, abs=1e-12)
 
 
-def test_bicubic_is_the_protocols_and_fixed():
+def test_bicubic_is_the_protocols_and_deterministic():
     hr = portrait()
     degradation = BicubicDegradation()
     assert (degradation.name, degradation.random, degradation.draw(np.random.default_rng(), 4)) == (
@@ -92,14 +92,14 @@ def test_bicubic_is_the_protocols_and_fixed():
 
 
 @pytest.mark.parametrize("option", RANDOM)
-def test_random_ones_want_a_recipe_that_they_understand(option):
+def test_random_degradations_require_a_valid_recipe(option):
     degradation, hr = default(option), portrait()
     recipe = degradation.draw(np.random.default_rng(0), 4)
     with pytest.raises(ValueError, match=rf"{option} is random: it needs a recipe"):
         degradation(hr, 4)
-    with pytest.raises(ValueError, match=r"the one key 'steps', not \['sigma', 'steps'\]"):
+    with pytest.raises(ValueError, match=r"the single key 'steps', not \['sigma', 'steps'\]"):
         degradation(hr, 4, {**recipe, "sigma": 1})
-    with pytest.raises(ValueError, match="the operation 'smear'; there are blur, darken"):
+    with pytest.raises(ValueError, match="the unknown operation 'smear'; expected one of blur, darken"):
         degradation(hr, 4, {"steps": [{"op": "smear"}]})
     steps = [{**recipe["steps"][0], "strange": 1}, *recipe["steps"][1:]]
     with pytest.raises(ValueError, match=r"wrong parameters for \w+: .*strange"):
@@ -111,7 +111,7 @@ def test_random_ones_want_a_recipe_that_they_understand(option):
 
 
 @pytest.mark.parametrize("option", RANDOM)
-def test_names_tell_settings_apart(option):
+def test_names_distinguish_settings(option):
     key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
     same, other = OmegaConf.from_dotlist([f"{key}=[1,25]"]), OmegaConf.from_dotlist([f"{key}=[1,26]"])
     same_as_floats = OmegaConf.from_dotlist([f"{key}=[1.0,25.0]"])
@@ -130,25 +130,29 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
 @pytest.mark.parametrize(
     ("option", "changes", "message"),
     [
-        ("blind_face", "sigma=[10,0.1]", r"degradation: sigma is a range \[a, b\] with 0\.01 <= a <= b <= 100, not"),
-        ("blind_face", "sigma=[0,1]", "sigma is a range"),
-        ("blind_face", "jpeg=[0,100]", "jpeg is a range"),
-        ("blind_face", "noise=3", "noise is a range"),
-        ("blind_face", "downsample=[1,a]", "downsample is a range"),
-        ("blind_face", "kernel_size=40", "kernel_size is odd"),
-        ("blind_face", "anisotropic=2", "anisotropic is a probability"),
-        ("low_light", "gamma=[0.5,1]", "gamma is a range"),
-        ("low_light", "photons=[0,10]", "photons is a range"),
-        ("photo", "clean=2", "clean is a probability"),
-        ("photo", "jpeg=[0,50]", "jpeg is a range"),
-        ("real", "final_sinc=-1", "final_sinc is a probability"),
-        ("real", "first.resize=[1.1,1.5]", "resize is a range around 1"),
+        (
+            "blind_face",
+            "sigma=[10,0.1]",
+            r"degradation: sigma must be a range \[a, b\] with 0\.01 <= a <= b <= 100, not",
+        ),
+        ("blind_face", "sigma=[0,1]", "sigma must be a range"),
+        ("blind_face", "jpeg=[0,100]", "jpeg must be a range"),
+        ("blind_face", "noise=3", "noise must be a range"),
+        ("blind_face", "downsample=[1,a]", "downsample must be a range"),
+        ("blind_face", "kernel_size=40", "kernel_size must be odd"),
+        ("blind_face", "anisotropic=2", "anisotropic must be a probability"),
+        ("low_light", "gamma=[0.5,1]", "gamma must be a range"),
+        ("low_light", "photons=[0,10]", "photons must be a range"),
+        ("photo", "clean=2", "clean must be a probability"),
+        ("photo", "jpeg=[0,50]", "jpeg must be a range"),
+        ("real", "final_sinc=-1", "final_sinc must be a probability"),
+        ("real", "first.resize=[1.1,1.5]", "resize must be a range around 1"),
         ("real", "first.up=0.9", r"up \(0\.9\) and down"),
-        ("real", "first.kernel_size=[8,21]", "kernel_size is a range of odd"),
-        ("real", "first.kernels.square=1", "kernels gives probabilities to gaussian_iso"),
+        ("real", "first.kernel_size=[8,21]", "kernel_size must be a range of odd"),
+        ("real", "first.kernels.square=1", "kernels must map gaussian_iso"),
     ],
 )
-def test_a_setting_out_of_its_range_is_named(option, changes, message):
+def test_a_setting_out_of_range_is_named(option, changes, message):
     with pytest.raises(FacehallError, match=message):
         degradation_of(option, **OmegaConf.from_dotlist([changes]))
 
@@ -167,7 +171,7 @@ def test_any_draw_works_down_to_single_pixels(option, seed, side):
 
 @pytest.mark.parametrize("option", ["blind_face", "real"])
 def test_borders_have_no_dark_rim(option):
-    """A white picture stays white without noise, also where kernels reach beyond it."""
+    """A white picture stays white without noise, even where kernels extend past the border."""
     quiet = {"blind_face": ["noise=[0,0]"], "real": []}[option]
     for stage in ("first", "second") if option == "real" else ():
         quiet += [f"{stage}.noise=[0,0]", f"{stage}.gaussian=1"]
@@ -198,7 +202,7 @@ def test_blind_face_draws_within_its_ranges(seed):
 
 @settings(max_examples=50)
 @given(st.integers(0, 2**32))
-def test_photo_draws_within_its_ranges_or_leaves_the_protocols_picture(seed):
+def test_photo_draws_within_its_ranges_or_is_plain_bicubic(seed):
     drawn = default("photo").draw(np.random.default_rng(seed), 4)["steps"]
     steps = {step["op"]: step for step in drawn}
     assert steps["resize"]["mode"] == "matlab"
@@ -209,12 +213,12 @@ def test_photo_draws_within_its_ranges_or_leaves_the_protocols_picture(seed):
         assert list(steps) == ["resize"]
     if "blur" in steps:
         assert 0.5 <= steps["blur"]["sigma"][0] <= 3
-        assert steps["blur"]["size"] >= 6 * steps["blur"]["sigma"][0]  # three to either side
+        assert steps["blur"]["size"] >= 6 * steps["blur"]["sigma"][0]  # three on either side
 
 
-def test_photo_is_clean_and_sharp_as_often_as_it_is_told():
+def test_photo_follows_its_probabilities():
     drawn = [[step["op"] for step in recipe_of(str(i), 0, default("photo"), 4)["steps"]] for i in range(400)]
-    assert 70 <= sum(ops == ["resize"] for ops in drawn) <= 130  # a quarter of 400, within 3.5 deviations
+    assert 70 <= sum(ops == ["resize"] for ops in drawn) <= 130  # a quarter of 400, within 3.5 standard deviations
     assert 110 <= sum("blur" in ops for ops in drawn) <= 190  # half of the others
     clean = degradation_of("photo", clean=1)
     hr = portrait()

@@ -1,4 +1,4 @@
-"""Degradations that draw: through the datasets, reproducible and on LR that fits HR."""
+"""Random degradations in the datasets: reproducible, with LR aligned to HR."""
 
 import pytest
 import torch
@@ -34,14 +34,14 @@ def module(source, degradation=MILD, **options):
     )
 
 
-def test_patches_are_those_of_bicubic_degraded_at_random(source):
+def test_patches_are_those_of_bicubic_with_a_random_degradation(source):
     plain, random = (list(module(source, each).train_dataloader()) for each in (BicubicDegradation(), MILD))
     for one, other in zip(plain, random, strict=True):
         assert torch.equal(one["hr"], other["hr"])
         assert torch.equal(one["flatness"], other["flatness"])
         assert one["lr"].shape == other["lr"].shape
         assert not torch.equal(one["lr"], other["lr"])
-        assert (one["lr"] - other["lr"]).abs().mean() < 0.25  # of the same place
+        assert (one["lr"] - other["lr"]).abs().mean() < 0.25  # the same crop
     assert len({batch["lr"].numpy().tobytes() for batch in random}) == 4
 
 
@@ -60,7 +60,7 @@ def test_validation_is_fixed_by_seed_and_name(source):
     assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_lr_files_win(tmp_path):
+def test_lr_files_take_precedence_over_the_degradation(tmp_path):
     files = PairedSource(make_pairs(tmp_path, scale=4), 0.25, 0.25).split("train")
     plain, random = (
         PatchDataset(files, Pairs(4, each, MemoryStore()), 4, 10, Mining(), seed=0)
@@ -70,14 +70,14 @@ def test_lr_files_win(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["blind_face", "photo", "real", "low_light"])
-def test_the_options_feed(compose_config, source, tmp_path, name):
+def test_configured_degradations_produce_batches(compose_config, source, tmp_path, name):
     cfg = compose_config("train", f"degradation={name}", f"run_dir={tmp_path}", "patches.batch_size=2")
     batch = next(iter(build(cfg.patches, "patches", source=source).train_dataloader()))
     assert batch["lr"].shape == (2, 3, 24, 24)
     assert batch["hr"].shape == (2, 3, 96, 96)
 
 
-def test_two_seeds_are_two_entries_of_a_store(source):
+def test_seeds_have_separate_store_entries(source):
     store, file = MemoryStore(), source.split("val")[0]
     first, second = (Pairs(4, MILD, store, seed)(file)[0] for seed in (1, 2))
     assert (first != second).any()

@@ -1,4 +1,4 @@
-"""Annotations from the files of a set to the batches of a training, through box, size, patch and symmetry."""
+"""Annotations from set files to training batches, through box, size, patch and symmetry."""
 
 import json
 import pickle
@@ -36,7 +36,7 @@ MIRRORED_CLASS = np.array(FACES11.mirror)
 
 
 def make_set(root, count=4, side=64, splits=("train", "val", "test"), scheme="faces11"):
-    """Pictures that show their annotations: level 20 k where the map says k, a white 1-px dot at each landmark."""
+    """Write pictures that show their annotations: level 20 k for class k, a white 1-px dot at each landmark."""
     entries = {}
     for which in splits:
         for i in range(count):
@@ -78,7 +78,7 @@ def datamodule(source, **options):
 
 
 def check_agreement(item):
-    """What the pixels show is what the annotations say; either way round, as the picture may be a mirror image."""
+    """Check that pixels and annotations agree, with or without mirroring."""
     levels = (item["hr"][0] * 255).round().numpy().astype(int)
     parsing, points = item["parsing"].numpy(), item["landmarks"].numpy()
     plain = levels <= 200
@@ -93,7 +93,7 @@ def check_agreement(item):
 
 
 @given(index=st.integers(0, 10_000))
-def test_patches_show_what_their_annotations_say(root, index):
+def test_patches_agree_with_their_annotations(root, index):
     pairs = Pairs(4, BicubicDegradation(), MemoryStore())
     check_agreement(PatchDataset(folder(root).split("train"), pairs, 8, 12, Mining(), 3)[index])
 
@@ -107,7 +107,7 @@ def test_half_of_the_patches_are_mirrored_and_none_without_symmetry(root):
 
 
 @given(left=st.integers(0, 20), top=st.integers(0, 20), side=st.integers(33, 43), index=st.integers(0, 500))
-def test_a_box_cuts_both(root, left, top, side, index):
+def test_a_box_crops_both(root, left, top, side, index):
     boxes = (left, top, left + side, top + side)
     files = [
         ImageFile(file.name, file.hr, box=boxes, annotations=file.annotations) for file in folder(root).split("train")
@@ -120,7 +120,7 @@ def test_a_box_cuts_both(root, left, top, side, index):
 
 
 def test_size_reduces_both(tmp_path):
-    """Blobs around the landmarks are still there, blocks still have their class."""
+    """Blobs stay at the landmarks, and blocks keep their class."""
     rows, columns = np.mgrid[:96, :128]
     points = [[30.5, 40.25], [90, 40], [60, 50], [40, 70], [80, 70.75]]
     blobs = sum(np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18) for x, y in points)
@@ -137,7 +137,7 @@ def test_size_reduces_both(tmp_path):
         assert [(weights * columns).sum(), (weights * rows).sum()] == pytest.approx([x, y], abs=0.15)
 
 
-def test_batches_hold_what_was_asked_for(root):
+def test_batches_hold_the_configured_annotations(root):
     module = datamodule(folder(root))
     batch = next(iter(module.train_dataloader()))
     assert module.batch_keys == batch.keys()
@@ -151,8 +151,8 @@ def test_batches_hold_what_was_asked_for(root):
     assert whole["identity"].shape == (1,)
 
 
-def test_who_does_not_ask_gets_the_same_pixels_and_nothing_else(root):
-    """No draw more: training without annotations is what it was."""
+def test_without_annotations_pixels_are_the_same(root):
+    """Annotations use no random draws, so that training without them is unchanged."""
     asked, plain = datamodule(folder(root)), datamodule(FolderSource(root))
     assert plain.batch_keys == {"lr", "hr", "name", "flatness", "rejections", "threshold"}
     for one, other in zip(asked.train_dataloader(), plain.train_dataloader(), strict=True):
@@ -172,7 +172,7 @@ def test_annotated_batches_do_not_depend_on_workers(root):
 
 
 def test_annotations_reach_spawned_workers(root):
-    """Which get what is pickled, the store without its open maps and the file with its location."""
+    """Spawned workers receive pickles: the store without its open maps, files with their locations."""
     pairs, file = Pairs(4, BicubicDegradation(), DiskStore()), folder(root).split("val")[0]
     expected = pairs.annotations(file)
     pairs, file = pickle.loads(pickle.dumps((pairs, file)))
@@ -192,12 +192,12 @@ def test_pictures_without_annotations_are_problems_of_the_check(tmp_path):
     edit(tmp_path, change)
     with pytest.raises(FacehallError) as error:
         _ = datamodule(folder(tmp_path)).survey
-    told = str(error.value)
-    assert "train/0.png has no annotations in" in told
-    assert "1.png has no landmarks, but other pictures of train have" in told
-    assert "val/2.png in" in told
-    assert "none.png does not exist" in told
-    assert "4 of 12 pictures cannot be used" in told
+    remark = str(error.value)
+    assert "train/0.png has no annotations in" in remark
+    assert "1.png has no landmarks, unlike other pictures of train" in remark
+    assert "val/2.png in" in remark
+    assert "none.png does not exist" in remark
+    assert "4 of 12 pictures cannot be used" in remark
     module = datamodule(folder(tmp_path), checks="skip")
     assert [file.name for file in module.survey.files["train"]] == ["train/3"]
     assert [file.name for file in module.survey.files["val"]] == ["val/0", "val/1", "val/3"]
@@ -205,7 +205,7 @@ def test_pictures_without_annotations_are_problems_of_the_check(tmp_path):
 
 
 class LabelledByName:
-    """A source of somebody else's package: any class with `split`, and any annotations."""
+    """A third-party source: any class with `split`, and its own annotations."""
 
     def __init__(self, root):
         self.files = FolderSource(root)
@@ -227,7 +227,7 @@ class OwnLabel:
         return str(self.person)
 
 
-def test_a_source_from_outside_brings_its_own_annotations(root):
+def test_a_third_party_source_has_its_own_annotations(root):
     module = datamodule(LabelledByName(root))
     batch = next(iter(module.train_dataloader()))
     assert batch["identity"].tolist() == [int(name[-1]) for name in batch["name"]]
@@ -235,7 +235,7 @@ def test_a_source_from_outside_brings_its_own_annotations(root):
     assert "landmarks" not in module.batch_keys
 
 
-def test_a_changed_map_is_not_taken_from_the_store(tmp_path):
+def test_a_changed_map_is_read_again(tmp_path):
     make_set(tmp_path)
     store = DiskStore()
     file = folder(tmp_path).split("val")[0]
@@ -268,21 +268,21 @@ def test_mined_patches_keep_their_annotations(root, compose_config, tmp_path):
     configured = build(compose_config("train", "data=mined", *where).data, "data")
     assert configured.split("train") == source.split("train")
     plain = FolderSource(tmp_path / "out" / "train" / "HR", 0, 1)
-    assert len(plain.split("test")) == 12  # maps are no pictures
-    with pytest.raises(FacehallError, match=r"cannot be mined into shards.*format=png"):
+    assert len(plain.split("test")) == 12  # maps are not listed as pictures
+    with pytest.raises(FacehallError, match=r"cannot be stored in shards.*format=png"):
         mine(config(f"output={tmp_path / 'shards'}", "format=shards"))
 
 
-def test_an_excluded_folder_that_is_not_there_is_a_remark(tmp_path):
-    """Recipes name the folders of one machine; on another they must work all the same."""
+def test_a_missing_excluded_folder_is_a_remark(tmp_path):
+    """Recipes may name folders of another machine."""
     for seed, which in enumerate(("train", "val", "test")):
         make_photographs(tmp_path / which / "a", 2, seed=seed)
         make_photographs(tmp_path / which / "b", 2, seed=10 + seed)
     source = FolderSource(tmp_path, exclude=["b", "lfw250"])
     survey = datamodule(source).survey
-    told = f"data.exclude names lfw250, but no picture below {tmp_path} lies in a folder of that name."
-    assert survey.remarks == [told]
-    assert survey.report() == told
+    remark = f"data.exclude names lfw250, but no picture below {tmp_path} is in a folder of that name."
+    assert survey.remarks == [remark]
+    assert survey.report() == remark
     assert not survey.problems
     assert [len(survey.files[which]) for which in ("train", "val", "test")] == [2, 2, 2]
     assert datamodule(FolderSource(tmp_path, exclude=["b"])).survey.report() == ""

@@ -1,4 +1,4 @@
-"""The look at every picture before a training: problems are told together, twins parted, notes taken."""
+"""Data check before training: one report of problems, duplicates and conversions."""
 
 import dataclasses
 import io
@@ -19,13 +19,13 @@ from facehall.errors import FacehallError
 from facehall.imaging import write_picture
 
 
-def look(source, store=None, policy="skip", scale=2, patch_size=8):
+def check(source, store=None, policy="skip", scale=2, patch_size=8):
     pairs = Pairs(scale, BicubicDegradation(), store or MemoryStore())
     return survey(source, pairs, Mining(), patch_size, policy)
 
 
 def natural(seed, side=96):
-    """Noise whose amplitude falls with the frequency, as that of photographs does."""
+    """Return noise with a 1/f amplitude spectrum, like photographs."""
     spectrum = np.fft.fft2(np.random.default_rng(seed).normal(size=(3, side, side)))
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
     image = np.fft.ifft2(spectrum / (frequency + 1 / side)).real.transpose(1, 2, 0)
@@ -52,7 +52,7 @@ def picture(seed=0, side=48, mode="RGB"):
 
 
 def thirty_broken_files(train):
-    """Files that cannot be trained on, each in its own way -> what the report says of it."""
+    """Write unusable files, each different; return the expected message for each name."""
     png, jpeg = io.BytesIO(), io.BytesIO()
     picture(1, 96).save(png, "PNG")
     picture(1, 96).save(jpeg, "JPEG")
@@ -92,7 +92,7 @@ def test_thirty_broken_files_are_one_report_that_names_each(folder):
     broken = thirty_broken_files(folder / "train")
     assert len(broken) == 30
     with pytest.raises(FacehallError) as error:
-        look(FolderSource(folder), policy="strict")
+        check(FolderSource(folder), policy="strict")
     first, *lines = str(error.value).splitlines()
     assert first == "30 of 39 pictures cannot be used:"
     for name, reason in broken.items():
@@ -101,25 +101,25 @@ def test_thirty_broken_files_are_one_report_that_names_each(folder):
     assert "patches.checks=skip" in lines[-1]
 
 
-def test_they_can_be_left_out(folder):
+def test_they_can_be_skipped(folder):
     thirty_broken_files(folder / "train")
-    found = look(FolderSource(folder))
+    found = check(FolderSource(folder))
     assert [len(found.files[which]) for which in SPLITS] == [3, 3, 3]
     assert len(found.problems) == 30
 
 
 def test_workers_find_the_same(folder):
     thirty_broken_files(folder / "train")
-    alone = look(FolderSource(folder))
-    make_photographs(folder / "test", 40, side=48, seed=9)  # enough for more processes
-    assert look(FolderSource(folder)).problems == alone.problems
+    expected = check(FolderSource(folder))
+    make_photographs(folder / "test", 40, side=48, seed=9)  # enough for several workers
+    assert check(FolderSource(folder)).problems == expected.problems
 
 
-def test_nothing_left_is_told(folder):
+def test_no_usable_picture_is_an_error(folder):
     for path in (folder / "train").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(FacehallError, match=r"3 of 9 pictures cannot be used:(.|\n)*No train picture is left"):
-        look(FolderSource(folder))
+    with pytest.raises(FacehallError, match=r"3 of 9 pictures cannot be used:(.|\n)*No usable train picture is left"):
+        check(FolderSource(folder))
 
 
 def test_a_pair_that_does_not_fit_is_a_problem(tmp_path):
@@ -127,34 +127,34 @@ def test_a_pair_that_does_not_fit_is_a_problem(tmp_path):
         for i in range(2):
             save(tmp_path / which / "HR" / f"{i}.png", picture(10 * len(which) + i, 32))
             save(tmp_path / which / "LR" / f"{i}.png", picture(i, 16 if which != "train" or i else 15))
-    found = look(PairedSource(tmp_path))
+    found = check(PairedSource(tmp_path))
     assert [file.name for file in found.files["train"]] == ["train/1"]
     assert "train/LR/0.png has 15x15 pixels" in found.problems[0]
 
 
-def test_files_without_a_sibling_are_problems(tmp_path):
+def test_files_without_a_partner_are_problems(tmp_path):
     for which in SPLITS:
         for i in range(3):
             save(tmp_path / which / "HR" / f"{i}.png", picture(10 * len(which) + i, 32))
             save(tmp_path / which / "LR" / f"{i}.png", picture(i, 16))
     (tmp_path / "train" / "HR" / "0.png").unlink()
     (tmp_path / "val" / "LR" / "1.png").unlink()
-    found = look(PairedSource(tmp_path))
+    found = check(PairedSource(tmp_path))
     assert [len(found.files[which]) for which in SPLITS] == [2, 2, 3]
-    assert "train/LR/0.png stands alone" in found.problems[0]
-    assert "val/HR/1.png stands alone" in found.problems[1]
+    assert "train/LR/0.png has no partner" in found.problems[0]
+    assert "val/HR/1.png has no partner" in found.problems[1]
 
 
 @pytest.mark.parametrize("which", ["val", "test"])
-def test_a_picture_of_train_that_is_measured_on_is_a_problem(folder, which):
-    (twin, *_) = sorted((folder / which).iterdir())
-    Image.open(twin).resize((40, 40)).save(folder / "train" / "copy.jpg", quality=60)
-    found = look(FolderSource(folder))
+def test_a_train_picture_in_val_or_test_is_a_problem(folder, which):
+    (original, *_) = sorted((folder / which).iterdir())
+    Image.open(original).resize((40, 40)).save(folder / "train" / "copy.jpg", quality=60)
+    found = check(FolderSource(folder))
     assert [file.name for file in found.files["train"]] == ["train/0", "train/1", "train/2"]
-    assert f"copy.jpg of train shows nearly the same as {twin} of {which}" in found.problems[0]
+    assert f"copy.jpg in train is a near-duplicate of {original} in {which}" in found.problems[0]
 
 
-def test_what_is_changed_on_the_way_is_noted(folder):
+def test_conversions_are_reported(folder):
     train = folder / "train"
     save(train / "deep.png", Image.fromarray(np.arange(48 * 48, dtype=np.uint16).reshape(48, 48) * 20))
     cv2.imwrite(str(train / "deep_colour.png"), np.random.default_rng(0).integers(0, 65536, (48, 48, 3), np.uint16))
@@ -165,43 +165,45 @@ def test_what_is_changed_on_the_way_is_noted(folder):
     turned[0x0112] = 6
     save(train / "turned.jpg", picture(24), exif=turned)
     save(train / "moving.webp", picture(25), save_all=True, append_images=[picture(26)])
-    report = look(FolderSource(folder), policy="strict").report()
+    report = check(FolderSource(folder), policy="strict").report()
     for line in (
-        "2 with 16 bits a channel, of which 8 are kept: deep.png, deep_colour.png",
+        "2 with 16 bits per channel, reduced to 8: deep.png, deep_colour.png",
         "1 with CMYK, converted to RGB: print.jpg",
         "1 with a palette, converted to RGB: palette.png",
         "1 with transparency, dropped: clear.png",
-        "1 with turned upright as its EXIF orientation says: turned.jpg",
-        "1 with several frames, of which the first is taken: moving.webp",
+        "1 with an EXIF orientation, applied: turned.jpg",
+        "1 with several frames, only the first is used: moving.webp",
     ):
         assert line in report.splitlines()
 
 
-def test_ordinary_pictures_are_not_worth_a_word(folder):
-    assert look(FolderSource(folder), policy="strict").report() == ""
+def test_ordinary_pictures_give_an_empty_report(folder):
+    assert check(FolderSource(folder), policy="strict").report() == ""
 
 
-def test_the_second_look_decodes_nothing(folder, tmp_path, monkeypatch):
+def test_the_second_check_decodes_nothing(folder, tmp_path, monkeypatch):
     store = tmp_path / "store"
-    first = look(FolderSource(folder), DiskStore(store))
-    for path in folder.glob("*/*.png"):  # what would be decoded now is broken
+    first = check(FolderSource(folder), DiskStore(store))
+    for path in folder.glob("*/*.png"):  # decoding again would fail
         stat = path.stat()
         path.write_bytes(bytes(stat.st_size))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    second = look(FolderSource(folder), DiskStore(store))
+    second = check(FolderSource(folder), DiskStore(store))
     assert (second.files, second.problems) == (first.files, [])
 
 
-def test_a_store_without_room_is_told(folder, tmp_path):
-    found = look(FolderSource(folder), DiskStore(tmp_path / "store", max_gb=0))
-    assert "stored decoded, which makes loading slower: store.max_gb=0 is reached" in found.report()
+def test_a_full_store_is_reported(folder, tmp_path):
+    found = check(FolderSource(folder), DiskStore(tmp_path / "store", max_gb=0))
+    assert (
+        "not stored decoded, which slows loading down: the pictures of this run exceed store.max_gb=0" in found.report()
+    )
 
 
 def distance(a, b):
     return int((fingerprint(a) != fingerprint(b)).sum())
 
 
-def test_fingerprints_survive_what_copies_go_through_and_tell_pictures_apart():
+def test_fingerprints_survive_common_edits_and_distinguish_pictures():
     pictures = [natural(seed) for seed in range(12)]
     for image in pictures:
         jpeg = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
@@ -219,12 +221,12 @@ def shapes_fingerprinted(monkeypatch, source, store):
         return fingerprint(picture)
 
     monkeypatch.setattr(checks, "fingerprint", spy)
-    look(source, store)
+    check(source, store)
     return seen
 
 
-def test_facts_are_those_of_the_picture_in_its_size(folder, tmp_path, monkeypatch):
-    """The fingerprint is of the reduced picture, so another `data.size` is another picture."""
+def test_facts_depend_on_the_size(folder, tmp_path, monkeypatch):
+    """The fingerprint is computed at `data.size`, so a change of size recomputes it."""
     store = DiskStore(tmp_path / "store")
     whole, reduced = FolderSource(folder), SizedSource(FolderSource(folder), 24)
     assert set(shapes_fingerprinted(monkeypatch, whole, store)) == {(48, 48)}
@@ -232,8 +234,8 @@ def test_facts_are_those_of_the_picture_in_its_size(folder, tmp_path, monkeypatc
     assert shapes_fingerprinted(monkeypatch, reduced, store) == []
 
 
-@pytest.mark.parametrize("version", ["FACTS_MADE_BY", "MADE_BY"])
-def test_facts_of_another_version_are_found_anew(folder, tmp_path, monkeypatch, version):
+@pytest.mark.parametrize("version", ["FACTS_VERSION", "ARRAYS_VERSION"])
+def test_facts_of_another_version_are_recomputed(folder, tmp_path, monkeypatch, version):
     store, source = DiskStore(tmp_path / "store"), FolderSource(folder)
     first = shapes_fingerprinted(monkeypatch, source, store)
     monkeypatch.setattr(checks, version, "a later one")

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from batch_recorder import fingerprint, fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
 from small import make_photographs
-from witness import fingerprint, fit
 
 from facehall.config.build import build
 from facehall.data import (
@@ -49,7 +49,7 @@ def fingerprints(batches):
     return [fingerprint(batch) for batch in batches]
 
 
-def test_batches_keep_the_contract(source):
+def test_batches_follow_the_contract(source):
     batch = next(iter(datamodule(source).train_dataloader()))
     assert batch["lr"].shape == (3, 3, 8, 8)
     assert batch["hr"].shape == (3, 3, 32, 32)
@@ -59,15 +59,15 @@ def test_batches_keep_the_contract(source):
     assert all(isinstance(name, str) for name in batch["name"])
     assert batch["flatness"].shape == batch["rejections"].shape == (3,)
     assert batch["flatness"].dtype == batch["rejections"].dtype == torch.float32
-    assert (batch["flatness"] >= 0.02).all()  # the threshold, met within the budget on these pictures
+    assert (batch["flatness"] >= 0.02).all()  # the threshold is reached within the budget on these pictures
 
 
 @settings(max_examples=25, deadline=None)
 @given(index=st.integers(0, 10_000))
 def test_lr_and_hr_patches_show_the_same_place(source, index):
-    """Away from the border, reducing the HR patch gives the LR patch; with whole blocks of 8 px no other place does."""
+    """Away from the border, downscaling HR gives LR; the blocks of 8 px make the position unique."""
     item = dataset(source)[index]
-    made = downscale_bicubic(item["hr"], 4).clamp(0, 1)  # bicubic overshoots at edges, files do not
+    made = downscale_bicubic(item["hr"], 4).clamp(0, 1)  # bicubic overshoots at edges; files are clipped
     inner = (slice(None), slice(2, -2), slice(2, -2))
     torch.testing.assert_close(made[inner], item["lr"][inner], atol=0.51 / 255, rtol=0)
 
@@ -89,22 +89,22 @@ def test_each_pass_shows_every_picture_once_in_its_own_order(source):
     assert len({tuple(names) for names in passes}) > 1
 
 
-def test_all_symmetries_are_drawn_and_can_be_left_out(source):
+def test_all_symmetries_are_drawn_and_can_be_disabled(source):
     data, plain = dataset(source), dataset(source, symmetry=False)
     drawn = Counter()
     for i in range(400):
         before, after = (item["lr"].permute(1, 2, 0).numpy() for item in (plain[i], data[i]))
         drawn[next(which for which in range(8) if np.array_equal(transform(before, which), after))] += 1
-    # Patches with a symmetry of their own would favour the first; 50 each are expected, with a spread of 6.6.
+    # Symmetric patches would favour the first; expected are 50 each with a standard deviation of 6.6.
     assert set(drawn) == set(range(8))
     assert max(drawn.values()) < 90
     assert min(drawn.values()) > 20
 
 
-def test_mining_statistics_tell_how_patches_came_about(source):
+def test_items_hold_mining_statistics(source):
     flat = dataset(source, mining=Mining(threshold=0.5, max_threshold=0.5, max_rejections=3))
     free = dataset(source, mining=Mining())
-    assert {float(flat[i]["rejections"]) for i in range(10)} == {3.0}  # nothing is that far from flat
+    assert {float(flat[i]["rejections"]) for i in range(10)} == {3.0}  # no patch reaches this threshold
     assert {float(free[i]["rejections"]) for i in range(10)} == {0.0}
     item = dataset(source, mining=Mining(), symmetry=False)[0]
     assert float(item["flatness"]) == pytest.approx(item["lr"].numpy().std(), abs=1e-5)
@@ -152,7 +152,7 @@ def test_batches_do_not_depend_on_workers(source):
     ],
     ids=["epoch-end", "validation-end", "mid-epoch"],
 )
-def test_a_resumed_training_sees_the_batches_that_were_left(source, tmp_path, workers, when, batches):
+def test_a_resumed_training_sees_the_remaining_batches(source, tmp_path, workers, when, batches):
     saved = ModelCheckpoint(dirpath=tmp_path, filename="saved", **when)
     fit(datamodule(source, workers=workers), 2, [saved])
     whole = fit(datamodule(source, workers=workers), 4)
@@ -160,14 +160,14 @@ def test_a_resumed_training_sees_the_batches_that_were_left(source, tmp_path, wo
     assert fit(datamodule(source, workers=workers), 4, resume=tmp_path / "saved.ckpt") == whole[batches:]
 
 
-def test_a_place_in_another_epoch_is_not_gone_to(source):
+def test_a_saved_position_of_another_epoch_is_ignored(source):
     loader = datamodule(source).train_dataloader()
     loader.load_state_dict({"epoch": 0, "batches": 3})
     loader.sampler.set_epoch(1)
     assert len(list(loader)) == 4
 
 
-def test_two_ranks_see_what_one_of_twice_the_batch_sees(source):
+def test_two_ranks_see_the_batches_of_one_with_twice_the_size(source):
     def of(rank, world, batch_size):
         module = datamodule(source, batch_size=batch_size)
         device = torch.device("cpu")
@@ -183,7 +183,7 @@ def test_two_ranks_see_what_one_of_twice_the_batch_sees(source):
 
 
 def test_two_ranks_see_no_patch_twice_in_an_epoch(tmp_path):
-    """Their samples are different draws; of pictures with 160,000 patches each even chance does not repeat one."""
+    """Ranks draw different samples; with 160,000 patches per picture, accidental repeats are unlikely."""
     large = FolderSource(make_photographs(tmp_path, 4, side=600), 0.25, 0.25)
 
     def of(rank):
@@ -219,12 +219,12 @@ def test_pictures_are_shared_by_the_processes_once_each(source):
     names = [file.name for file in source.split("val")]
     assert len(names) == 2
     assert of(0, 2) + of(1, 2) == names
-    for rank in range(3):  # all of them, so that none waits for another
-        with pytest.raises(FacehallError, match=r"2 val image\(s\) cannot be shared by 3 processes"):
+    for rank in range(3):  # on all ranks, so that none waits for another
+        with pytest.raises(FacehallError, match=r"2 val image\(s\) are too few for 3 processes"):
             of(rank, 3)
 
 
-def test_the_threshold_follows_the_epoch_in_workers_that_stay(source):
+def test_the_threshold_follows_the_epoch_in_persistent_workers(source):
     mining = Mining(threshold=0.0, increase=0.2, increase_every=1, max_threshold=0.4, max_rejections=0)
     module = PatchDataModule(source, 4, 8, 3, 4, mining, BicubicDegradation(), DiskStore(), workers=1)
     loader, seen = module.train_dataloader(), []
@@ -235,7 +235,7 @@ def test_the_threshold_follows_the_epoch_in_workers_that_stay(source):
 
 
 def test_a_group_shares_a_picture_and_a_budget(source):
-    """The library's way: one picture a batch, and once its budget is spent everything is accepted."""
+    """As in the ISR library: one picture per batch, and everything is accepted once its budget is spent."""
     hopeless = Mining(threshold=0.5, max_threshold=0.5, max_rejections=3, group=4)
     data = dataset(source, mining=hopeless)
     items = [data[i] for i in (5, 7, 4, 6)]  # in any order
@@ -246,33 +246,33 @@ def test_a_group_shares_a_picture_and_a_budget(source):
     assert sorted(names) == sorted(file.name for file in data.files)
 
 
-def test_a_shared_budget_is_spent_as_the_definition_says(source):
+def test_a_shared_budget_follows_the_definition(source):
     mining = Mining(threshold=0.28, max_threshold=0.5, max_rejections=2, group=5)
     data = dataset(source, mining=mining)
     spent = np.array([[float(data[5 * g + i]["rejections"]) for i in range(5)] for g in range(40)])
     assert spent.sum(1).max() <= 10
-    assert (spent.cumsum(1)[:, :-1] == 10).any()  # in some group before its end
+    assert (spent.cumsum(1)[:, :-1] == 10).any()  # some group spends it early
     assert (spent.sum(1) < 10).any()
 
 
 def test_pictures_too_small_for_a_patch_are_named_before_training(source):
-    with pytest.raises(FacehallError, match=r"96x96 pixels are too few for patches of 100x100"):
+    with pytest.raises(FacehallError, match=r"96x96 pixels are too few for HR patches of 100x100"):
         datamodule(source, patch_size=25).train_dataloader()
 
 
 @pytest.mark.parametrize("name", ["patch_size", "batch_size", "steps_per_epoch"])
-def test_sizes_start_at_one(source, name):
-    with pytest.raises(ValueError, match=f"{name} is at least 1, not 0"):
+def test_sizes_must_be_at_least_one(source, name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
         datamodule(source, **{name: 0})
 
 
 @pytest.mark.parametrize("name", ["workers", "seed"])
-def test_other_settings_start_at_nought(source, name):
-    with pytest.raises(ValueError, match=f"{name} is at least 0, not -1"):
+def test_other_settings_must_not_be_negative(source, name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0, not -1"):
         datamodule(source, **{name: -1})
 
 
-def test_a_restart_in_a_later_epoch_goes_on_with_the_same_batches(source):
+def test_a_restart_in_a_later_epoch_gives_the_same_batches(source):
     whole = datamodule(source).train_dataloader()
     epochs = []
     for epoch in range(3):
@@ -285,7 +285,7 @@ def test_a_restart_in_a_later_epoch_goes_on_with_the_same_batches(source):
 
 
 @pytest.mark.parametrize("mining", ["none", "std", "isr"])
-def test_the_configured_datamodule_feeds(compose_config, source, tmp_path, mining):
+def test_the_configured_datamodule_produces_batches(compose_config, source, tmp_path, mining):
     cfg = compose_config("train", f"mining={mining}", f"run_dir={tmp_path}")
     module = build(cfg.patches, "patches", source=source)
     assert next(iter(module.train_dataloader()))["hr"].shape == (8, 3, 96, 96)

@@ -1,4 +1,4 @@
-"""Patch mining: flatness, thresholds, budgets, and the same patches as by naive rejection."""
+"""Patch mining: flatness, thresholds, budgets, and equivalence to naive rejection sampling."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ measures = st.sampled_from(MEASURES)
 
 
 def picture(seed: int, height: int = 20, width: int = 24) -> np.ndarray:
-    """Half flat, half noise."""
+    """Return a picture that is half flat, half noise."""
     image = np.full((height, width, 3), 128, np.uint8)
     image[:, width // 2 :] = np.random.default_rng(seed).integers(0, 256, (height, width - width // 2, 3))
     return image
@@ -23,7 +23,7 @@ def mine(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Generator, bu
 
 
 def mine_naively(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Generator) -> Corner:
-    """The definition: corners one by one until a patch is not flat or the budget is spent."""
+    """Reference: draw corners one by one until a patch is not flat or the budget is spent."""
     rejections = 0
     while True:
         top, left = int(rng.integers(lr.shape[0] - size + 1)), int(rng.integers(lr.shape[1] - size + 1))
@@ -33,17 +33,17 @@ def mine_naively(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Gener
         rejections += 1
 
 
-def test_std_by_hand():
+def test_std_matches_a_hand_computed_value():
     patch = np.zeros((2, 2, 3), np.uint8)
     patch[0] = 255
     assert flatness(patch, "std") == 0.5
     assert flatness(np.full((4, 4, 3), 77, np.uint8), "std") == 0
 
 
-def test_isr_is_that_of_the_library():
+def test_isr_matches_the_library():
     """max(mean over (w, c) of the std over h, mean over (h, c) of the std over w)."""
     stripes = np.zeros((4, 4, 3), np.uint8)
-    stripes[::2] = 255  # rows alternate: full spread down the columns, none along the rows
+    stripes[::2] = 255  # alternating rows: maximal std along columns, none along rows
     assert flatness(stripes, "isr") == 0.5
     patch = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     down = np.mean([[patch[:, w, c].std() for c in range(3)] for w in range(7)]) / 255
@@ -51,7 +51,7 @@ def test_isr_is_that_of_the_library():
     assert flatness(patch, "isr") == pytest.approx(max(down, along))
 
 
-def test_only_std_takes_a_tint_for_texture():
+def test_only_std_counts_a_tint_as_texture():
     patch = np.zeros((4, 4, 3), np.uint8)
     patch[..., 0] = 255
     assert flatness(patch, "isr") == 0
@@ -70,7 +70,7 @@ def test_the_map_holds_the_flatness_of_every_patch(seed, height, width, measure,
     np.testing.assert_allclose(found, direct, atol=1e-6)
 
 
-def test_no_spread_is_exactly_none_however_large_and_bright_the_picture():
+def test_a_uniform_picture_has_flatness_exactly_zero():
     bright = np.full((600, 600, 3), 254, np.uint8)
     for measure in MEASURES:
         assert flatness_map(bright, 192, measure).max() == 0
@@ -96,7 +96,7 @@ def test_accepted_patches_are_inside_and_not_flat_or_the_budget_is_spent(seed, s
 
 
 def chi_squared(ours: list, theirs: list) -> float:
-    """Of two equally long samples, per degree of freedom: about 1 where both come from one distribution."""
+    """Return chi squared per degree of freedom of two samples of equal length: about 1 for equal distributions."""
     values, labels = np.unique(ours + theirs, axis=0, return_inverse=True)
     counts = np.zeros((2, len(values)))
     np.add.at(counts, (np.repeat([0, 1], len(ours)), labels.ravel()), 1)
@@ -106,7 +106,7 @@ def chi_squared(ours: list, theirs: list) -> float:
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize(("threshold", "budget"), [(0.1, 50), (0.25, 6), (0.4, 3), (0.05, 0)])
 def test_the_same_distribution_as_naive_rejection(measure, threshold, budget):
-    """Positions and rejections together; deterministic, so the bound of four standard deviations cannot flicker."""
+    """Joint distribution of positions and rejections; seeded, so the bound of four standard deviations is not flaky."""
     lr = picture(5, 9, 12)
     mining = Mining(measure, threshold, max_threshold=0.5, max_rejections=budget)
     rng, index, count = np.random.default_rng(7), mining.index(lr, 5), 6000
@@ -121,7 +121,7 @@ def test_the_same_distribution_as_naive_rejection(measure, threshold, budget):
 
 
 def test_the_distributions_differ_where_the_thresholds_do():
-    """The test above can fail."""
+    """Shows that the previous test can fail."""
     lr, rng = picture(5, 9, 12), np.random.default_rng(7)
     loose, strict = (Mining("std", tau, max_threshold=0.5) for tau in (0.1, 0.25))
     ours = [mine(loose, lr, 5, rng) for _ in range(2000)]
@@ -132,32 +132,32 @@ def test_the_distributions_differ_where_the_thresholds_do():
 def test_a_threshold_moves_patches_out_of_the_flat_half():
     lr, rng = picture(0, 20, 40), np.random.default_rng(0)
     assert min(mine(Mining(), lr, 4, rng).left for _ in range(300)) < 5
-    assert min(mine(Mining(threshold=0.1), lr, 4, rng).left for _ in range(300)) > 16  # the noise begins at column 20
+    assert min(mine(Mining(threshold=0.1), lr, 4, rng).left for _ in range(300)) > 16  # the noise starts at column 20
 
 
-def test_every_corner_can_come():
+def test_every_corner_can_be_drawn():
     lr, rng = picture(0, 5, 6), np.random.default_rng(0)
     corners = {(c.top, c.left) for c in (mine(Mining(), lr, 4, rng) for _ in range(200))}
     assert corners == {(top, left) for top in range(2) for left in range(3)}
 
 
-def test_what_is_left_of_a_budget_can_be_given():
+def test_a_remaining_budget_can_be_passed():
     lr, rng = picture(0), np.random.default_rng(0)
     hopeless = Mining(threshold=0.5, max_threshold=0.5, max_rejections=9)
     assert mine(hopeless, lr, 4, rng).rejections == 9
     assert mine(hopeless, lr, 4, rng, budget=2).rejections == 2
 
 
-def test_threshold_schedule_by_hand():
+def test_threshold_schedule_matches_hand_computed_values():
     mining = Mining("isr", threshold=0.0, increase=0.01, increase_every=5, max_threshold=0.15)
     assert [mining.threshold_at(epoch) for epoch in (0, 4, 5, 9, 10)] == pytest.approx([0, 0, 0.01, 0.01, 0.02])
     assert mining.threshold_at(75) == mining.threshold_at(10_000) == 0.15
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
-        ({"measure": "mean"}, "measure is one of"),
+        ({"measure": "mean"}, "measure must be one of"),
         ({"threshold": 0.3, "max_threshold": 0.2}, "threshold"),
         ({"threshold": -0.1}, "threshold"),
         ({"max_threshold": 0.6}, "0.5"),
@@ -167,6 +167,6 @@ def test_threshold_schedule_by_hand():
         ({"group": 0}, "group"),
     ],
 )
-def test_impossible_settings_are_refused(settings, says):
-    with pytest.raises(ValueError, match=says):
+def test_invalid_settings_are_rejected(settings, message):
+    with pytest.raises(ValueError, match=message):
         Mining(**settings)

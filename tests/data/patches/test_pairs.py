@@ -1,4 +1,4 @@
-"""LR and HR that belong together: by name, by size, from a box, out of the cache."""
+"""LR and HR pairs: matching by name and size, boxes, and the store."""
 
 import os
 
@@ -15,7 +15,7 @@ from facehall.data.sources.base import SPLITS
 from facehall.errors import FacehallError
 
 
-def test_pairs_go_together_by_name(tmp_path):
+def test_pairs_are_matched_by_name(tmp_path):
     source = PairedSource(make_pairs(tmp_path), 0.25, 0.25)
     files = [file for which in SPLITS for file in source.split(which)]
     assert sorted(file.name for file in files) == ["0", "1", "2", "3"]
@@ -24,7 +24,7 @@ def test_pairs_go_together_by_name(tmp_path):
     assert (lr.shape, hr.shape) == ((12, 16, 3), (24, 32, 3))
 
 
-def test_strays_are_listed_together(tmp_path):
+def test_files_without_partner_are_listed_together(tmp_path):
     make_pairs(tmp_path)
     write(tmp_path / "HR" / "stray.png")
     write(tmp_path / "LR" / "other.png")
@@ -32,24 +32,24 @@ def test_strays_are_listed_together(tmp_path):
     with pytest.raises(FacehallError, match="identical names") as error:
         check_pairs(files)
     assert len(str(error.value).splitlines()) == 3
-    assert "HR/stray.png stands alone: " in str(error.value)
-    assert "LR/other.png stands alone: " in str(error.value)
+    assert "HR/stray.png has no partner: " in str(error.value)
+    assert "LR/other.png has no partner: " in str(error.value)
     check_pairs([file for file in files if file.name.isdigit()])
 
 
-def test_two_lr_files_of_one_name_are_refused(tmp_path):
+def test_two_lr_files_with_the_same_name_are_rejected(tmp_path):
     make_pairs(tmp_path)
     write(tmp_path / "LR" / "0x2.png")
-    with pytest.raises(FacehallError, match="both the LR image of 0"):
+    with pytest.raises(FacehallError, match="both LR images of 0"):
         PairedSource(tmp_path).split("train")
 
 
-def test_a_folder_without_pairs_is_told_what_is_needed(photographs):
-    with pytest.raises(FacehallError, match=r"HR is missing: data=paired takes.*data=folder"):
+def test_a_folder_without_pairs_names_the_expected_layout(photographs):
+    with pytest.raises(FacehallError, match=r"HR is missing: data=paired needs.*data=folder"):
         PairedSource(photographs).split("train")
 
 
-def test_pairs_may_lie_in_folders_of_their_splits(tmp_path):
+def test_pairs_may_be_in_split_folders(tmp_path):
     for which in SPLITS:
         make_pairs(tmp_path / which, count=2)
     assert names(PairedSource(tmp_path), "val") == ["val/0", "val/1"]
@@ -89,12 +89,12 @@ def test_lr_is_the_protocols(tmp_path):
     assert hr.shape == (28, 32, 3)
 
 
-def test_boxes_are_cut_out(tmp_path):
+def test_boxes_are_cropped(tmp_path):
     path = write(tmp_path / "hr.png")
     whole = np.asarray(Image.open(path))
     _, hr = load_pair(ImageFile("a", path, box=(4, 8, 20, 16)), 2, BicubicDegradation())
     assert np.array_equal(hr, whole[8:16, 4:20])
-    with pytest.raises(FacehallError, match=r"hr\.png has 32x32 pixels, but 36x8 are to be cut out"):
+    with pytest.raises(FacehallError, match=r"hr\.png has 32x32 pixels, too few for its box of 36x8"):
         load_pair(ImageFile("a", path, box=(4, 8, 40, 16)), 2, BicubicDegradation())
 
 
@@ -105,7 +105,7 @@ def test_a_picture_smaller_than_the_scale_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("make_store", [lambda root: DiskStore(root), lambda root: MemoryStore(1)])
-def test_a_store_gives_what_reading_gives(tmp_path, make_store):
+def test_stored_pairs_equal_read_pairs(tmp_path, make_store):
     source = PairedSource(make_pairs(tmp_path / "pairs"), 0, 1)
     files = [ImageFile("odd", write(tmp_path / "odd.png", 35, 27), box=(2, 1, 34, 27)), *source.split("test")]
     store = make_store(tmp_path / "store")
@@ -116,7 +116,7 @@ def test_a_store_gives_what_reading_gives(tmp_path, make_store):
                 assert np.array_equal(stored, read)
 
 
-def test_what_a_store_holds_is_not_read_again_and_knows_a_changed_file(tmp_path):
+def test_stored_pairs_are_not_read_again_unless_the_file_changed(tmp_path):
     path, store = write(tmp_path / "a.png", 32, 32), DiskStore(tmp_path / "store")
     file = ImageFile("a", path)
 
@@ -124,7 +124,7 @@ def test_what_a_store_holds_is_not_read_again_and_knows_a_changed_file(tmp_path)
         return Pairs(2, BicubicDegradation(), store)(file)[1].copy()
 
     before, stat = read(), path.stat()
-    path.write_bytes(bytes(stat.st_size))  # of the same size, with the same time: passes for the same
+    path.write_bytes(bytes(stat.st_size))  # same size and mtime, so it looks unchanged
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert np.array_equal(read(), before)
     write(path, 34, 32)

@@ -1,4 +1,4 @@
-"""Shards: written by LitData, streamed in an order that nothing disturbs, never trusted."""
+"""Shards: written with LitData, streamed in a deterministic order, read as untrusted data."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from batch_recorder import fingerprint, fit
 from lightning.pytorch.callbacks import ModelCheckpoint
 from small import LIGHT, TINY, Malicious, make_photographs, run_command
-from witness import fingerprint, fit
 
 from facehall.config.build import build
 from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule
 from facehall.data.patches.shards import ShardDataset
-from facehall.data.storage.chunk_store import FETCHING, ChunkStore
+from facehall.data.storage.chunk_store import PREFETCH_THREAD, ChunkStore
 from facehall.data.storage.manifest import read_manifest
 from facehall.errors import FacehallError
 from facehall.mine import main
@@ -27,7 +27,7 @@ from facehall.train import train
 litdata = pytest.importorskip("litdata", reason="LitData is not installed: pip install 'facehall[shards]'")
 
 OPTIONS = ["scale=2", "patch_size=8", "patches_per_image=9", "workers=0"]
-GB = 22e3 / 2**30  # room for four of the chunks below
+GB = 22e3 / 2**30  # capacity for four of the chunks below
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mined(pictures):
-    """The same patches as pairs and as shards of about 5 kB, 8x8 LR pixels at x2."""
+    """Mine the same patches as pairs and as shards of about 5 kB; 8x8 LR pixels at x2."""
     folder = pictures.parent
     common = [f"data.root={pictures}", *OPTIONS]
     assert run_command(main, *common, f"output={folder / 'pairs'}") == 0
@@ -64,7 +64,7 @@ def datamodule(root, **options):
 
 
 def epochs(module, numbers):
-    """Fingerprints of the batches of some epochs."""
+    """Return fingerprints of the batches of the given epochs."""
     loader = module.train_dataloader()
     seen = []
     for epoch in numbers:
@@ -96,7 +96,7 @@ def test_shards_hold_the_same_patches_as_the_pairs(mined):
     assert len(ChunkStore(str(shards / "train")).chunks) > 4
 
 
-def test_litdata_reads_them_too(shards):
+def test_litdata_can_read_them(shards):
     ours, theirs = ChunkStore(str(shards / "val")), litdata.StreamingDataset(str(shards / "val"))
     assert len(theirs) == sum(chunk.items for chunk in ours.chunks)
     for i in range(len(theirs)):
@@ -106,7 +106,7 @@ def test_litdata_reads_them_too(shards):
         assert (flatness, rejections, threshold) == (item.flatness, item.rejections, item.threshold)
 
 
-def test_batches_keep_the_contract(shards):
+def test_batches_follow_the_contract(shards):
     batch = next(iter(datamodule(shards).train_dataloader()))
     assert batch["lr"].shape == (4, 3, 8, 8)
     assert batch["hr"].shape == (4, 3, 16, 16)
@@ -122,15 +122,15 @@ def test_each_pass_shows_every_patch_once_in_its_own_order(shards):
     passes = [[data.locate(p * count + i) for i in range(count)] for p in range(3)]
     assert all(len(set(places)) == count for places in passes)
     assert passes[0] != passes[1] != passes[2]
-    for places in passes:  # chunk after chunk, so that each is fetched once
+    for places in passes:  # chunk by chunk, so that each is fetched once
         chunks = [chunk for chunk, _ in places]
         assert len([i for i in range(1, count) if chunks[i] != chunks[i - 1]]) == len(data.items) - 1
     assert [data.locate(i) for i in (5, 250, 0)] == [passes[0][5], passes[250 // count][250 % count], passes[0][0]]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_batches_depend_on_nothing_but_the_seed(shards, workers):
-    """Near or far, with whichever workers, and beyond the end of a pass: 3 epochs of 20 are more than one chunk."""
+def test_batches_depend_on_the_seed_alone(shards, workers):
+    """Local or remote, with any workers, and across chunks: 3 epochs of 20 exceed one chunk."""
     expected = epochs(datamodule(shards), (0, 1, 2, 40))
     assert len(set(expected)) == 20
     assert epochs(datamodule(shards, workers=workers), (40,)) == expected[-5:]
@@ -138,7 +138,7 @@ def test_batches_depend_on_nothing_but_the_seed(shards, workers):
     assert epochs(datamodule(shards, seed=4), (0, 1, 2, 40)) != expected
 
 
-def test_two_ranks_see_what_one_of_twice_the_batch_sees(shards):
+def test_two_ranks_see_the_batches_of_one_with_twice_the_size(shards):
     def of(rank, world, batch_size):
         module = datamodule(shards, batch_size=batch_size)
         strategy = SimpleNamespace(root_device=torch.device("cpu"))
@@ -152,7 +152,7 @@ def test_two_ranks_see_what_one_of_twice_the_batch_sees(shards):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_resumed_training_sees_the_batches_that_were_left(shards, tmp_path, workers):
+def test_a_resumed_training_sees_the_remaining_batches(shards, tmp_path, workers):
     saved = ModelCheckpoint(dirpath=tmp_path, filename="saved", every_n_train_steps=7)
     images = {"limit_val_batches": 0}
     whole = fit(datamodule(shards, workers=workers), 4, **images)
@@ -198,7 +198,7 @@ def test_val_and_test_are_stored_patches_or_pictures(mined, pictures):
     assert next(iter(module.val_dataloader()))["hr"].shape == (1, 3, 64, 64)
 
 
-def test_patches_that_do_not_fit_are_refused(shards):
+def test_mismatched_patches_are_rejected(shards):
     with pytest.raises(FacehallError, match=r"patches\.patch_size=9, but .* of 8x8 LR pixels"):
         next(iter(datamodule(shards, patch_size=9).train_dataloader()))
     with pytest.raises(FacehallError, match=r"holds patches for x2, which cannot be used with scale=4"):
@@ -207,18 +207,18 @@ def test_patches_that_do_not_fit_are_refused(shards):
     assert batch["hr"].shape == (4, 3, 8, 8)
 
 
-def test_the_cache_keeps_its_limit_and_holds_nothing_else(shards, cache, tmp_path, monkeypatch):
+def test_the_cache_respects_its_limit(shards, cache, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     epochs(datamodule(f"local:{shards}"), range(20))
     for thread in threading.enumerate():
-        if thread.name == FETCHING:
+        if thread.name == PREFETCH_THREAD:
             thread.join()
     kept = [path for path in cache.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
     assert {re.sub(r"\d+", "0", path.name) for path in kept} == {"chunk-0-0.bin"}
     assert 2 <= len(kept) < len(ChunkStore(str(shards / "train")).chunks)
-    assert sum(path.stat().st_size for path in kept) <= 22e3 + 6e3  # one more, fetched ahead at the same moment
+    assert sum(path.stat().st_size for path in kept) <= 22e3 + 6e3  # plus one prefetched at the same time
     assert not list((tmp_path / "temporary").iterdir())
     assert not (tmp_path / "home").exists()
     assert {path.name for path in (shards / "train").iterdir()} == {
@@ -227,8 +227,8 @@ def test_the_cache_keeps_its_limit_and_holds_nothing_else(shards, cache, tmp_pat
     }
 
 
-def test_a_cache_too_small_for_the_chunks_is_refused(shards):
-    with pytest.raises(FacehallError, match=r"patches\.cache_gb=1e-06 must have room for three chunks"):
+def test_a_cache_too_small_for_the_chunks_is_rejected(shards):
+    with pytest.raises(FacehallError, match=r"patches\.cache_gb=1e-06 is too small for three chunks"):
         ChunkStore(f"local:{shards}/train", 1e-6)
 
 
@@ -243,7 +243,7 @@ def copy_of(shards, tmp_path, change=None):
 
 
 def test_nothing_is_unpickled(shards, tmp_path):
-    """LitData itself would run what these shards hold."""
+    """LitData itself would run the code in these shards."""
     from litdata.streaming.writer import BinaryWriter
 
     folder = tmp_path / "evil"
@@ -251,51 +251,51 @@ def test_nothing_is_unpickled(shards, tmp_path):
     writer[0] = (b"", b"", b"", 0.5, 1, Malicious(tmp_path / "mark"))
     writer.done()
     writer.merge(1)
-    with pytest.raises(FacehallError, match=r"asks for bytes, bytes, bytes, float, int, pickle to read an item"):
+    with pytest.raises(FacehallError, match=r"declares the item format bytes, bytes, bytes, float, int, pickle, but"):
         ChunkStore(str(folder))
-    with pytest.raises(FacehallError, match=r"pickle would run foreign code"):
+    with pytest.raises(FacehallError, match=r"pickle can run arbitrary code"):
         ChunkStore(f"local:{folder}")
     assert not (tmp_path / "mark").exists()
     litdata.StreamingDataset(str(folder))[0]
-    assert (tmp_path / "mark").exists()  # so the danger is real
+    assert (tmp_path / "mark").exists()  # the attack works on LitData
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        (lambda index: index["chunks"][0].update(filename="../../evil.bin"), "is no name of a chunk"),
+        (lambda index: index["chunks"][0].update(filename="../../evil.bin"), "is not a chunk name"),
         (lambda index: index["chunks"][0].update(filename=7), "TypeError"),
         (lambda index: index.update(chunks=[]), "lists no chunks"),
         (lambda index: index.pop("config"), "KeyError"),
         (lambda index: index["config"].update(data_format=None), "TypeError"),
-        (lambda index: index["config"].update(compression="zstd"), "asks for compression"),
+        (lambda index: index["config"].update(compression="zstd"), "uses compression, which is not supported"),
         (lambda index: index["chunks"][0].update(chunk_size=0), "empty ones"),
     ],
 )
-def test_an_index_that_is_not_ours_is_refused(shards, tmp_path, change, says):
-    with pytest.raises(FacehallError, match=says):
+def test_an_invalid_index_is_rejected(shards, tmp_path, change, message):
+    with pytest.raises(FacehallError, match=message):
         ChunkStore(str(copy_of(shards, tmp_path, change)))
 
 
-def test_what_is_missing_or_damaged_is_named(shards, tmp_path):
+def test_missing_or_damaged_files_are_named(shards, tmp_path):
     with pytest.raises(FacehallError, match=r"index\.json cannot be read.*format=shards"):
         ChunkStore(str(tmp_path / "nowhere"))
     with pytest.raises(FacehallError, match=r"nowhere/index\.json cannot be fetched"):
         ChunkStore(f"local:{tmp_path}/nowhere")
     folder = copy_of(shards, tmp_path)
-    near, far = ChunkStore(str(folder)), ChunkStore(f"local:{folder}", GB)
-    path = folder / near.chunks[0].file
+    local, remote = ChunkStore(str(folder)), ChunkStore(f"local:{folder}", GB)
+    path = folder / local.chunks[0].file
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin has \d+ bytes, but index\.json says"):
-        near.read(0, 0)
-    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin is not as long as"):
-        far.read(0, 0)
+    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin has \d+ bytes, but index\.json lists"):
+        local.read(0, 0)
+    with pytest.raises(FacehallError, match=r"chunk-0-0\.bin does not have the size in"):
+        remote.read(0, 0)
     path.unlink()
     with pytest.raises(FacehallError, match=r"chunk-0-0\.bin is missing"):
-        near.read(0, 0)
+        local.read(0, 0)
     with pytest.raises(FacehallError, match=r"chunk-0-0\.bin cannot be fetched"):
-        far.read(0, 0)
+        remote.read(0, 0)
 
 
 def test_damaged_bytes_never_crash(shards, tmp_path):
@@ -303,7 +303,7 @@ def test_damaged_bytes_never_crash(shards, tmp_path):
     path = folder / "chunk-0-0.bin"
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
-    said = []
+    errors = []
     for _ in range(200):
         damaged = bytearray(whole)
         damaged[int(rng.integers(100))] = int(rng.integers(256))  # the offsets and the first item's sizes
@@ -311,9 +311,9 @@ def test_damaged_bytes_never_crash(shards, tmp_path):
         try:
             ChunkStore(str(folder)).read(0, 0)
         except FacehallError as error:
-            said.append(str(error))
-    assert len(said) > 5
-    assert all("chunk-0-0.bin is damaged" in text for text in said)
+            errors.append(str(error))
+    assert len(errors) > 5
+    assert all("chunk-0-0.bin is damaged" in text for text in errors)
 
 
 def test_shards_without_litdata_say_what_to_install(pictures, tmp_path, monkeypatch, capsys):
@@ -324,8 +324,8 @@ def test_shards_without_litdata_say_what_to_install(pictures, tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interrupted_packing_goes_on(mined, pictures, tmp_path, monkeypatch):
-    """Val was packed, test was being packed: what is there stays, the rest follows; in a cluster's job too."""
+def test_interrupted_packing_resumes(mined, pictures, tmp_path, monkeypatch):
+    """Val was packed and test was in progress; finished shards are kept. Also in a distributed job."""
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("GLOBAL_RANK", "1")
     out = tmp_path / "out"
@@ -345,12 +345,12 @@ def test_an_interrupted_packing_goes_on(mined, pictures, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("images", ["data", "shards"])
-def test_the_configured_datamodule_feeds(compose_config, shards, pictures, images):
+def test_the_configured_datamodule_produces_batches(compose_config, shards, pictures, images):
     source = FolderSource(pictures)
     more = [f"patches.root={shards}", "scale=2", "patches.patch_size=8", f"patches.images={images}"]
     module = build(compose_config("train", "patches=shards", *more).patches, "patches", source=source)
     assert next(iter(module.train_dataloader()))["hr"].shape == (8, 3, 16, 16)
     assert len(module.val_dataloader()) == {"data": 1, "shards": 9}[images]
     cfg = compose_config("train", "patches=shards", *more[:3], "patches.images=both")
-    with pytest.raises(FacehallError, match="images is data or shards, not 'both'"):
+    with pytest.raises(FacehallError, match="images must be data or shards, not 'both'"):
         build(cfg.patches, "patches", source=source)

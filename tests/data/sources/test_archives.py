@@ -1,4 +1,4 @@
-"""Archives of pictures from a real server on this machine, with everything that can come in between."""
+"""Archives from a local HTTP server, including interruptions and failures."""
 
 import io
 import os
@@ -51,12 +51,12 @@ def origin(server):
     return server.url.rpartition("/")[0] + "/"
 
 
-def test_pictures_and_nothing_beside_them(get, server):
+def test_only_pictures_are_unpacked(get, server):
     assert get() == WHOLE
     assert len(server.requests) == 2
 
 
-def test_what_is_complete_is_not_fetched_again(get, server, tmp_path):
+def test_complete_folders_are_not_fetched_again(get, server, tmp_path):
     get()
     for name in ("a", "b/c", "."):
         (tmp_path / "root" / name).chmod(0o555)
@@ -64,11 +64,11 @@ def test_what_is_complete_is_not_fetched_again(get, server, tmp_path):
     assert len(server.requests) == 2
 
 
-def test_a_picture_that_is_missing_or_damaged_is_mended_and_others_stay(get, server, tmp_path):
+def test_missing_or_damaged_pictures_are_replaced_and_others_stay(get, server, tmp_path):
     get()
     folder = tmp_path / "root" / "a"
     (folder / "0003.png").unlink()
-    (folder / "0004.png").write_bytes(PICTURES["a"]["0005.png"])  # of the right size
+    (folder / "0004.png").write_bytes(PICTURES["a"]["0005.png"])  # the right size, but wrong content
     (folder / "0006.png").write_bytes(b"short")
     (folder / ".0007.png.1-abc.part").write_bytes(b"left over")
     (folder / "own.txt").write_text("mine")
@@ -84,36 +84,38 @@ def test_downloads_can_be_kept(get, server):
     assert len(server.requests) == 2
 
 
-def test_an_archive_that_was_put_there_is_used_and_stays(get, server, tmp_path):
+def test_a_provided_archive_is_used_and_kept(get, server, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "a.zip").write_bytes(PACKED["a.zip"])
     assert get() == WHOLE | {"a.zip": PACKED["a.zip"]}
     assert len(server.requests) == 1
 
 
-def test_a_wrong_archive_that_was_put_there_is_named_and_stays(get, tmp_path):
+def test_a_wrong_provided_archive_is_named_and_kept(get, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "a.zip").write_bytes(PACKED["c.zip"])
-    with pytest.raises(FacehallError, match=r"root/a\.zip is not the archive that was published"):
+    with pytest.raises(FacehallError, match=r"root/a\.zip is not the published archive"):
         get()
     assert (tmp_path / "root" / "a.zip").read_bytes() == PACKED["c.zip"]
 
 
-def test_a_wrong_file_on_the_server_is_refused(get, server, tmp_path):
+def test_a_wrong_file_on_the_server_is_rejected(get, server, tmp_path):
     server.files = PACKED | {"a.zip": b"<html>log in first</html>"}
     with pytest.raises(FacehallError, match=r"a\.zip does not deliver the expected file"):
         get()
     assert not (tmp_path / "root" / "a").exists()
 
 
-def test_without_a_network_the_ways_out_are_named(get, server, tmp_path):
+def test_without_a_network_the_message_gives_alternatives(get, server, tmp_path):
     server.close()
-    with pytest.raises(FacehallError, match=r"Cannot download http.*a\.zip: .*or put a\.zip into .*root: it is"):
+    with pytest.raises(
+        FacehallError, match=r"Cannot download http.*a\.zip: .*or copy a\.zip to .*root to have it unpacked"
+    ):
         get()
     assert contents(tmp_path) == {"root": b""}
 
 
-def test_names_inside_an_archive_never_become_paths(tmp_path):
+def test_names_inside_an_archive_are_not_used_as_paths(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         for name in ("../../evil.png", "/etc/evil.png", "../0000.png", "x\\..\\evil.png"):
@@ -134,23 +136,28 @@ def test_damaged_archives_are_named(tmp_path):
     with pytest.raises(FacehallError, match=r"a\.zip is damaged: File is not a zip file"):
         unpack(path, tmp_path / "a", list(PICTURES["a"]))
     path.write_bytes(PACKED["a.zip"])
-    with pytest.raises(FacehallError, match=r"a\.zip lacks 1 of 25 pictures, 0024\.png for one"):
+    with pytest.raises(FacehallError, match=r"a\.zip lacks 1 of 25 pictures, for example 0024\.png"):
         unpack(path, tmp_path / "a", [*PICTURES["a"], "0024.png"])
 
 
 @pytest.mark.parametrize(("keep", "share"), [(False, 1.5), (True, 2)])
-def test_room_is_looked_for_before_anything_is_fetched(get, server, tmp_path, monkeypatch, keep, share):
-    """Archives go one by one: both folders and the second archive lie there at the most, if the first is not kept."""
+def test_disk_space_is_checked_before_fetching(get, server, tmp_path, monkeypatch, keep, share):
+    """Archives are processed one by one: without `keep`, peak usage is both folders plus the second archive."""
     both = sum(archive.size for archive in ARCHIVES)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=share * both))  # no slack for blocks
-    with pytest.raises(FacehallError, match=r"no room in .*root for a\.zip, c\.zip: 0\.00 GB are needed .* are free"):
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda folder: SimpleNamespace(free=share * both)
+    )  # no reserve for disk blocks
+    with pytest.raises(
+        FacehallError,
+        match=r"Not enough disk space in .*root for a\.zip, c\.zip: 0\.00 GB more are needed, .* are free",
+    ):
         get(keep=keep)
     assert not server.requests
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=(share + 0.06) * both))
     get(keep=keep)
 
 
-def test_room_is_asked_for_what_is_missing_alone(get, tmp_path, monkeypatch):
+def test_disk_space_is_checked_for_missing_pictures_only(get, tmp_path, monkeypatch):
     get()
     for name in sorted(PICTURES["a"])[:6]:
         (tmp_path / "root" / "a" / name).unlink()
@@ -159,13 +166,13 @@ def test_room_is_asked_for_what_is_missing_alone(get, tmp_path, monkeypatch):
     assert get() == WHOLE | {"a.zip": PACKED["a.zip"]}
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(server, tmp_path):
+def test_an_unwritable_folder_is_named(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FacehallError, match=r"Cannot write to .*file.*: Not a directory"):
         fetch(ARCHIVES, tmp_path / "file", origin(server))
 
 
-def test_many_callers_one_download(get, server):
+def test_concurrent_callers_share_one_download(get, server):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: get(), range(4)))
     assert get() == WHOLE
@@ -173,11 +180,11 @@ def test_many_callers_one_download(get, server):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-def test_killed_at_any_moment_the_next_start_goes_on(server, tmp_path):
+def test_a_killed_fetch_resumes(server, tmp_path):
     server.pause = 0.005
     root, total = tmp_path / "root", sum(len(data) for data in WHOLE.values())
     killed_in = set()
-    for step in range(STEPS):  # each lets a little more come
+    for step in range(STEPS):  # each allows a little more progress
         process = start_fetching(ARCHIVES, root, origin(server))
         while process.is_alive() and progress(root) < total * step / STEPS:
             time.sleep(0.001)
@@ -185,7 +192,7 @@ def test_killed_at_any_moment_the_next_start_goes_on(server, tmp_path):
         process.join()
         if process.exitcode == -signal.SIGKILL:
             killed_in |= {path.suffix for path in root.rglob("*") if not path.name.startswith(".")}
-    assert {".part", ".zip", ".png"} <= killed_in  # in the middle of a download, and of unpacking
+    assert {".part", ".zip", ".png"} <= killed_in  # during downloading and during unpacking
     last = start_fetching(ARCHIVES, root, origin(server))
     last.join()
     assert last.exitcode == 0
@@ -193,7 +200,7 @@ def test_killed_at_any_moment_the_next_start_goes_on(server, tmp_path):
 
 
 def progress(root):
-    """Bytes that have come: of pictures, or of the archive that is being fetched, which becomes as much again."""
+    """Return progress in bytes: unpacked pictures, plus half of a partial download."""
     sizes = dict.fromkeys((".png", ".part", ".zip"), 0)
     for path in root.rglob("*"):
         try:

@@ -1,4 +1,4 @@
-"""Benchmark sets in the layouts that go round, and the published figures that come out of them."""
+"""Benchmark sets in common layouts, and reproduction of published figures."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ LAYOUTS = {
 
 
 def lay_out(root, layout, names=("a", "b")):
-    """HR of 32x32 and LR of 8x8 pixels, and what must not be taken for either."""
+    """Write HR of 32x32 and LR of 8x8 pixels, plus files that must be ignored."""
     for name in names:
         for path, side in zip(LAYOUTS[layout], (32, 8), strict=True):
             folder, _, file = path.rpartition("/")
@@ -67,39 +67,39 @@ def test_every_layout_is_found(tmp_path, layout):
         assert (lr.shape, hr.shape) == ((8, 8, 3), (32, 32, 3))
 
 
-def test_a_set_is_for_testing_alone(tmp_path):
+def test_a_set_has_a_test_split_only(tmp_path):
     for which in ("train", "val"):
-        with pytest.raises(FacehallError, match=rf"Set5 is for testing alone and has no {which} images"):
+        with pytest.raises(FacehallError, match=rf"Set5 is a test set and has no {which} images"):
             source(lay_out(tmp_path, "HR")).split(which)
 
 
 @pytest.mark.parametrize(
-    ("layout", "options", "says"),
+    ("layout", "options", "message"),
     [
         ("HR", {"count": 5}, r"HR holds 2 HR image\(s\), but Set5 has 5\..*data\.count=null"),
-        ("SelfExSR", {"scale": 3}, r"holds 0 HR image\(s\), but Set5 has 2\. They are looked for in image_SRF_3, HR"),
+        ("SelfExSR", {"scale": 3}, r"holds 0 HR image\(s\), but Set5 has 2\. Searched: image_SRF_3, HR"),
         (
             "HR",
             {"scale": 3, "lr": "official"},
-            r"no LR images of x3: they are looked for in LR_x3, .*data\.lr=make",
+            r"no LR images for x3\. Searched: LR_x3, .*data\.lr=make",
         ),
-        ("nothing but pictures", {"scale": 3, "lr": "official"}, "no LR images of x3"),
-        ("HR", {"lr": "mak"}, r"data\.lr=mak: give make or official"),
+        ("nothing but pictures", {"scale": 3, "lr": "official"}, "no LR images for x3"),
+        ("HR", {"lr": "mak"}, r"data\.lr=mak: expected make or official"),
     ],
 )
-def test_what_is_not_there_is_named(tmp_path, layout, options, says):
+def test_missing_images_are_named(tmp_path, layout, options, message):
     lay_out(tmp_path, layout)
-    with pytest.raises(FacehallError, match=says):
+    with pytest.raises(FacehallError, match=message):
         source(tmp_path, **options).split("test")
 
 
-def test_strays_are_named(tmp_path):
+def test_unmatched_files_are_named(tmp_path):
     lay_out(tmp_path, "HR")
     (tmp_path / "LR_x4" / "b.png").unlink()
-    with pytest.raises(FacehallError, match=r"HR/b\.png stands alone: .*LR_x4/b\.png is missing"):
+    with pytest.raises(FacehallError, match=r"HR/b\.png has no partner: .*LR_x4/b\.png is missing"):
         check_pairs(source(tmp_path, "official").split("test"))
     write(tmp_path / "HR" / "b.webp")
-    with pytest.raises(FacehallError, match=r"b\.png and .*b\.webp are both b of Set5: remove one"):
+    with pytest.raises(FacehallError, match=r"b\.png and .*b\.webp both name b of Set5: remove one"):
         source(tmp_path).split("test")
     with pytest.raises(FacehallError, match="nowhere does not exist"):
         source(tmp_path / "nowhere").split("test")
@@ -125,7 +125,7 @@ needs_benchmarks = pytest.mark.skipif(not SHARED, reason="FACEHALL_SHARED does n
 
 
 def bicubic_measures(name, count, scale):
-    """(PSNR, SSIM) of the Y channel, image by image."""
+    """Return (PSNR, SSIM) of the Y channel for each image."""
     rows = []
     for file in BenchmarkSource(BENCHMARKS, name, scale, count).split("test"):
         lr, hr = (to_tensor(image)[None] for image in load_pair(file, scale, BicubicDegradation()))
@@ -137,8 +137,8 @@ def bicubic_measures(name, count, scale):
 @needs_benchmarks
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("name", "count"), [("Set5", 5), ("Set14", 14)])
-def test_the_means_of_published_bicubic_figures_come_out(name, count, scale):
-    """Against the tables of each image's measures that Huang et al. (2015) published with SelfExSR, bicubic first."""
+def test_bicubic_means_match_the_published_ones(name, count, scale):
+    """Compare with the per-image tables that Huang et al. (2015) published with SelfExSR, bicubic column."""
     tables = loadmat(BENCHMARKS / "published_tables_mat" / f"{name}_SRF_{scale}.mat")
     published = np.stack([tables["PSNR_table"][:, 0], tables["SSIM_table"][:, 0]], axis=1)
     difference = np.abs(bicubic_measures(name, count, scale).mean(axis=0) - published.mean(axis=0))
@@ -150,10 +150,10 @@ def test_the_means_of_published_bicubic_figures_come_out(name, count, scale):
 @pytest.mark.parametrize(
     ("scale", "decibels", "similarity"), [(2, 33.66, 0.9299), (3, 30.39, 0.8682), (4, 28.42, 0.8104)]
 )
-def test_the_rounder_figures_of_the_literature_come_out_of_its_own_recipe(scale, decibels, similarity):
-    """Many papers, since SRCNN, shrink the Y channel alone and do not round LR to 8 bits, as no image file can hold it.
+def test_y_channel_bicubic_matches_the_literature(scale, decibels, similarity):
+    """Since SRCNN, many papers downscale the Y channel alone and do not round LR to 8 bits, unlike any image file.
 
-    That, and nothing in resampling or measuring, is what lies between their figures and the protocol's.
+    This alone explains the difference between their figures and the protocol's, not resampling or measuring.
     """
     rows = []
     for file in BenchmarkSource(BENCHMARKS, "Set5", scale, 5).split("test"):

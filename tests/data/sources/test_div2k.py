@@ -1,4 +1,4 @@
-"""DIV2K: its splits and layouts, and how it comes here."""
+"""DIV2K: splits, layouts and download."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ def test_div2k_splits_its_validation_in_two(tmp_path):
     assert (names(source, "val"), names(source, "test")) == (["0002", "0004"], ["0001", "0003"])
 
 
-def test_div2k_with_a_test_folder_keeps_validation_whole(tmp_path):
+def test_div2k_with_a_test_folder_uses_all_validation_images(tmp_path):
     source = Div2kSource(make_div2k(tmp_path, test=True), scale=4)
     assert [len(source.split(which)) for which in SPLITS] == [3, 4, 2]
 
@@ -51,11 +51,11 @@ def test_official_lr_images_of_x8_have_a_folder_of_their_own(tmp_path):
 def test_div2k_limits(tmp_path):
     root = make_div2k(tmp_path)
     assert len(names(Div2kSource(root, scale=4, val_limit=1), "val")) == 1
-    with pytest.raises(FacehallError, match=r"data\.val_limit=0: give a number"):
+    with pytest.raises(FacehallError, match=r"data\.val_limit=0: set a number"):
         Div2kSource(root, scale=4, val_limit=0)
 
 
-def test_without_div2k_the_way_to_it_is_shown(tmp_path):
+def test_missing_div2k_message_explains_the_download(tmp_path):
     with pytest.raises(FacehallError, match=r"DIV2K_train_HR is missing.*https://data\.vision"):
         Div2kSource(tmp_path, scale=4).split("train")
     with pytest.raises(FacehallError, match=r"data\.lr=made"):
@@ -65,7 +65,7 @@ def test_without_div2k_the_way_to_it_is_shown(tmp_path):
 # ---------------------------------------------------------------- test sets
 
 
-def test_a_test_folder_of_ones_own_keeps_validation_whole(tmp_path):
+def test_a_custom_test_folder_leaves_all_validation_images(tmp_path):
     make_pairs(tmp_path / "own", scale=4)
     source = Div2kSource(make_div2k(tmp_path, test=True), scale=4, test_root=tmp_path / "own" / "HR")
     assert [len(source.split(which)) for which in SPLITS] == [3, 4, 4]
@@ -73,7 +73,7 @@ def test_a_test_folder_of_ones_own_keeps_validation_whole(tmp_path):
     paired = Div2kSource(tmp_path, scale=4, lr="official", test_root=tmp_path / "own")
     assert paired.split("test")[0].lr == tmp_path / "own" / "LR" / "0.png"
     assert len(Div2kSource(tmp_path, scale=4, test_root=tmp_path / "own" / "HR", test_limit=3).split("test")) == 3
-    with pytest.raises(FacehallError, match=r"own/HR/HR is missing: with data\.lr=official data\.test_root=.*must"):
+    with pytest.raises(FacehallError, match=r"own/HR/HR is missing: with data\.lr=official, data\.test_root=.*must"):
         Div2kSource(tmp_path, scale=4, lr="official", test_root=tmp_path / "own" / "HR").split("test")
 
 
@@ -81,7 +81,7 @@ def test_a_test_folder_of_ones_own_keeps_validation_whole(tmp_path):
 
 
 def packed(part, track, mark, numbers, side):
-    """An archive with DIV2K's names and folders; each picture of one colour."""
+    """Build an archive with DIV2K's names and folders; each picture has one colour."""
     pictures = {}
     for number in numbers:
         buffer = io.BytesIO()
@@ -92,7 +92,7 @@ def packed(part, track, mark, numbers, side):
 
 @pytest.fixture
 def server(monkeypatch):
-    """All the archives, of six and four pictures."""
+    """Serve all archives, with six and four pictures."""
     monkeypatch.setattr(div2k, "NUMBERS", {"train": range(1, 7), "valid": range(801, 805)})
     files = {}
     for part, numbers in div2k.NUMBERS.items():
@@ -109,7 +109,7 @@ def server(monkeypatch):
     server.close()
 
 
-def test_what_is_published_is_known_of_every_archive():
+def test_checksums_are_known_for_every_archive():
     assert {name: len(digest) for name, (size, digest) in PUBLISHED.items() if size > 8e6} == dict.fromkeys(
         PUBLISHED, 64
     )
@@ -121,7 +121,7 @@ def test_what_is_published_is_known_of_every_archive():
 
 
 @pytest.mark.parametrize("scale", OFFICIAL_SCALES)
-def test_official_pictures_of_every_scale_come_and_match(server, tmp_path, scale):
+def test_official_pictures_of_every_scale_are_fetched_and_paired(server, tmp_path, scale):
     source = Div2kSource(tmp_path / "new", scale, lr="official", download=True, origin=server.origin)
     assert [len(source.split(which)) for which in SPLITS] == [6, 2, 2]
     assert len(server.requests) == 4
@@ -129,7 +129,7 @@ def test_official_pictures_of_every_scale_come_and_match(server, tmp_path, scale
         for file in source.split(which):
             lr, hr = load_pair(file, scale, BicubicDegradation())
             assert lr.shape == (48 // scale, 48 // scale, 3)
-            assert (lr[0, 0, :2] == hr[0, 0, :2]).all()  # the colour tells the number
+            assert (lr[0, 0, :2] == hr[0, 0, :2]).all()  # the colour encodes the number
     again = Div2kSource(tmp_path / "new", scale, lr="official", download=True, origin=server.origin)
     assert again.split("train") == source.split("train")
     assert len(server.requests) == 4
@@ -149,8 +149,8 @@ def test_only_what_a_split_needs_is_fetched(server, tmp_path):
     assert len(server.requests) == 2
 
 
-def test_nothing_is_fetched_unasked(server, tmp_path):
-    with pytest.raises(FacehallError, match=r"data\.download=true, or where .*`python -m facehall\.download"):
+def test_nothing_is_fetched_by_default(server, tmp_path):
+    with pytest.raises(FacehallError, match=r"data\.download=true, or on .*`python -m facehall\.download"):
         Div2kSource(tmp_path, 4, origin=server.origin).split("train")
     assert not server.requests
 
@@ -170,7 +170,7 @@ def test_the_download_command(server, tmp_path, monkeypatch, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["my set (1)"]
 
 
-def test_evaluate_fetches_what_it_measures(server, tmp_path, monkeypatch, capsys):
+def test_evaluate_fetches_its_split(server, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     weights = write_weights(tmp_path / "w.safetensors")
     where = ["data=div2k", "data.root=DIV2K", "data.download=true", f"data.origin={server.origin}", "data.lr=official"]
@@ -180,23 +180,28 @@ def test_evaluate_fetches_what_it_measures(server, tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["data=folder", "data.root=."], "FolderSource is of files that are there already: download data=div2k."),
+        (["data=folder", "data.root=."], "FolderSource reads existing files and cannot be downloaded; data=div2k can."),
         (["data=div2k"], "data.root has no value yet"),
-        (["data=div2k", "data.root=x", "data.lr=official", "scale=5"], "scale=5: DIV2K has official LR images of 2, 3"),
+        (
+            ["data=div2k", "data.root=x", "data.lr=official", "scale=5"],
+            "scale=5: DIV2K has official LR images for 2, 3",
+        ),
         (["data=div2k", "data.root=x", "data.origin=ftp://host"], "only http:// and https:// addresses"),
     ],
 )
-def test_mistakes_are_one_paragraph(tmp_path, monkeypatch, capsys, arguments, says):
+def test_errors_are_one_paragraph(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))  # a full disk hides no mistake
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=0)
+    )  # a full disk must not hide other errors
     assert run_command(download.main, *arguments) == 2
-    shown = capsys.readouterr().err
-    assert says in shown
-    assert len([line for line in shown.strip().splitlines() if not line.startswith("downloading")]) == 1
+    stderr = capsys.readouterr().err
+    assert message in stderr
+    assert len([line for line in stderr.strip().splitlines() if not line.startswith("downloading")]) == 1
 
 
-def test_sources_that_are_here_are_not_fetchable(photographs):
+def test_local_sources_are_not_fetchable(photographs):
     assert isinstance(Div2kSource("x", 4), Fetchable)
     assert not isinstance(FolderSource(photographs), Fetchable)

@@ -1,4 +1,4 @@
-"""Parts of pictures: the middle, or a box for each."""
+"""Face crops: centre crop, or a box for each picture."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def boxes(path, entries):
     return path
 
 
-def test_the_middle_is_taken(tmp_path):
+def test_centre_crop(tmp_path):
     write(tmp_path / "a" / "even.png", 32, 24)
     write(tmp_path / "odd.png", 33, 20)
     even, odd = FacesSource(tmp_path, crop=16, **EVERY).split("test")
@@ -38,7 +38,7 @@ def test_the_middle_is_taken(tmp_path):
     assert [file.box for file in FacesSource(tmp_path, **EVERY).split("test")] == [None, None]
 
 
-def test_the_middle_of_a_picture_that_lies_on_its_side(tmp_path):
+def test_centre_crop_respects_exif_orientation(tmp_path):
     """EXIF orientation 6: stored 40 wide and 20 high, shown 20 wide and 40 high."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8))
     exif = Image.Exif()
@@ -48,7 +48,7 @@ def test_the_middle_of_a_picture_that_lies_on_its_side(tmp_path):
     assert file.box == (0, 10, 20, 30)
 
 
-def test_boxes_by_file_in_whole_pixels(tmp_path):
+def test_boxes_are_rounded_to_whole_pixels(tmp_path):
     write(tmp_path / "a" / "b.png", 32, 24)
     write(tmp_path / "c.png", 32, 24)
     entries = {"a/b.png": [1.4, 2.6, 12, 13.2], "c.png": [0, 0, 32, 24], "elsewhere.png": [1, 2, 3, 4]}
@@ -66,37 +66,37 @@ def test_the_splits_are_those_of_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
-        ({"crop": 33}, r"a\.png has 32x24 pixels, but 33x33 are to be cut out of it from \(-1, -5\) on: take less"),
-        ({"crop": 25}, r"a\.png has 32x24 pixels, but 25x25"),
-        ({"crop": 0}, r"data\.crop=0: give the side"),
-        ({"crop": 8, "boxes": "x.json"}, r"data\.crop=8 and data\.boxes=x\.json both say"),
+        ({"crop": 33}, r"a\.png has 32x24 pixels, too few for its box of 33x33 at \(-1, -5\): reduce the box"),
+        ({"crop": 25}, r"a\.png has 32x24 pixels, too few for its box of 25x25"),
+        ({"crop": 0}, r"data\.crop=0: set the side"),
+        ({"crop": 8, "boxes": "x.json"}, r"data\.crop=8 and data\.boxes=x\.json are mutually exclusive"),
         ({"boxes": "nowhere.json"}, r"data\.boxes=nowhere\.json cannot be read: No such file"),
         ({"boxes": {"b.png": [0, 0, 1, 1]}}, r"a\.png has no box in .*boxes\.json: add 'a\.png', or remove"),
-        ({"boxes": {"a.png": [0, 0, 32, 25]}}, r"a\.png has 32x24 pixels, but 32x25 are to be cut out"),
-        ({"boxes": {"a.png": [0, -1, 32, 24]}}, r"32x25 are to be cut out of it from \(0, -1\)"),
-        ({"boxes": {"a.png": [5, 5, 5, 6]}}, r"0x1 are to be cut out"),
-        ({"boxes": {"a.png": [0, 0, 1]}}, r"boxes\.json: \[0, 0, 1\] of 'a\.png' is no box\. It needs one object"),
-        ({"boxes": {"a.png": [0, 0, "1", 1]}}, r"is no box"),
-        ({"boxes": {"a.png": [0, 0, float("nan"), 1]}}, r"is no box"),
-        ({"boxes": {"a.png": 7}}, r"7 of 'a\.png' is no box"),
-        ({"boxes": [1]}, r"boxes\.json holds no object"),
+        ({"boxes": {"a.png": [0, 0, 32, 25]}}, r"a\.png has 32x24 pixels, too few for its box of 32x25"),
+        ({"boxes": {"a.png": [0, -1, 32, 24]}}, r"its box of 32x25 at \(0, -1\)"),
+        ({"boxes": {"a.png": [5, 5, 5, 6]}}, r"its box of 0x1"),
+        ({"boxes": {"a.png": [0, 0, 1]}}, r"boxes\.json: \[0, 0, 1\] for 'a\.png' is not a box\. Expected one object"),
+        ({"boxes": {"a.png": [0, 0, "1", 1]}}, r"is not a box"),
+        ({"boxes": {"a.png": [0, 0, float("nan"), 1]}}, r"is not a box"),
+        ({"boxes": {"a.png": 7}}, r"7 for 'a\.png' is not a box"),
+        ({"boxes": [1]}, r"boxes\.json does not hold an object"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, monkeypatch, options, says):
+def test_invalid_crops_and_boxes_are_named(tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
     write(Path("set") / "a.png", 32, 24)
     if not isinstance(options.get("boxes", ""), str):
         options = options | {"boxes": boxes(tmp_path / "boxes.json", options["boxes"])}
-    with pytest.raises(FacehallError, match=says) as error:
+    with pytest.raises(FacehallError, match=message) as error:
         read_hr(FacesSource("set", **options, **EVERY).split("test")[0])
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path):
+def test_a_boxes_file_that_is_not_json_is_named(tmp_path):
     (tmp_path / "boxes.csv").write_text("a.png,1,2,3,4\n")
-    with pytest.raises(FacehallError, match=r"boxes\.csv is not JSON: .*It needs one object"):
+    with pytest.raises(FacehallError, match=r"boxes\.csv is not JSON: .*Expected one object"):
         FacesSource(tmp_path, boxes=tmp_path / "boxes.csv")
 
 
@@ -108,7 +108,7 @@ def test_the_command_line_takes_them(compose_config, tmp_path):
 
 @pytest.mark.skipif(not SHARED, reason="FACEHALL_SHARED does not name the folder with the photographs")
 def test_boxes_of_a_real_set_can_be_read(tmp_path):
-    """The London set's eye-aligned boxes, of photographs of 1350x1350."""
+    """Eye-aligned boxes of the London set, for photographs of 1350x1350."""
     path = Path(SHARED) / "data" / "faces" / "test" / "london512" / "crop_boxes.json"
     write(tmp_path / "001_03.jpg", 1350, 1350)
     (file,) = FacesSource(tmp_path, boxes=path, **EVERY).split("test")

@@ -1,4 +1,4 @@
-"""Stored patches as a source: what the manifest says is there, and serves."""
+"""Stored patches as a source: the manifest against the files and the training."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from facehall.mine import main
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Patches of 24x24 LR pixels at x2, large enough that none looks like another."""
+    """Patches of 24x24 LR pixels at x2, large enough not to be near-duplicates."""
     folder = tmp_path_factory.mktemp("mined")
     pictures = make_photographs(folder / "pictures", 8, side=128)
     options = ["scale=2", "patch_size=24", "patches_per_image=3", "workers=0", "data.test_fraction=0.3"]
@@ -50,12 +50,12 @@ def test_at_the_stored_size_each_picture_gives_exactly_its_patch(store):
         assert torch.equal(hr, to_tensor(read_rgb(store / which / "HR" / f"{patch}.png")))
 
 
-def test_smaller_patches_are_cut_out_of_the_stored_ones(store):
+def test_smaller_patches_are_cropped_from_the_stored_ones(store):
     batch = next(iter(datamodule(MinedSource(store, 2, patch_size=16), 16).train_dataloader()))
     assert batch["lr"].shape == (4, 3, 16, 16)
 
 
-def test_what_does_not_fit_is_refused(store):
+def test_mismatched_patches_are_rejected(store):
     with pytest.raises(
         FacehallError, match=r"patches\.patch_size=25, but .* of 24x24 LR pixels: set patches\.patch_size=24"
     ):
@@ -64,15 +64,16 @@ def test_what_does_not_fit_is_refused(store):
         MinedSource(store, 4)
 
 
-def test_files_that_are_missing_are_named_together(store, tmp_path):
+def test_missing_files_are_listed_together(store, tmp_path):
     write_manifest(tmp_path, read_manifest(store)[:7])
     with pytest.raises(
-        FacehallError, match=rf"14 file\(s\) of .*: {tmp_path}/train/HR/.*_0\.png, .* and 4 more\. Copy"
+        FacehallError,
+        match=rf"14 file\(s\) listed in .* are missing: {tmp_path}/train/HR/.*_0\.png, .* and 4 more\. Copy",
     ):
         MinedSource(tmp_path, 2)
 
 
-def test_a_split_that_was_not_mined_is_refused(store, tmp_path):
+def test_a_split_that_was_not_mined_is_rejected(store, tmp_path):
     (tmp_path / "train").symlink_to(store / "train")
     write_manifest(tmp_path, [row for row in read_manifest(store) if row.split == "train"])
     source = MinedSource(tmp_path, 2)
@@ -86,7 +87,7 @@ def test_a_folder_without_a_manifest_says_how_to_make_one(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "name,split\na,train\n", "\0\1", "name,top\n"])
-def test_a_damaged_manifest_is_refused_or_empty(tmp_path, text):
+def test_a_damaged_manifest_is_rejected_or_empty(tmp_path, text):
     (tmp_path / "manifest.csv").write_text(text)
     with pytest.raises(FacehallError, match=r"manifest\.csv"):
         MinedSource(tmp_path, 2).split("train")

@@ -8,7 +8,7 @@ from facehall.data.sources.base import SPLITS
 from facehall.errors import FacehallError
 
 
-def test_sample_has_a_face_in_val_and_in_test_and_nothing_twice():
+def test_sample_has_faces_in_val_and_test_and_no_duplicates():
     splits = {which: SampleSource().split(which) for which in SPLITS}
     assert "astronaut" in names(SampleSource(), "val")
     assert "grace_hopper" in names(SampleSource(), "test")
@@ -18,7 +18,7 @@ def test_sample_has_a_face_in_val_and_in_test_and_nothing_twice():
 
 
 @pytest.mark.parametrize("which", SPLITS)
-def test_sample_pictures_are_there_and_boxes_lie_inside(which):
+def test_sample_pictures_exist_and_contain_their_boxes(which):
     for file in SampleSource().split(which):
         lr, hr = load_pair(file, 8, BicubicDegradation())
         assert hr.shape == (lr.shape[0] * 8, lr.shape[1] * 8, 3)

@@ -1,4 +1,4 @@
-"""Pictures reduced before anything is made of them, and sub-folders left out."""
+"""Downscaling of source pictures (data.size) and excluded sub-folders."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from facehall.imaging import read_rgb, resize_bicubic, to_tensor, to_uint8
 EVERY = {"val_fraction": 0, "test_fraction": 1}
 
 
-def test_hr_is_reduced_by_the_protocols_bicubic_and_lr_is_made_of_it(tmp_path):
+def test_hr_is_downscaled_with_bicubic_before_lr_is_made(tmp_path):
     write(tmp_path / "wide.png", 64, 48)
     (file,) = FolderSource(tmp_path, size=24, **EVERY).split("test")
     expected = to_uint8(resize_bicubic(to_tensor(read_rgb(file.hr)), (24, 32)))
@@ -28,14 +28,14 @@ def test_pictures_are_never_enlarged(tmp_path):
     assert np.array_equal(read_hr(file), read_rgb(file.hr))
 
 
-def test_a_cut_out_is_reduced_after_it_is_cut_out(tmp_path):
+def test_crops_are_downscaled_after_cropping(tmp_path):
     write(tmp_path / "face.png", 40, 40)
     (file,) = FacesSource(tmp_path, crop=32, size=16, **EVERY).split("test")
     middle = read_rgb(file.hr)[4:36, 4:36]
     assert np.array_equal(read_hr(file), to_uint8(resize_bicubic(to_tensor(middle), (16, 16))))
 
 
-def test_sub_folders_are_left_out_wherever_they_stand(tmp_path):
+def test_excluded_sub_folders_are_skipped_at_any_depth(tmp_path):
     for name in ("train/a/1.png", "train/b/1.png", "val/a/2.png", "test/b/3.png", "test/a/b.png"):
         write(tmp_path / name, 8, 8)
     source = FolderSource(tmp_path, exclude=["b"])
@@ -43,6 +43,6 @@ def test_sub_folders_are_left_out_wherever_they_stand(tmp_path):
     assert [file.name for file in source.split("test")] == ["test/a/b"]
 
 
-def test_a_size_of_nothing_is_refused(tmp_path):
+def test_a_size_of_zero_is_rejected(tmp_path):
     with pytest.raises(FacehallError, match=r"data\.size=0"):
         FolderSource(tmp_path, size=0)

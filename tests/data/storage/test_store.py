@@ -1,4 +1,4 @@
-"""Stores: what was made once comes back, whatever happens to the process, the disk and the room on it."""
+"""Stores: arrays are cached across processes, crashes, damaged files and full disks."""
 
 import os
 import pickle
@@ -21,17 +21,17 @@ def ones(kilobytes: int) -> np.ndarray:
 
 
 def never() -> np.ndarray:
-    raise AssertionError("it was there already")
+    raise AssertionError("it was already stored")
 
 
 @pytest.mark.parametrize("make_store", [DiskStore, lambda root: MemoryStore(1)])
-def test_an_array_is_made_once(tmp_path, make_store):
+def test_an_array_is_computed_once(tmp_path, make_store):
     store = make_store(tmp_path)
     array = np.arange(12, dtype=np.int32).reshape(3, 4)
     assert np.array_equal(store.get("a", lambda: array), array)
     assert np.array_equal(store.get("a", never), array)
     assert np.array_equal(store.get("b", lambda: array + 1), array + 1)
-    assert store.complaint is None
+    assert store.warning is None
 
 
 def test_another_process_maps_the_same_file(tmp_path):
@@ -41,15 +41,15 @@ def test_another_process_maps_the_same_file(tmp_path):
     assert not found.flags.writeable
 
 
-def test_a_store_travels_to_workers_without_its_pixels(tmp_path):
+def test_a_store_is_pickled_without_its_arrays(tmp_path):
     store = DiskStore(tmp_path)
     store.get("a", lambda: ones(100))
     assert len(pickle.dumps(store)) < 2000
     assert pickle.loads(pickle.dumps(store)).get("a", never).sum() == 100_000
 
 
-def test_memory_drops_what_was_not_used_for_longest():
-    store = MemoryStore(2.5e3 / 2**20)  # room for two
+def test_memory_evicts_the_least_recently_used():
+    store = MemoryStore(2.5e3 / 2**20)  # capacity for two
     for key in ("a", "b", "a", "c"):
         store.get(key, lambda: ones(1))
     store.get("a", never)
@@ -57,7 +57,7 @@ def test_memory_drops_what_was_not_used_for_longest():
         store.get("b", never)
 
 
-def test_the_limit_drops_what_this_run_does_not_use(tmp_path):
+def test_the_limit_evicts_files_unused_by_this_run(tmp_path):
     old = DiskStore(tmp_path)
     for key in ("a", "b", "c"):
         old.get(key, lambda: ones(1))
@@ -67,37 +67,37 @@ def test_the_limit_drops_what_this_run_does_not_use(tmp_path):
     new.get("a", never)
     new.get("d", lambda: ones(1))
     new.get("e", lambda: ones(1))
-    assert new.complaint is None
+    assert new.warning is None
     assert sum(path.stat().st_size for path in tmp_path.glob("??/*")) <= 4700
     DiskStore(tmp_path).get("a", never)
 
 
-def test_what_the_limit_does_not_admit_stays_in_memory(tmp_path):
+def test_arrays_over_the_limit_stay_in_memory(tmp_path):
     store = DiskStore(tmp_path, max_gb=2.5e-6)
     for key in ("a", "b", "c"):
         store.get(key, lambda: ones(1))
     for key in ("a", "b", "c"):
         assert store.get(key, never).sum() == 1000
     assert len(list(tmp_path.glob("??/*"))) == 2
-    assert "max_gb=2.5e-06 is reached" in store.complaint
+    assert "exceed store.max_gb=2.5e-06" in store.warning
 
 
-def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+def test_a_full_disk_and_an_unwritable_folder_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
     full = DiskStore(tmp_path / "full")
     assert full.get("a", lambda: ones(1)).sum() == 1000
-    assert "is full" in full.complaint
+    assert "is full" in full.warning
     (tmp_path / "file").touch()
     closed = DiskStore(tmp_path / "file" / "below")
     with closed.exclusive():
         assert closed.get("a", lambda: ones(1)).sum() == 1000
-    assert "cannot be written" in closed.complaint
+    assert "cannot be written" in closed.warning
     with pytest.raises(FacehallError, match=r"store\.root=.*is a file"):
         DiskStore(tmp_path / "file")
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|u1'"])
-def test_a_damaged_file_is_made_again(tmp_path, damage):
+def test_a_damaged_file_is_recomputed(tmp_path, damage):
     DiskStore(tmp_path).get("a", lambda: ones(1))
     (path,) = tmp_path.glob("??/*")
     path.write_bytes(damage)
@@ -114,7 +114,7 @@ def test_nothing_in_a_store_is_unpickled(tmp_path):
     assert DiskStore(tmp_path).get("a", lambda: ones(1)).sum() == 1000
 
 
-def test_more_arrays_than_a_process_may_have_files_open(tmp_path):
+def test_more_arrays_than_open_files_allowed(tmp_path):
     resource = pytest.importorskip("resource")
     store, limits = DiskStore(tmp_path), resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(400, limits[1]), limits[1]))
@@ -125,7 +125,7 @@ def test_more_arrays_than_a_process_may_have_files_open(tmp_path):
             assert store.get(str(i), never)[0] == i
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert store.complaint is None
+    assert store.warning is None
 
 
 def build(root) -> None:
@@ -135,7 +135,7 @@ def build(root) -> None:
         print(i, flush=True)
 
 
-def test_a_killed_build_goes_on_and_ends_the_same(tmp_path):
+def test_a_killed_build_resumes_with_the_same_result(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     build(whole)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from test_store import build; build(sys.argv[2])"
@@ -162,8 +162,8 @@ for i in range(20):
     store.get(f"{sys.argv[2]} {i}", lambda: np.full(1_000_000, i, np.uint8))
     if i == 0:
         print(flush=True)
-        sys.stdin.readline()  # until all have begun: each has counted what was there then
-print(store.complaint)
+        sys.stdin.readline()  # wait until all writers have measured the folder
+print(store.warning)
 """
 
 
@@ -172,13 +172,13 @@ def test_the_limit_holds_for_all_processes_together(tmp_path):
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], **pipes) for i in range(4)]
     for writer in writers:
         writer.stdout.readline()
-    complaints = [writer.communicate("\n")[0] for writer in writers]
+    warnings = [writer.communicate("\n")[0] for writer in writers]
     written = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
     assert 9e6 < written <= 10e6
-    assert all("max_gb=0.01 is reached" in complaint for complaint in complaints)
+    assert all("exceed store.max_gb=0.01" in warning for warning in warnings)
 
 
-def test_what_others_remove_makes_room(tmp_path):
+def test_files_removed_by_others_free_space(tmp_path):
     store = DiskStore(tmp_path, max_gb=2.5e-6)
     store.get("a", lambda: ones(1))
     store.get("b", lambda: ones(1))
@@ -186,5 +186,5 @@ def test_what_others_remove_makes_room(tmp_path):
         path.unlink()
     store.get("c", lambda: ones(1))
     store.get("d", lambda: ones(1))
-    assert store.complaint is None
+    assert store.warning is None
     assert len(list(tmp_path.glob("??/*"))) == 2

@@ -1,4 +1,4 @@
-"""How much memory there is, what a network takes, and which errors say that it ran out."""
+"""Free memory, memory use of a network, and out-of-memory errors."""
 
 import resource
 from pathlib import Path
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 class Wide(Generator):
-    """64 maps, of which 48 are alive beside 16 more."""
+    """A network with at most 64 + 48 channels in memory at once."""
 
     scale = 2
 
@@ -31,11 +31,11 @@ class Wide(Generator):
         return torch.cat([small[:, :3]] * 4, 1).reshape(1, 3, 2 * lr.shape[-2], 2 * lr.shape[-1])
 
 
-def test_what_is_alive_at_once_is_counted():
-    assert memory.bytes_per_pixel(Wide().eval()) == memory.WORKSPACE * 4 * (64 + 48)
+def test_peak_of_live_tensors():
+    assert memory.bytes_per_pixel(Wide().eval()) == memory.WORKSPACE_FACTOR * 4 * (64 + 48)
 
 
-def test_the_default_network_takes_tens_of_kilobytes_a_pixel():
+def test_the_default_network_uses_tens_of_kilobytes_per_pixel():
     assert 4 * 2**10 < memory.bytes_per_pixel(MultiScaleRRDB().eval()) < 40 * 2**10
 
 
@@ -56,14 +56,14 @@ def test_the_default_network_takes_tens_of_kilobytes_a_pixel():
         ({}, None),
     ],
 )
-def test_a_containers_limit_counts(tmp_path, files, left):
+def test_container_limits_are_respected(tmp_path, files, left):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert memory._cgroup_left(tmp_path) == left
 
 
-def test_a_limit_of_the_address_space_counts():
+def test_address_space_limits_are_respected():
     before = resource.getrlimit(resource.RLIMIT_AS)
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     assert memory.free_memory(CPU) > 2**20
@@ -74,10 +74,10 @@ def test_a_limit_of_the_address_space_counts():
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def test_errors_that_say_that_memory_ran_out():
+def test_out_of_memory_errors_are_recognised():
     with pytest.raises(RuntimeError) as refused:
         torch.empty(10**15)
-    assert memory.out_of_memory(refused.value)
-    assert memory.out_of_memory(MemoryError())
-    assert memory.out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"))
-    assert not memory.out_of_memory(RuntimeError("sizes of tensors must match"))
+    assert memory.is_out_of_memory(refused.value)
+    assert memory.is_out_of_memory(MemoryError())
+    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"))
+    assert not memory.is_out_of_memory(RuntimeError("sizes of tensors must match"))

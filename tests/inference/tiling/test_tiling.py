@@ -1,4 +1,4 @@
-"""Tiles: the same picture as the whole, whatever its size and the tiles', and smaller ones where memory runs out."""
+"""Tiling: the result equals that of the whole picture for any sizes, and tiles shrink if memory runs out."""
 
 from functools import cache
 
@@ -12,8 +12,8 @@ from small import tiny_generator
 from facehall.data import SampleSource
 from facehall.errors import FacehallError
 from facehall.imaging import read_rgb, to_tensor
-from facehall.inference.tiling.receptive_field import measured_reach, overlap, reach
-from facehall.inference.tiling.tiler import LEAST_TILE, Tiler, TileTooLargeError
+from facehall.inference.tiling.receptive_field import effective_radius, overlap, receptive_radius
+from facehall.inference.tiling.tiler import MIN_TILE, Tiler, TileTooLargeError
 from facehall.inference.tiling.tiles import grid
 from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
 
@@ -45,13 +45,13 @@ def tiled(generator, lr, tile, network=None):
 
 @pytest.fixture(scope="module")
 def deep():
-    """Four RRDBs whose features matter: its reach is far wider than what counts."""
+    """Four RRDBs with large weights, whose effective receptive field is far smaller than the theoretical one."""
     torch.manual_seed(0)
     generator = MultiScaleRRDB(4, features=8, growth=4, stage_features=8, stage_growth=4, carry=2)
     with torch.no_grad():
         for name, parameter in generator.named_parameters():
             if "rdb" in name and name.endswith("weight"):
-                parameter.mul_(10)  # as He initialisation has it, a tenth of which the trunk starts with
+                parameter.mul_(10)  # full He initialisation; the trunk's default is a tenth of it
         for stage in generator.stages:
             torch.nn.init.normal_(stage.head.weight, std=0.05)
     return generator.eval()
@@ -59,26 +59,26 @@ def deep():
 
 @given(height=SIDES, width=SIDES, tile=st.integers(8, 64))
 @settings(max_examples=50, deadline=None)
-def test_tiled_is_whole(height, width, tile):
+def test_tiled_equals_whole(height, width, tile):
     lr = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height * width))
     torch.testing.assert_close(tiled(TINY, lr, tile), whole(TINY, lr), atol=1e-5, rtol=0)
 
 
 @given(height=SIDES, width=SIDES, tile=st.integers(8, 48), seed=st.integers(0, 99))
 @settings(max_examples=15, deadline=None)
-def test_tiled_is_whole_with_less_context_than_a_deep_network_reaches(deep, height, width, tile, seed):
+def test_tiled_equals_whole_for_a_deep_network_with_less_context(deep, height, width, tile, seed):
     photograph = to_tensor(read_rgb(SampleSource().split("train")[seed % 8].hr))
     top, left = seed, 2 * seed
     lr = photograph[:, top : top + height, left : left + width]
     torch.testing.assert_close(tiled(deep, lr, tile), whole(deep, lr), atol=1 / 255, rtol=0)
 
 
-def test_a_deep_networks_overlap_is_less_than_its_reach(deep):
-    assert reach(deep) == 66
+def test_a_deep_networks_overlap_is_less_than_its_receptive_radius(deep):
+    assert receptive_radius(deep) == 66
     assert 0 < context(deep) < 66
 
 
-def test_without_context_seams_show(deep):
+def test_without_context_there_are_seams(deep):
     lr = torch.rand(3, 48, 48, generator=torch.Generator().manual_seed(0))
     tiler = Tiler(deep, deep, CPU, 24)
     tiler.overlap = 0
@@ -86,8 +86,8 @@ def test_without_context_seams_show(deep):
     assert (part.sr - whole(deep, lr)[:, : 4 * part.bottom, : 4 * part.right]).abs().max() > 4 / 255
 
 
-def expected_reach(generator):
-    """By arithmetic: from each phase of the output back through the layers, convolutions and upsamplings."""
+def expected_radius(generator):
+    """Compute the radius by tracing each output phase back through convolutions and upsampling layers."""
     convs = {
         MultiScaleRRDB: lambda a: [1, *[1] * (a["blocks"] * a["dense_blocks"] * (a["convs"] + 1)), 1],
         RRDBNet: lambda a: [1, *[1] * (a["blocks"] * 3 * 5), 1],
@@ -123,25 +123,25 @@ def expected_reach(generator):
     ],
     ids=lambda generator: f"{type(generator).__name__}x{generator.scale}",
 )
-def test_the_reach_is_what_arithmetic_says(generator):
-    assert reach(generator.eval()) == expected_reach(generator)
+def test_the_receptive_radius_matches_the_architecture(generator):
+    assert receptive_radius(generator.eval()) == expected_radius(generator)
 
 
-def test_the_measured_reach_sees_each_side():
-    """A network that looks one way only, 20 pixels far."""
+def test_the_effective_radius_covers_each_side():
+    """A network that depends on pixels in one direction only, 20 pixels away."""
     for turns in range(4):
 
-        def looks(lr, turns=turns):
+        def shifted(lr, turns=turns):
             turned = torch.rot90(lr, turns, (-2, -1))
             far = torch.nn.functional.pad(turned, (0, 0, 20, 0))[..., : turned.shape[-2], :]
             return torch.rot90(far, -turns, (-2, -1))
 
-        assert measured_reach(looks, 1, CPU, 1000) == 20
+        assert effective_radius(shifted, 1, CPU, 1000) == 20
 
 
 @given(height=st.integers(1, 400), width=st.integers(1, 400), tile=st.integers(1, 90), margin=st.integers(0, 70))
 @settings(max_examples=200, deadline=None)
-def test_a_grid_covers_the_picture_once_by_tiles_of_one_shape(height, width, tile, margin):
+def test_a_grid_covers_the_picture_once_with_equal_tiles(height, width, tile, margin):
     cut = grid(height, width, tile, margin)
     for length, spans in ((height, cut.rows), (width, cut.columns)):
         assert [span.start for span in spans] == [0, *(span.stop for span in spans[:-1])]
@@ -154,11 +154,11 @@ def test_a_grid_covers_the_picture_once_by_tiles_of_one_shape(height, width, til
     assert rows.stop * columns.stop <= (tile + 2 * margin) ** 2
 
 
-def refusing(most, calls=None):
-    """The tiny network, for which memory really is refused beyond so many pixels."""
+def limited(max_pixels, calls=None):
+    """The tiny network, which really runs out of memory beyond this many pixels."""
 
     def network(lr):
-        if lr.shape[-2] * lr.shape[-1] > most:
+        if lr.shape[-2] * lr.shape[-1] > max_pixels:
             torch.empty(10**15)
         if calls is not None:
             calls.append(lr.shape[-2] * lr.shape[-1])
@@ -169,24 +169,23 @@ def refusing(most, calls=None):
 
 
 @pytest.mark.parametrize("tile", ["auto", 64])
-def test_the_tile_is_halved_where_memory_runs_out_and_it_is_said(caplog, tile):
+def test_the_tile_is_halved_with_a_warning_if_memory_runs_out(caplog, tile):
     lr = torch.rand(3, 70, 60)
     calls = []
-    sr = tiled(TINY, lr, tile, refusing(1700, calls))
+    sr = tiled(TINY, lr, tile, limited(1700, calls))
     torch.testing.assert_close(sr, whole(TINY, lr), atol=1e-5, rtol=0)
-    said = caplog.text
-    assert "too little memory for tiles of" in said
-    assert "going on with" in said
+    assert "too little memory for tiles of" in caplog.text
+    assert "continuing with" in caplog.text
     assert len(calls) > 3
 
 
-def test_memory_that_runs_out_midway_does_not_undo_what_is_done():
+def test_finished_rows_are_kept_if_memory_runs_out_midway():
     lr = torch.rand(3, 80, 30)
-    seen = []
+    calls = []
 
     def network(part):
-        seen.append(tuple(part.shape[-2:]))
-        if len(seen) == 3:
+        calls.append(tuple(part.shape[-2:]))
+        if len(calls) == 3:
             torch.empty(10**15)
         with torch.no_grad():
             return TINY(part)
@@ -202,11 +201,11 @@ def test_memory_that_runs_out_midway_does_not_undo_what_is_done():
 
 
 def test_no_tile_fits():
-    with pytest.raises(TileTooLargeError, match=rf"even for tiles of (\d|1[0-{2 * LEAST_TILE - 11}]) pixels"):
-        tiled(TINY, torch.rand(3, 40, 40), "auto", refusing(0))
+    with pytest.raises(TileTooLargeError, match=rf"even for tiles of (\d|1[0-{2 * MIN_TILE - 11}]) pixels"):
+        tiled(TINY, torch.rand(3, 40, 40), "auto", limited(0))
 
 
-def test_other_errors_are_not_taken_for_it():
+def test_other_errors_are_not_treated_as_out_of_memory():
     def broken(lr):
         raise RuntimeError("sizes do not fit")
 
@@ -215,6 +214,6 @@ def test_other_errors_are_not_taken_for_it():
 
 
 @pytest.mark.parametrize("tile", [0, -1, "abc", True, 1.5])
-def test_tiles_that_cannot_be(tile):
+def test_invalid_tiles(tile):
     with pytest.raises(FacehallError, match=f"tile={tile}"):
         Tiler(TINY, TINY, CPU, tile)

@@ -1,18 +1,18 @@
-"""The files of a run folder, apart from a training."""
+"""The files of a run folder, without a training."""
 
 import lightning as L
 import pytest
 import torch
 from small import Malicious
 
-from facehall.errors import FacehallError, Stopped
+from facehall.errors import FacehallError, StoppedBySignal
 from facehall.imaging import read_rgb
 from facehall.metrics import Protocol, psnr
 from facehall.metrics.judges import JUDGES
 from facehall.training.callbacks import History, history
 from facehall.training.callbacks.history import read_history, write_history
 from facehall.training.callbacks.samples import draw_panel
-from facehall.training.checkpointing.files import sound_checkpoint
+from facehall.training.checkpointing.files import intact_checkpoint
 from facehall.training.curves import draw_curves
 
 MEASURES = [JUDGES[name].measure for name in ("psnr", "ssim", "psnr_y", "lpips")]
@@ -29,7 +29,7 @@ def rows(lpips=True):
     return table
 
 
-def test_history_round_trip_with_columns_that_come_later(tmp_path):
+def test_history_round_trip_with_columns_added_later(tmp_path):
     table = [{"epoch": 1, "phase": "psnr", "a": 0.5}, {"epoch": 2, "phase": "gan", "a": 1e-7, "b": 2.0}]
     write_history(tmp_path / "metrics.csv", table)
     assert read_history(tmp_path / "metrics.csv") == table
@@ -64,27 +64,27 @@ def test_unreadable_checkpoints_are_named(tmp_path, content):
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
     with pytest.raises(FacehallError, match="not a readable training checkpoint") as error:
-        sound_checkpoint(path, fall_back=True)
+        intact_checkpoint(path, fall_back=True)
     assert str(path) in str(error.value)
 
 
 def test_checkpoints_execute_nothing(tmp_path):
     torch.save({"state_dict": Malicious(tmp_path / "executed")}, tmp_path / "last.ckpt")
     with pytest.raises(FacehallError, match="not a readable"):
-        sound_checkpoint(tmp_path / "last.ckpt", fall_back=True)
+        intact_checkpoint(tmp_path / "last.ckpt", fall_back=True)
     assert not (tmp_path / "executed").exists()
 
 
 class Stop(L.Callback):
-    """Stops a training at the end of its second epoch."""
+    """Stop a training at the end of its second epoch."""
 
     def on_train_epoch_end(self, trainer, pl_module):
         if trainer.current_epoch == 1:
-            raise Stopped("enough", None)
+            raise StoppedBySignal("enough", None)
 
 
 @pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3])])
-def test_curves_follow_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
+def test_curves_are_drawn_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
     drawn = []
     monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
     fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, interval)])
@@ -94,6 +94,6 @@ def test_curves_follow_at_intervals_and_at_the_end(tmp_path, make_module, fit, m
 def test_curves_of_a_stopped_training_are_complete(tmp_path, make_module, fit, monkeypatch):
     drawn = []
     monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedBySignal):
         fit(make_module(), 1, max_epochs=3, callbacks=[History(tmp_path, 1000), Stop()])
     assert drawn == [2]

@@ -1,4 +1,4 @@
-"""The collapse watch: quiet on sound images, loud on drifting colours, dots and a discriminator that wins."""
+"""The collapse watch: no warning on good images; colour drift, checkerboarding and dominance are reported."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from facehall.training.callbacks.collapse import measures, sums
 
 
 class Photographs(Dataset):
-    """Smooth pictures large enough for a block of the grid at x2."""
+    """Smooth pictures, large enough for the checkerboard measure at x2."""
 
     def __len__(self):
         return 2
@@ -25,7 +25,7 @@ class Photographs(Dataset):
 
 
 class Spoil(L.Callback):
-    """Adds something to the averaged generator's images, from an epoch on."""
+    """Add something to the averaged generator's images in the given epochs."""
 
     def __init__(self, change, epochs):
         self.change, self.epochs = change, epochs
@@ -49,7 +49,7 @@ def dots(sr):
 
 @pytest.fixture
 def watch(make_module, fit, capsys):
-    """Train two steps an epoch, validate, and return the measures of each epoch and what was said."""
+    """Train two steps per epoch, validate, and return the measures of each epoch and the console output."""
 
     def run(change=None, epochs=(), max_epochs=2, **settings):
         seen = []
@@ -67,37 +67,37 @@ def watch(make_module, fit, capsys):
     return run
 
 
-def test_quiet_on_sound_images(watch):
-    seen, said = watch()
-    assert said == ""
+def test_good_images_raise_no_warning(watch):
+    seen, output = watch()
+    assert output == ""
     assert seen[-1]["val/color_drift"] < 1
     assert seen[-1]["val/checkerboard"] < 0.3
     assert "train/D_gap" in seen[-1]
 
 
-def test_colour_drift_is_measured_and_said_once(watch):
-    seen, said = watch(drift, epochs=(1, 2), max_epochs=3)
+def test_colour_drift_is_measured_and_reported_once(watch):
+    seen, output = watch(drift, epochs=(1, 2), max_epochs=3)
     assert seen[1]["val/color_drift"] == pytest.approx(8, abs=1)
     assert seen[1]["val/color_drift_blue"] == pytest.approx(-2, abs=1)
-    assert said.count("colour drift: ") == 1
-    assert said.startswith("epoch 2: colour drift: SR differs from HR by red +")
+    assert output.count("colour drift: ") == 1
+    assert output.startswith("epoch 2: colour drift: SR differs from HR by red +")
 
 
-def test_it_is_said_again_after_a_recovery(watch):
-    _, said = watch(drift, epochs=(0, 2), max_epochs=3)
-    assert said.count("colour drift: ") == 2
+def test_the_warning_is_repeated_after_a_recovery(watch):
+    _, output = watch(drift, epochs=(0, 2), max_epochs=3)
+    assert output.count("colour drift: ") == 2
 
 
-def test_dots_are_measured_and_said(watch):
-    seen, said = watch(dots, epochs=(1,))
+def test_checkerboarding_is_measured_and_reported(watch):
+    seen, output = watch(dots, epochs=(1,))
     assert seen[1]["val/checkerboard"] == pytest.approx(4 * 3**0.5 / 4, abs=0.3)  # of a dot in four pixels
-    assert "checkerboarding: a grid of dots of 1." in said
+    assert "checkerboarding: a grid of dots of 1." in output
 
 
-def test_a_winning_discriminator_is_said(watch):
-    _, said = watch(gap=-100.0)
-    assert "discriminator dominance: " in said
-    assert "optimizer.discriminator.lr" in said
+def test_discriminator_dominance_is_reported(watch):
+    _, output = watch(gap=-100.0)
+    assert "discriminator dominance: " in output
+    assert "optimizer.discriminator.lr" in output
 
 
 def test_stop_is_an_error_with_advice(watch):
@@ -105,13 +105,13 @@ def test_stop_is_an_error_with_advice(watch):
         watch(dots, epochs=(1,), stop=True)
 
 
-def test_no_limit_no_word(watch):
-    _, said = watch(dots, epochs=(1,), checkerboard=None)
-    assert said == ""
+def test_no_warning_without_a_limit(watch):
+    _, output = watch(dots, epochs=(1,), checkerboard=None)
+    assert output == ""
 
 
-def test_what_hr_has_of_a_grid_is_not_held_against_sr():
-    """As the blocks of a JPEG file, which SR does not have to leave out."""
+def test_a_grid_in_hr_does_not_count_against_sr():
+    """Such as the blocks of a JPEG file, which SR may reproduce."""
     hr = torch.full((1, 3, 64, 64), 0.5)
     hr[..., ::2, ::2] += 4 / 255
     assert measures(sums(hr, hr, 2))["checkerboard"] == 0

@@ -1,4 +1,4 @@
-"""torch.compile in a training: tried where it may pay, told, and without a trace in what is learnt."""
+"""torch.compile in a training: tried where it may pay off, reported, and without effect on the trained weights."""
 
 import json
 import multiprocessing
@@ -19,7 +19,7 @@ from facehall.train import train
 from facehall.training.callbacks import Compile
 from facehall.training.callbacks.compile import Pass, networks
 
-SMALLEST = ["scale=2", "generator.dense_blocks=1", "++generator.memory=naive"]  # memory: as it is when compiled
+SMALLEST = ["scale=2", "generator.dense_blocks=1", "++generator.memory=naive"]  # memory as in compiled networks
 SHORT = ["curriculum.psnr.steps=2", "curriculum.gan.steps=2", "curriculum.gan.ramp=1", "patches.steps_per_epoch=2"]
 DYNAMO = "+callbacks.compile.backend=eager"  # traces and runs the same operations, without a minute of compiling
 
@@ -34,10 +34,10 @@ def run(compose_config, tmp_path, capsys):
     return start
 
 
-def test_what_is_learnt_does_not_depend_on_a_trial_or_its_outcome(run):
+def test_trained_weights_do_not_depend_on_a_trial_or_its_outcome(run):
     plain, _ = run("runtime.compile=false")
-    tried, lines = run("callbacks.compile.worth=0", DYNAMO)
-    forced, told = run("runtime.compile=true", DYNAMO)
+    tried, lines = run("callbacks.compile.min_minutes=0", DYNAMO)
+    forced, forced_lines = run("runtime.compile=true", DYNAMO)
     for other in (tried, forced):
         state = other.module.state_dict()
         for name, tensor in plain.module.state_dict().items():
@@ -45,18 +45,18 @@ def test_what_is_learnt_does_not_depend_on_a_trial_or_its_outcome(run):
                 assert torch.equal(tensor, state[name]), name
     assert "discriminator: " in lines
     assert "times as fast as eager in a trial" in lines
-    assert "torch.compile of generator, discriminator: yes, as set" in told
+    assert "torch.compile of generator, discriminator: yes, as set" in forced_lines
     assert "pyramid" in vars(forced.module.generator)
     assert "pyramid" not in vars(plain.module.generator)
 
 
-def test_a_short_training_is_left_alone(run):
+def test_a_short_training_is_not_compiled(run):
     training, lines = run()
     assert "too few to repay a trial" in lines
     assert "pyramid" not in vars(training.module.generator)
 
 
-def test_a_compiler_that_fails_leaves_the_eager_network():
+def test_a_failing_compiler_leaves_the_eager_network():
     def broken(graph, inputs):
         raise RuntimeError("no C++ compiler\nand more")
 
@@ -67,15 +67,15 @@ def test_a_compiler_that_fails_leaves_the_eager_network():
     assert "\n" not in trial.error
 
 
-def test_a_resumed_training_keeps_what_was_chosen():
+def test_a_resumed_training_keeps_its_choice():
     first, second = Compile(), Compile()
     first.chosen = {"generator": True}
     second.load_state_dict(first.state_dict())
     assert second.chosen == {"generator": True}
-    assert second.reasons == {"generator": "as before the interruption"}
+    assert second.reasons == {"generator": "as chosen before resuming"}
 
 
-def test_modes():
+def test_an_unknown_mode_is_rejected():
     with pytest.raises(ValueError, match="auto, true or false"):
         Compile("maybe")
 
@@ -108,7 +108,7 @@ def two_processes(tmp_path, make_module, monkeypatch):
 
 
 def in_processes(run, folder):
-    """Call run(rank) in two forks of this process; both must end, without an error."""
+    """Call run(rank) in two forks of this process; both must end without an error."""
 
     def child(rank):
         try:
@@ -126,12 +126,12 @@ def in_processes(run, folder):
         process.join(300)
         process.kill()
         process.join()
-    said = [path.read_text() for path in sorted(folder.glob("*.txt"))]
-    assert [process.exitcode for process in processes] == [0, 0], said
+    errors = [path.read_text() for path in sorted(folder.glob("*.txt"))]
+    assert [process.exitcode for process in processes] == [0, 0], errors
 
 
-class Untouched(Compile):
-    """Takes the eager function for its compiled version, and writes what it has chosen."""
+class FakeCompile(Compile):
+    """Uses the eager function as its compiled version, and writes its choice to a file."""
 
     def __init__(self, path, fails=False, **options):
         super().__init__(**options)
@@ -156,16 +156,17 @@ def chosen(folder):
     return set(first.values())
 
 
-def test_processes_that_measure_differently_choose_alike(two_processes, tmp_path):
-    """The first would try, the second finds the training too short for that."""
+def test_processes_with_different_timings_choose_alike(two_processes, tmp_path):
+    """The first would run a trial; to the second the training seems too short."""
     two_processes(
-        lambda rank: Untouched(tmp_path / f"{rank}.json", worth=1, gain=0), {0: lambda s: 60.0, 1: lambda s: 1e-9}
+        lambda rank: FakeCompile(tmp_path / f"{rank}.json", min_minutes=1, gain=0),
+        {0: lambda s: 60.0, 1: lambda s: 1e-9},
     )
     assert chosen(tmp_path) == {True}
 
 
-def test_where_one_process_cannot_compile_none_does(two_processes, tmp_path):
+def test_no_process_compiles_if_one_cannot(two_processes, tmp_path):
     two_processes(
-        lambda rank: Untouched(tmp_path / f"{rank}.json", worth=0, gain=0, fails=rank == 1), [lambda s: s] * 2
+        lambda rank: FakeCompile(tmp_path / f"{rank}.json", min_minutes=0, gain=0, fails=rank == 1), [lambda s: s] * 2
     )
     assert chosen(tmp_path) == {False}

@@ -1,4 +1,4 @@
-"""mining/…: from the batches of an epoch to its numbers."""
+"""mining/…: the statistics of an epoch from its batches."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import torch
 from facehall.training.callbacks import MiningStatistics
 
 
-def test_the_numbers_of_an_epoch_by_hand():
+def test_statistics_of_an_epoch_by_hand():
     logged, module = {}, SimpleNamespace(device=torch.device("cpu"))
     module.log_dict = lambda values, **options: logged.update({name: float(value) for name, value in values.items()})
     trainer = SimpleNamespace(world_size=1, logger=None, is_global_zero=True)
@@ -30,6 +30,6 @@ def test_the_numbers_of_an_epoch_by_hand():
         }
     )
     logged.clear()
-    statistics.on_train_batch_end(trainer, module, None, {"lr": None}, 0)  # patches of another origin
+    statistics.on_train_batch_end(trainer, module, None, {"lr": None}, 0)  # a batch without mining statistics
     statistics.on_train_epoch_end(trainer, module)
     assert logged == {}

@@ -1,1 +1,1 @@
-"""The sub-commands of ``facehall``, a file each: see `facehall.cli.parser.Command`."""
+"""The sub-commands of ``facehall``, one file each: see `facehall.cli.parser.Command`."""

@@ -1,43 +1,47 @@
-"""``facehall assets``, also ``python -m facehall.assets``: which pretrained weights are here, and fetch the others."""
+"""``facehall assets``, also ``python -m facehall.assets``: list pretrained weights and download missing ones."""
 
 from __future__ import annotations
 
 import argparse
 
-from facehall.cli.parser import LAYOUT, Commands, add_level
+from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
 from facehall.errors import FacehallError
 
 _DESCRIPTION = """\
 The LPIPS metric (AlexNet, VGG16) and the loss vgg16 (VGG16) need weights trained on ImageNet;
-the default loss, vgg16s, comes with the package.
-Without an argument this lists which of them are on this machine, and does not ask the network.
-`fetch` gets those that are missing, so that later runs need no network: do that on a login node,
-or in the image that compute nodes start from.
+the default loss, vgg16s, is included in the package.
+Without arguments, list which of them are on this machine, without network access.
+`fetch` downloads the missing ones, so that later runs need no network: run it on a login node,
+or when building the image for compute nodes.
 """
 
 _ENVIRONMENT = """\
 environment:
-  FACEHALL_WEIGHTS   a folder with your own copies: vgg16.safetensors or vgg16-397923af.pth,
+  FACEHALL_WEIGHTS   folder with your own copies: vgg16.safetensors or vgg16-397923af.pth,
                      alexnet.safetensors or alexnet-owt-7be5be79.pth
-  FACEHALL_CACHE     where fetched files are kept (default: $XDG_CACHE_HOME/facehall, else ~/.cache/facehall)
-  FACEHALL_OFFLINE   1: never ask the network
+  FACEHALL_CACHE     folder for downloaded files (default: $XDG_CACHE_HOME/facehall, else ~/.cache/facehall)
+  FACEHALL_OFFLINE   1: never use the network
 
-exit status: 0, or 2 if weights could not be had
+exit status: 0, or 2 if weights are unavailable
 """
 
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "assets", help="list or fetch pretrained weights", description=_DESCRIPTION, epilog=_ENVIRONMENT, **LAYOUT
+        "assets",
+        help="list or download pretrained weights",
+        description=_DESCRIPTION,
+        epilog=_ENVIRONMENT,
+        **PARSER_OPTIONS,
     )
-    add_level(parser)
-    parser.set_defaults(work=_assets, interrupted="What has come is kept; the same command goes on from there.")
+    add_verbosity(parser)
+    parser.set_defaults(run=_assets, interrupted_hint="Partial downloads are kept; run the same command to resume.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    add_level(actions.add_parser("list", help="list the weights and where they are (the default)", **LAYOUT))
-    fetch = actions.add_parser("fetch", help="get missing weights into the cache", **LAYOUT)
+    add_verbosity(actions.add_parser("list", help="list the weights and their locations (default)", **PARSER_OPTIONS))
+    fetch = actions.add_parser("fetch", help="get missing weights into the cache", **PARSER_OPTIONS)
     fetch.add_argument("names", nargs="*", metavar="NAME", help="of the weights, as the list has them (all)")
-    add_level(fetch)
+    add_verbosity(fetch)
 
 
 def _assets(options: argparse.Namespace) -> None:
@@ -46,12 +50,12 @@ def _assets(options: argparse.Namespace) -> None:
     fetch = options.action == "fetch"
     names = list(getattr(options, "names", [])) or list(ASSETS)
     for name in names:
-        get_asset(name)  # a mistyped name is better found before the first download
+        get_asset(name)  # report a mistyped name before the first download
     _print_table([_row(name, fetch=fetch) for name in names])
 
 
 def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
-    """The table's row for one asset. While listing, a broken file is a row too; while fetching, an error."""
+    """Return the table row of one asset. A broken file is a row when listing and an error when fetching."""
     from facehall.assets.resolve import WeightsNotFoundError, locate
     from facehall.io.download import file_sha256
 
@@ -60,7 +64,7 @@ def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
     except WeightsNotFoundError:
         if fetch:
             raise
-        return name, "no", "`python -m facehall.assets fetch` gets it", "", "", ""
+        return name, "no", "run `python -m facehall.assets fetch`", "", "", ""
     except FacehallError as error:
         if fetch:
             raise
@@ -75,7 +79,7 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)  # a pipe or log has no width of its own; 80 columns would break the paths
+        console = Console(width=200)  # pipes and logs have no width; the default of 80 columns would break paths
     table = Table("name", "available", "from", "path", "size", "sha256")
     for row in rows:
         table.add_row(*row)

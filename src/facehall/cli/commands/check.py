@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Report which pictures of a data set cannot be used, and what would be changed on the way.
+Report which images of a data set are unusable, and which would be converted on loading.
 
   facehall check data=folder data.root=DIR
 """
@@ -14,4 +14,4 @@ Report which pictures of a data set cannot be used, and what would be changed on
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "check", "look at the pictures of a data set before a training does", _ABOUT)
+    add_hydra_command(commands, "check", "check the images of a data set before training", _ABOUT)

@@ -1,13 +1,13 @@
-"""``facehall completion``: what a shell needs to complete the command."""
+"""``facehall completion``: print the shell completion script."""
 
 from __future__ import annotations
 
 import argparse
 
-from facehall.cli.parser import LAYOUT, Commands
+from facehall.cli.parser import PARSER_OPTIONS, Commands
 
 _ABOUT = """\
-Print what makes a shell complete `facehall` with Tab: commands, options, names of weights, KEY=VALUE settings.
+Print a script for Tab completion of `facehall`: commands, options, names of weights, KEY=VALUE settings.
 
   bash   facehall completion bash > ~/.local/share/bash-completion/completions/facehall
   zsh    facehall completion zsh > ~/.zfunc/_facehall    # with fpath+=~/.zfunc; autoload -U compinit; compinit
@@ -17,9 +17,11 @@ Print what makes a shell complete `facehall` with Tab: commands, options, names 
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    parser = commands.add_parser("completion", help="complete `facehall` in a shell", description=_ABOUT, **LAYOUT)
+    parser = commands.add_parser(
+        "completion", help="print a shell completion script", description=_ABOUT, **PARSER_OPTIONS
+    )
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
-    parser.set_defaults(work=_print, interrupted="")
+    parser.set_defaults(run=_print, interrupted_hint="")
 
 
 def _print(options: argparse.Namespace) -> None:

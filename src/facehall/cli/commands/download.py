@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Download a data set, check it and unpack it; what is there already is not fetched again.
+Download, verify and unpack a data set; existing files are not downloaded again.
 
   facehall download data=div2k data.root=DIR
 """
@@ -14,4 +14,4 @@ Download a data set, check it and unpack it; what is there already is not fetche
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "download", "get a data set", _ABOUT)
+    add_hydra_command(commands, "download", "download a data set", _ABOUT)

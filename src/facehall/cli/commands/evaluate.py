@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Measure weights by the evaluation protocol, beside bicubic.
+Evaluate weights with the evaluation protocol and compare them with bicubic interpolation.
 
   facehall evaluate weights=FILE data=images data.root=DIR
 """
@@ -14,4 +14,4 @@ Measure weights by the evaluation protocol, beside bicubic.
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "evaluate", "measure weights beside bicubic", _ABOUT)
+    add_hydra_command(commands, "evaluate", "evaluate weights and compare them with bicubic", _ABOUT)

@@ -1,32 +1,36 @@
-"""``facehall export``: a network for other programs."""
+"""``facehall export``: convert a network to ONNX, TorchScript or torch.export."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from facehall.cli.parser import LAYOUT, WEIGHTS, Commands, add_level, weights_completer
+from facehall.cli.parser import PARSER_OPTIONS, WEIGHTS, Commands, add_verbosity, weights_completer
 from facehall.errors import FacehallError
 from facehall.io.logs import say
 
 _EXPORT = """\
-Write the network of a weights file for other programs, and check it against the original.
+Convert the network of a weights file to ONNX, TorchScript or torch.export, and verify it against the original.
 """
 
 _EXPORTS = {".onnx": "onnx", ".pt": "torchscript", ".ts": "torchscript", ".pt2": "torch_export"}
-_ENDS = ", ".join(f"{ending} {name}" for ending, name in _EXPORTS.items())
+_EXTENSIONS = ", ".join(f"{extension} {name}" for extension, name in _EXPORTS.items())
 
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    parser = commands.add_parser("export", help="write a network for other programs", description=_EXPORT, **LAYOUT)
-    parser.add_argument("weights", metavar="WEIGHTS", help=WEIGHTS).completer = weights_completer
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="the file to write")
-    parser.add_argument(
-        "--format", choices=("onnx", "torchscript", "torch_export"), help="by OUTPUT's ending: " + _ENDS
+    parser = commands.add_parser(
+        "export", help="convert a network to ONNX, TorchScript or torch.export", description=_EXPORT, **PARSER_OPTIONS
     )
-    add_level(parser)
-    parser.set_defaults(work=_export, interrupted="Nothing was written.")
+    parser.add_argument("weights", metavar="WEIGHTS", help=WEIGHTS).completer = weights_completer
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write")
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torchscript", "torch_export"),
+        help="default: by the extension of OUTPUT: " + _EXTENSIONS,
+    )
+    add_verbosity(parser)
+    parser.set_defaults(run=_export, interrupted_hint="Nothing was written.")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -35,12 +39,10 @@ def _export(options: argparse.Namespace) -> None:
     kind = options.format or _EXPORTS.get(options.output.suffix.lower())
     if kind is None:
         raise FacehallError(
-            f"{options.output}: its ending does not tell the format. Give --format, or one of: {_ENDS}."
+            f"{options.output}: unknown file extension. Give --format, or one of these extensions: {_EXTENSIONS}."
         )
     if options.output.exists():
-        raise FacehallError(
-            f"{options.output} is there already, and nothing was done. Remove it, or give another name."
-        )
+        raise FacehallError(f"{options.output} already exists; nothing was written. Remove it, or choose another name.")
     from facehall.inference.export import export
 
     say(f"written: {export(weights_file(options.weights), options.output, kind)}")

@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Cut training patches out of pictures and store them, as PNG pairs or as shards.
+Crop training patches from images and store them as PNG pairs or shards.
 
   facehall mine data=folder data.root=DIR output=OUT
 """
@@ -14,4 +14,4 @@ Cut training patches out of pictures and store them, as PNG pairs or as shards.
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "mine", "cut and store training patches", _ABOUT)
+    add_hydra_command(commands, "mine", "crop and store training patches", _ABOUT)

@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Make pictures larger. `facehall upscale` does the same with options instead of KEY=VALUE.
+Upscale images. `facehall upscale` does the same with options instead of KEY=VALUE.
 
   facehall predict weights=FILE input=FILE_OR_DIR output=DIR
 """
@@ -14,4 +14,4 @@ Make pictures larger. `facehall upscale` does the same with options instead of K
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "predict", "make pictures larger, with settings as KEY=VALUE", _ABOUT)
+    add_hydra_command(commands, "predict", "upscale images, with settings as KEY=VALUE", _ABOUT)

@@ -6,7 +6,7 @@ from facehall.cli.hydra_command import add_hydra_command
 from facehall.cli.parser import Commands
 
 _ABOUT = """\
-Write the table of a sweep that was cut off, or still runs.
+Write the table of a sweep that was interrupted or is still running.
 
   facehall sweep folder=runs/sweeps/NAME/TIME
 """
@@ -14,4 +14,4 @@ Write the table of a sweep that was cut off, or still runs.
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
-    add_hydra_command(commands, "sweep", "write the table of a sweep again", _ABOUT)
+    add_hydra_command(commands, "sweep", "rewrite the table of a sweep", _ABOUT)

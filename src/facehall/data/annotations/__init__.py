@@ -1,7 +1,6 @@
-"""What travels with a picture: landmarks, parsing maps, identities; where they are stored and how they are labelled."""
+"""Picture annotations (landmarks, parsing maps, identities): storage formats and labelling schemes."""
 
 from facehall.data.annotations.annotation import KINDS, Annotations
-from facehall.data.annotations.beside import Beside, write_beside
 from facehall.data.annotations.locations import Location, locator
 from facehall.data.annotations.schemes import (
     CELEBAMASK19,
@@ -13,6 +12,7 @@ from facehall.data.annotations.schemes import (
     ParsingScheme,
 )
 from facehall.data.annotations.set_files import Entry, read_set
+from facehall.data.annotations.sidecar import Sidecar, write_sidecar
 
 __all__ = [
     "CELEBAMASK19",
@@ -22,12 +22,12 @@ __all__ = [
     "IBUG68",
     "KINDS",
     "Annotations",
-    "Beside",
     "Entry",
     "LandmarkScheme",
     "Location",
     "ParsingScheme",
+    "Sidecar",
     "locator",
     "read_set",
-    "write_beside",
+    "write_sidecar",
 ]

@@ -1,4 +1,4 @@
-"""What is known of a picture besides its pixels, and how it follows the picture through every transform."""
+"""Annotations of a picture, and how crops, resizing and symmetries transform them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from facehall.data.annotations.schemes import LandmarkScheme, ParsingScheme
 from facehall.imaging.symmetry import is_mirror, transform, transform_points
 
 KINDS = ("landmarks", "parsing", "identity")
-"""What there may be, by the names under which batches hold it."""
+"""Kinds of annotation, which are also their batch keys."""
 
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """Landmarks, parsing map and identity of one picture; each may be missing.
+    """Landmarks, parsing map and identity of one picture; each is optional.
 
     Attributes:
-        size: (height, width) of the picture that they describe.
-        landmarks: (N, 2) float32, x and y in pixels; the centre of the top left pixel is (0, 0), so its corner is
-            (-0.5, -0.5). A cut-out keeps landmarks that lie outside of it.
-        parsing: (height, width) uint8, a class for each pixel.
+        size: (height, width) of the picture described.
+        landmarks: (N, 2) float32, x and y in pixels; the centre of the top-left pixel is (0, 0), so its corner is
+            (-0.5, -0.5). A crop keeps landmarks outside its bounds.
+        parsing: (height, width) uint8, class of each pixel.
         identity: number of the person.
-        landmark_scheme, parsing_scheme: names of the landmarks and classes; there wherever these are.
+        landmark_scheme, parsing_scheme: names of the landmarks and classes; required with landmarks or parsing.
     """
 
     size: tuple[int, int]
@@ -41,15 +41,17 @@ class Annotations:
         ):
             raise ValueError(f"landmarks {self.landmarks.shape} do not follow the scheme {self.landmark_scheme}")
         if self.parsing is not None and (self.parsing_scheme is None or self.parsing.shape != self.size):
-            raise ValueError(f"a parsing map {self.parsing.shape} of a picture {self.size} without scheme or size")
+            raise ValueError(
+                f"a parsing map needs a scheme and the shape {self.size} of its picture, not {self.parsing.shape}"
+            )
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Which of KINDS there are."""
+        """The KINDS that are present."""
         return frozenset(kind for kind in KINDS if getattr(self, kind) is not None)
 
     def crop(self, box: tuple[int, int, int, int]) -> Annotations:
-        """Of the part [top:bottom, left:right] of the picture.
+        """Return the annotations of the crop [top:bottom, left:right].
 
         Args:
             box: (left, top, right, bottom) in pixels, inside the picture.
@@ -65,9 +67,9 @@ class Annotations:
         )
 
     def resize(self, size: tuple[int, int]) -> Annotations:
-        """Of the picture resampled to `size` (height, width), edges on edges, as `resize_bicubic` does.
+        """Return the annotations of the picture resampled to `size` (height, width), edges aligned (`resize_bicubic`).
 
-        Parsing maps take the nearest pixel: class numbers have no mean, half of eye and lips is not nose.
+        Parsing maps use nearest-neighbour sampling, because class numbers cannot be averaged.
         """
         if size == self.size:
             return self
@@ -82,7 +84,7 @@ class Annotations:
         )
 
     def symmetry(self, which: int) -> Annotations:
-        """Of the picture after `facehall.imaging.symmetry.transform`; a mirror also swaps left and right labels."""
+        """Return the annotations after `facehall.imaging.symmetry.transform`; mirroring swaps left and right labels."""
         landmarks, parsing = self.landmarks, self.parsing
         if landmarks is not None:
             landmarks = transform_points(landmarks, self.size, which)
@@ -98,10 +100,11 @@ class Annotations:
         return replace(self, size=size, landmarks=landmarks, parsing=parsing)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What there is, as a dataset hands it out.
+        """Convert to tensors for a batch.
 
         Returns:
-            landmarks (N, 2) float32, parsing (height, width) int64 as cross entropy takes it, identity () int64.
+            those present: landmarks (N, 2) float32, parsing (height, width) int64 as cross entropy expects,
+            identity () int64.
         """
         found: dict[str, Tensor] = {}
         if self.landmarks is not None:
@@ -114,5 +117,5 @@ class Annotations:
 
 
 def _nearest(old: int, new: int) -> np.ndarray:
-    """Index of the old pixel that holds the centre of each new one."""
+    """Return the index of the old pixel that contains the centre of each new pixel."""
     return ((2 * np.arange(new) + 1) * old) // (2 * new)

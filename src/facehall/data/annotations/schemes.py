@@ -1,8 +1,8 @@
-"""Labelling schemes: what landmark i and parsing class k are called, and what a mirror makes of them.
+"""Labelling schemes: names of landmarks and parsing classes, and how mirroring permutes them.
 
 Left and right are the person's own, as in iBUG's and dlib's numbering: the left eye of a frontal face lies on the
-right of the picture. A mirrored picture shows a left eye where the right one was, so labels are swapped with it. The
-names alone say which: ``left_X`` and ``right_X`` are partners, every other name is its own.
+right of the picture. Mirroring a picture therefore swaps left and right labels. Label names define the swap:
+``left_X`` and ``right_X`` are partners; every other label maps to itself.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from facehall.errors import FacehallError
 
 @dataclass(frozen=True)
 class Scheme:
-    """Named labels in fixed order.
+    """Named labels in a fixed order.
 
     Args:
-        name: of the scheme.
-        labels: name of each landmark or class, by its number; unique.
+        name: name of the scheme.
+        labels: unique names of the landmarks or classes, in order of their numbers.
 
     Raises:
-        FacehallError: a name twice, or a ``left_X`` without its ``right_X``.
+        FacehallError: no labels, a duplicate label, or a ``left_X`` without its ``right_X``.
     """
 
     name: str
@@ -34,14 +34,16 @@ class Scheme:
     def __post_init__(self) -> None:
         if not self.labels:
             raise FacehallError(f"The {self.kind} {self.name!r} has no labels: name at least one.")
-        double = [label for label, count in Counter(self.labels).items() if count > 1]
-        if double:
-            raise FacehallError(f"The {self.kind} {self.name!r} has the label {double[0]!r} twice: names are unique.")
+        duplicates = [label for label, count in Counter(self.labels).items() if count > 1]
+        if duplicates:
+            raise FacehallError(
+                f"The {self.kind} {self.name!r} has the label {duplicates[0]!r} twice: labels must be unique."
+            )
         for label in self.labels:
             if _partner(label) not in self.labels:
                 raise FacehallError(
-                    f"The {self.kind} {self.name!r} has {label!r} but no {_partner(label)!r}: a mirrored picture needs "
-                    "both. Add it, or choose names that do not begin with left_ or right_."
+                    f"The {self.kind} {self.name!r} has {label!r} but no {_partner(label)!r}: mirroring needs both. "
+                    "Add it, or use names that do not start with left_ or right_."
                 )
 
     def __len__(self) -> int:
@@ -49,7 +51,7 @@ class Scheme:
 
     @property
     def mirror(self) -> tuple[int, ...]:
-        """The permutation of a mirror, its own inverse: label i of the mirrored picture is label mirror[i] before."""
+        """Mirror permutation, its own inverse: label i of the mirrored picture is label mirror[i] of the original."""
         return tuple(self.labels.index(_partner(label)) for label in self.labels)
 
 
@@ -57,13 +59,13 @@ S = TypeVar("S", bound=Scheme)
 
 
 class LandmarkScheme(Scheme):
-    """Names of landmarks; landmark i is `labels[i]`."""
+    """Landmark names; landmark i is `labels[i]`."""
 
     kind = "landmark scheme"
 
 
 class ParsingScheme(Scheme):
-    """Names of the classes of a parsing map; pixels of value k belong to `labels[k]`."""
+    """Class names of a parsing map; pixels of value k belong to `labels[k]`."""
 
     kind = "parsing scheme"
 
@@ -86,7 +88,7 @@ IBUG68 = LandmarkScheme(
         *_numbered("left_jaw", range(8, 0, -1)),
         *_numbered("right_brow", range(1, 6)),  # 17-21, from the temple to the nose
         *_numbered("left_brow", range(5, 0, -1)),
-        *_numbered("nose_bridge", range(1, 5)),  # 27-30, downwards; the last is the tip
+        *_numbered("nose_bridge", range(1, 5)),  # 27-30, downwards to the tip
         *_numbered("right_nostril", (1, 2)),
         "nose_base",
         *_numbered("left_nostril", (2, 1)),
@@ -94,7 +96,7 @@ IBUG68 = LandmarkScheme(
         *("right_eye_inner", "right_eye_bottom_inner", "right_eye_bottom_outer"),
         *("left_eye_inner", "left_eye_top_inner", "left_eye_top_outer"),  # 42-47
         *("left_eye_outer", "left_eye_bottom_outer", "left_eye_bottom_inner"),
-        "right_mouth_corner",  # 48-59, outer contour of the lips, along the top first
+        "right_mouth_corner",  # 48-59, outer lip contour, top first
         *_numbered("right_upper_lip", (1, 2)),
         "upper_lip",
         *_numbered("left_upper_lip", (2, 1)),
@@ -107,10 +109,10 @@ IBUG68 = LandmarkScheme(
         *("inner_lower_lip", "right_inner_lower_lip"),
     ),
 )
-"""The 68 points of 300-W (Sagonas et al. 2013), as dlib's and FAN's predictors number them from 0."""
+"""The 68 points of 300-W (Sagonas et al. 2013), numbered from 0 as in dlib and FAN."""
 
 FIVE = LandmarkScheme("five", ("right_eye", "left_eye", "nose", "right_mouth_corner", "left_mouth_corner"))
-"""Eye centres, tip of the nose and corners of the mouth, as MTCNN, RetinaFace and CenterFace order them."""
+"""Eye centres, nose tip and mouth corners, in the order of MTCNN, RetinaFace and CenterFace."""
 
 FACES11 = ParsingScheme(
     "faces11",
@@ -119,10 +121,10 @@ FACES11 = ParsingScheme(
         *("nose", "lips", "mouth", "hair", "neck"),
     ),
 )
-"""Hair with ears and hats, neck with clothes; `mouth` is the inside of an open one."""
+"""`hair` includes ears and hats, `neck` includes clothes; `mouth` is the inside of an open mouth."""
 
 FACES9 = ParsingScheme("faces9", ("background", "skin", "brows", "eyes", "nose", "lips", "mouth", "hair", "neck"))
-"""FACES11 with the two brows and the two eyes merged: a mirror leaves every class alone."""
+"""FACES11 with both brows and both eyes merged, so that mirroring changes no class."""
 
 CELEBAMASK19 = ParsingScheme(
     "celebamask19",
@@ -132,22 +134,22 @@ CELEBAMASK19 = ParsingScheme(
         *("neck", "cloth"),
     ),
 )
-"""CelebAMask-HQ (Lee et al. 2020), numbered as its authors' g_mask.py does. Many face parsers number otherwise."""
+"""CelebAMask-HQ (Lee et al. 2020), numbered as in its authors' g_mask.py. Many face parsers use other numbers."""
 
 LANDMARK_SCHEMES = {scheme.name: scheme for scheme in (IBUG68, FIVE)}
 PARSING_SCHEMES = {scheme.name: scheme for scheme in (FACES11, FACES9, CELEBAMASK19)}
 
 
 def landmark_scheme(declared: object, count: int, where: str) -> LandmarkScheme:
-    """The scheme that a file declares, by name or as a list of labels; where it declares none, the one of that count.
+    """Return the scheme declared by a file, or the known scheme with the given number of points.
 
     Args:
-        declared: None, a name of LANDMARK_SCHEMES, or a list of labels.
-        count: how many landmarks a picture has.
+        declared: a name in LANDMARK_SCHEMES, a list of labels, or None.
+        count: number of landmarks per picture.
         where: the file, for messages.
 
     Raises:
-        FacehallError: an unknown name, another count, or no declaration and no known scheme of that many points.
+        FacehallError: an unknown name, a different count, or no declaration and no known scheme with that count.
     """
     known = ", ".join(f"{name} ({len(scheme)} points)" for name, scheme in LANDMARK_SCHEMES.items())
     if declared is None:
@@ -155,34 +157,34 @@ def landmark_scheme(declared: object, count: int, where: str) -> LandmarkScheme:
             if len(scheme) == count:
                 return scheme
         raise FacehallError(
-            f"{where} has {count} landmarks a picture and declares no landmark_scheme. Known ones are {known}; for "
-            "others give landmark_scheme as a list of names, left_X and right_X where a mirror swaps."
+            f"{where} has {count} landmarks per picture and declares no landmark_scheme. Known schemes: {known}. For "
+            "another, set landmark_scheme to a list of names, left_X and right_X for those swapped by mirroring."
         )
     found = _declared(declared, LANDMARK_SCHEMES, LandmarkScheme, "landmark_scheme", where)
     if len(found) != count:
         raise FacehallError(
-            f"{where} has {count} landmarks a picture, but its landmark_scheme {found.name!r} has {len(found)}: "
-            f"declare the right one. Known are {known}."
+            f"{where} has {count} landmarks per picture, but its landmark_scheme {found.name!r} has {len(found)}: "
+            f"declare the correct scheme. Known schemes: {known}."
         )
     return found
 
 
 def parsing_scheme(declared: object, where: str) -> ParsingScheme:
-    """The scheme that a file declares, by name or as a list of labels.
+    """Return the scheme declared by a file, by name or as a list of labels.
 
     Raises:
-        FacehallError: it declares none, or an unknown one.
+        FacehallError: no declaration, or an unknown scheme.
     """
     if declared is None:
         raise FacehallError(
-            f"{where} declares no parsing_scheme, so the classes of the parsing maps have no names and a mirror could "
-            f"not swap left and right: add one of {', '.join(PARSING_SCHEMES)}, or a list of names."
+            f"{where} declares no parsing_scheme, which names the classes and is needed to swap left and right when "
+            f"mirroring: set {', '.join(PARSING_SCHEMES)} or a list of names."
         )
     return _declared(declared, PARSING_SCHEMES, ParsingScheme, "parsing_scheme", where)
 
 
 def declaration(scheme: Scheme) -> str | list[str]:
-    """What a file declares this scheme with: its name where it is a known one, else its labels."""
+    """Return how a file declares this scheme: by name if it is a known scheme, else as a list of labels."""
     known = (*LANDMARK_SCHEMES.values(), *PARSING_SCHEMES.values())
     return scheme.name if scheme in known else list(scheme.labels)
 
@@ -191,7 +193,7 @@ def _declared(declared: object, known: dict[str, S], kind: type[S], key: str, wh
     if isinstance(declared, str):
         if declared not in known:
             raise FacehallError(
-                f"{where}: unknown {key} {declared!r}; known are {', '.join(known)}. Give a list of names for another."
+                f"{where}: unknown {key} {declared!r}; known: {', '.join(known)}. For another, set a list of names."
             )
         return known[declared]
     if isinstance(declared, (list, tuple)) and all(isinstance(label, str) for label in declared):

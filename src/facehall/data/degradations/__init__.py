@@ -1,4 +1,4 @@
-"""How an LR image is made from an HR one: one degradation a file, and the steps that they are made of."""
+"""Degradations that make LR images from HR images, one per file, and the steps they are composed of."""
 
 from facehall.data.degradations.base import Degradation, Recipe, recipe_of
 from facehall.data.degradations.bicubic import BicubicDegradation

@@ -1,4 +1,4 @@
-"""MATLAB's bicubic: the degradation of the super-resolution literature."""
+"""MATLAB's bicubic downscaling, the standard degradation in the super-resolution literature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facehall.imaging import downscale_bicubic, quantize
 
 
 class BicubicDegradation:
-    """The protocol's: MATLAB's antialiased bicubic, rounded to 8 bits."""
+    """The protocol's degradation: MATLAB's antialiased bicubic, rounded to 8 bits."""
 
     name = "bicubic"
     random = False

@@ -1,4 +1,4 @@
-"""The degradation of blind face restoration."""
+"""The blind face restoration degradation of GFP-GAN."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from facehall.data.degradations.steps import Step
 
 @dataclass(frozen=True)
 class BlindFaceDegradation(ProgramDegradation):
-    """Blur, shrink, noise, JPEG, and back to LR's size: GFP-GAN (Wang et al. 2021), eq. 10 and sec. 4.1.
+    """Blur, downsampling, noise, JPEG, then resizing to LR: GFP-GAN (Wang et al. 2021), eq. 10 and sec. 4.1.
 
-    The defaults are those of its released options, a little wider than the paper's (sigma 0.2 to 10, downsample 1 to
-    8, noise 0 to 15). Theirs ends at HR's size and changes colours too; here it ends at H / scale, which a network of
-    a fixed scale takes, and colours stay. Their ranges are meant for faces of 512 pixels: a face of 128 pixels that
-    is blurred by sigma 10 is gone, so shrink `sigma` and `downsample` with the faces.
+    Defaults follow its released options, slightly wider than the paper's (sigma 0.2 to 10, downsample 1 to 8, noise 0
+    to 15). The original ends at HR size and also shifts colours; this one ends at H / scale, the input of a network
+    with a fixed scale, and keeps colours. The ranges are meant for 512-pixel faces: sigma 10 destroys a 128-pixel face,
+    so reduce `sigma` and `downsample` in proportion.
 
     Args:
         kernel_size: side of the blur kernel in HR pixels, odd.
-        anisotropic: how often the blur is elongated, in any direction; 0 to 1.
-        sigma: widths of the blur, in HR pixels.
-        downsample: by how much HR shrinks, bilinear without antialiasing; below 1 it grows.
-        noise: standard deviation of Gaussian colour noise on the small picture, in 8-bit levels.
-        jpeg: quality, both ends included.
+        anisotropic: probability of an anisotropic blur at a random angle.
+        sigma: range of the blur's standard deviations, in HR pixels.
+        downsample: range of the downsampling factor, bilinear without antialiasing; below 1 it upsamples.
+        noise: range of the standard deviation of Gaussian colour noise on the small picture, in 8-bit levels.
+        jpeg: range of the quality, inclusive.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of range.
     """
 
     kind = "blind_face"
@@ -48,7 +48,7 @@ class BlindFaceDegradation(ProgramDegradation):
 
     def __post_init__(self) -> None:
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size is odd and positive, not {self.kernel_size}")
+            raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}")
         set_fields(
             self,
             anisotropic=probability("anisotropic", self.anisotropic),

@@ -1,7 +1,7 @@
-"""Blur: Gaussian, generalised Gaussian and plateau kernels, round or elongated, and the sinc filter that makes ringing.
+"""Blur: isotropic or anisotropic Gaussian, generalised Gaussian and plateau kernels, and sinc filters for ringing.
 
-Kernels as in Real-ESRGAN (Wang et al. 2021, sec. 3.1 and 3.3, and its released options). Beyond its border a picture
-goes on as its mirror image, edge pixel not repeated: no dark rim.
+Kernels as in Real-ESRGAN (Wang et al. 2021, sec. 3.1 and 3.3, and its released options). Borders are padded by
+reflection without repeating the edge pixel, which avoids dark rims.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Shape = Literal["gaussian", "generalized", "plateau"]
 
 class _Filter(Step):
     def kernel(self) -> np.ndarray:
-        """(k, k) float32, k odd, point-symmetric, of sum 1."""
+        """Return the kernel, (k, k) float32, k odd, point-symmetric, sum 1."""
         raise NotImplementedError
 
     def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
@@ -32,14 +32,14 @@ class _Filter(Step):
 @register
 @dataclass(frozen=True)
 class Blur(_Filter):
-    """A bell over u = d' S^-1 d, d the distance from the centre, S the covariance of two widths and an angle.
+    """Bell-shaped blur in u = d' S^-1 d, d the offset from the centre, S the covariance given by `sigma` and `angle`.
 
     Args:
         shape: gaussian: exp(-u / 2); generalized: exp(-u^beta / 2); plateau: 1 / (1 + u^beta).
         size: side of the kernel in pixels, odd.
-        sigma: the widths along the two axes, in pixels of the picture at this step.
-        angle: of the first axis, in radians.
-        beta: see shape; a Gaussian has none.
+        sigma: standard deviations along the two axes, in pixels at this step.
+        angle: angle of the first axis, in radians.
+        beta: exponent, see `shape`; unused for gaussian.
     """
 
     op = "blur"
@@ -58,7 +58,7 @@ class Blur(_Filter):
         return _normalised(np.exp(-0.5 * (u if self.shape == "gaussian" else u**self.beta)))
 
     def apply(self, image: np.ndarray, sizes: Sizes) -> np.ndarray:
-        if self.shape == "gaussian" and self.sigma[0] == self.sigma[1]:  # the only one that separates; faster
+        if self.shape == "gaussian" and self.sigma[0] == self.sigma[1]:  # the only separable kernel; faster
             axis = self.kernel().sum(axis=0)
             return cv2.sepFilter2D(image, -1, axis, axis, borderType=cv2.BORDER_REFLECT_101)
         return super().apply(image, sizes)
@@ -67,11 +67,11 @@ class Blur(_Filter):
 @register
 @dataclass(frozen=True)
 class Sinc(_Filter):
-    """The circular ideal low pass, cut off at the kernel's border: J1(w r) w / (2 pi r).
+    """Circular ideal low-pass filter, truncated to the kernel: J1(w r) w / (2 pi r).
 
     Args:
         size: side of the kernel in pixels, odd.
-        cutoff: w, in radians a pixel; pi lets everything pass.
+        cutoff: w, in radians per pixel; pi passes everything.
     """
 
     op = "sinc"
@@ -81,14 +81,14 @@ class Sinc(_Filter):
     def kernel(self) -> np.ndarray:
         y, x = _grid(self.size)
         r = np.hypot(x, y)
-        r[self.size // 2, self.size // 2] = 1e-6  # the limit w^2 / (4 pi), to 12 digits
+        r[self.size // 2, self.size // 2] = 1e-6  # gives the limit w^2 / (4 pi) to 12 digits
         bessel = torch.special.bessel_j1(torch.from_numpy(self.cutoff * r)).numpy()
         return _normalised(self.cutoff * bessel / (2 * np.pi * r))
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     if size < 1 or size % 2 == 0:
-        raise ValueError(f"the side of a blur kernel is odd, not {size}")
+        raise ValueError(f"the side of a blur kernel must be odd, not {size}")
     axis = np.arange(size) - size // 2
     return axis[:, None].astype(np.float64), axis[None, :].astype(np.float64)
 

@@ -1,6 +1,6 @@
-"""JPEG, written and read again: by OpenCV's codec.
+"""JPEG compression with OpenCV's codec.
 
-Baseline JPEG (ITU-T T.81) with chroma halved in both directions (4:2:0), as cameras and websites store photographs.
+Baseline JPEG (ITU-T T.81) with 4:2:0 chroma subsampling, as cameras and websites store photographs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from facehall.data.degradations.steps import Sizes, Step, register
 
-_MCU = 16  # pixels: a block of halved chroma
+_MCU = 16  # side in pixels of a minimum coded unit with 4:2:0 subsampling
 
 
 @register
@@ -22,9 +22,9 @@ class Jpeg(Step):
     """Round to 8 bits, compress, decompress.
 
     Args:
-        quality: 1 to 100, on the scale of the Independent JPEG Group.
-        corner: rows and columns, 0 to 15, by which the first blocks begin before the picture does, as they do in a
-            patch that is cut of a photograph: if all began with the patch, a network could count them from its border.
+        quality: 1 to 100, on the Independent JPEG Group's scale.
+        corner: rows and columns, 0 to 15, by which the block grid starts before the picture, as in a patch cropped
+            from a photograph. With a fixed grid, a network could infer block positions from the patch border.
     """
 
     op = "jpeg"
@@ -44,6 +44,6 @@ class Jpeg(Step):
 
 
 def draw_jpeg(rng: np.random.Generator, quality: Sequence[float]) -> Jpeg:
-    """Any quality of the range, both ends included, its blocks beginning anywhere."""
+    """Draw a quality from the inclusive range and a random block offset."""
     drawn = int(rng.integers(int(quality[0]), int(quality[1]), endpoint=True))
     return Jpeg(drawn, rng.integers(_MCU, size=2).tolist())

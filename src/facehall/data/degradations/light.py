@@ -1,4 +1,4 @@
-"""Too little light, and light of the wrong colour."""
+"""Lighting: darkening and white balance errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Darken(Step):
     Low-Light Simulation Dataset", IJCV 129, sec. 3.
 
     Args:
-        alpha, beta: linear factors in front of and behind the curve, in [0, 1].
-        gamma: at least 1.
+        alpha, beta: linear factors before and after the gamma curve, in [0, 1].
+        gamma: exponent, at least 1.
     """
 
     op = "darken"
@@ -34,7 +34,7 @@ class Darken(Step):
 @register
 @dataclass(frozen=True)
 class WhiteBalance(Step):
-    """Factors on red, green and blue, clamped to [0, 1]."""
+    """Multiply red, green and blue by `gains` and clamp to [0, 1]."""
 
     op = "white_balance"
     gains: Sequence[float]

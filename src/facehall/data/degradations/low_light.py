@@ -1,4 +1,4 @@
-"""Photographs taken in too little light."""
+"""The degradation of photographs taken in low light."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from facehall.data.degradations.steps import Step
 
 @dataclass(frozen=True)
 class LowLightDegradation(ProgramDegradation):
-    """Darker, noisier, off in colour, then the protocol's bicubic; HR stays as it is, so a network learns to brighten.
+    """Darkening, noise and colour cast, then bicubic; HR stays unchanged, so that a network learns to brighten.
 
-    Darkness beta (alpha x)^gamma with the ranges of Lv, Li and Lu (2021), IJCV 129, sec. 3. Shot and read noise after
-    Foi et al. (2008), "Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data"; their
-    ranges and those of the white balance are ours. Noise acts on HR pixels, and shrinking averages it.
+    Darkening beta (alpha x)^gamma with the ranges of Lv, Li and Lu (2021), IJCV 129, sec. 3. Shot and read noise after
+    Foi et al. (2008), "Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data"; the noise
+    and white balance ranges are ours. Noise is added to HR pixels and averaged by downscaling.
 
     Args:
-        alpha: linear factor in front of the curve.
-        beta: linear factor behind it.
-        gamma: of the curve; 5 leaves hardly a tenth of the levels.
-        photons: how many a white HR pixel would catch; shot noise is 1 / sqrt(photons) there.
-        read_noise: standard deviation, in 8-bit levels.
-        white_balance: factor on red and, drawn anew, on blue.
+        alpha: range of the linear factor before the gamma curve.
+        beta: range of the linear factor after it.
+        gamma: range of the exponent; 5 leaves hardly a tenth of the levels.
+        photons: range of the photon count of a white HR pixel, where relative shot noise is 1 / sqrt(photons).
+        read_noise: range of the standard deviation, in 8-bit levels.
+        white_balance: range of the gain, drawn separately for red and blue.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of range.
     """
 
     kind = "low_light"

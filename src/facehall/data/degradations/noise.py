@@ -1,4 +1,4 @@
-"""Noise: Gaussian, and Poisson, which grows with the light. Both from a seed in the recipe."""
+"""Gaussian noise and signal-dependent Poisson noise, both generated from a seed in the recipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from facehall.data.degradations.steps import Sizes, Step, register
 
-# Of BT.601, full swing.
+# BT.601, full range.
 _LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
 
 
@@ -21,9 +21,9 @@ class GaussianNoise(Step):
     """Additive white noise, clamped to [0, 1].
 
     Args:
-        sigma: its standard deviation on a scale where white is 1.
-        grey: the same in all three channels.
-        seed: of numpy's default generator.
+        sigma: standard deviation, where white is 1.
+        grey: whether all three channels get the same noise.
+        seed: seed of numpy's default generator.
     """
 
     op = "gaussian_noise"
@@ -41,10 +41,10 @@ class PoissonNoise(Step):
     """x + strength (Poisson(photons x) / photons - x), clamped to [0, 1].
 
     Args:
-        photons: how many a white pixel catches.
-        strength: 1 is what nature does.
-        grey: counted on the luma, the same in all three channels.
-        seed: of numpy's default generator.
+        photons: photon count of a white pixel.
+        strength: noise factor; 1 is physical shot noise.
+        grey: whether noise is computed from luma and shared by all three channels.
+        seed: seed of numpy's default generator.
     """
 
     op = "poisson_noise"
@@ -62,12 +62,12 @@ class PoissonNoise(Step):
 
 
 def poisson(expected: Tensor, normals: Tensor) -> Tensor:
-    """Poisson counts of these expectations, as a function of standard normals.
+    """Transform standard normals to Poisson counts with the given expectations.
 
-    The asymptotic quantile of Giles (2016), "Algorithm 955: approximation of the inverse Poisson cumulative
-    distribution function". Nearly continuous in the expectation, so that a last digit
-    of difference between machines does not change the picture, as it would in a rejection sampler. Mean and
-    variance are right to a few per cent from one photon on; no light, no photons.
+    Uses the asymptotic quantile of Giles (2016), "Algorithm 955: approximation of the inverse Poisson cumulative
+    distribution function". It is nearly continuous in the expectation, so that rounding differences between machines do
+    not change the picture, as they would in a rejection sampler. Mean and variance are accurate to a few per cent for
+    expectations of at least 1; an expectation of 0 gives 0.
     """
     squares = normals.square()
     correction = (squares - 1) / 6 - normals * (2 + squares) / 72 / expected.clamp(min=1).sqrt()

@@ -1,4 +1,4 @@
-"""Photographs as telephones and websites leave them."""
+"""The mild degradation of photographs from phones and websites."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from facehall.data.degradations.program import ProgramDegradation, noise_seed, s
 from facehall.data.degradations.resize import Resize
 from facehall.data.degradations.steps import Step
 
-_SIGMAS = 3  # of a Gaussian that its kernel holds, to either side
+_KERNEL_SIGMAS = 3  # half-width of a Gaussian kernel, in standard deviations
 
 
 @dataclass(frozen=True)
 class PhotoDegradation(ProgramDegradation):
-    """Somewhat soft, the protocol's bicubic, somewhat noisy, and stored as a JPEG; or the protocol's bicubic alone.
+    """Slight blur, the protocol's bicubic, slight noise and JPEG; or the protocol's bicubic alone.
 
-    Milder than `blind_face` and `real`, and with clean pictures among them: for networks that meet the JPEG of an
-    ordinary photograph and are measured on the protocol's pictures too. All ranges are ours.
+    Milder than `blind_face` and `real`, and mixed with clean pictures: for networks that must handle ordinary JPEG
+    photographs and are also evaluated with the protocol's degradation. All ranges are ours.
 
     Args:
-        clean: how often a picture is the protocol's; 0 to 1.
-        blur: how often the others are blurred by a round Gaussian.
-        sigma: its widths, in HR pixels.
-        noise: standard deviation of Gaussian noise on LR, in 8-bit levels.
-        grey: how often noise is the same in all channels.
-        jpeg: quality, both ends included.
+        clean: probability of plain bicubic.
+        blur: probability of an isotropic Gaussian blur otherwise.
+        sigma: range of its standard deviation, in HR pixels.
+        noise: range of the standard deviation of Gaussian noise on LR, in 8-bit levels.
+        grey: probability that all channels get the same noise.
+        jpeg: range of the quality, inclusive.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of range.
     """
 
     kind = "photo"
@@ -63,6 +63,6 @@ class PhotoDegradation(ProgramDegradation):
         soft: list[Step] = []
         if rng.random() < self.blur:
             sigma = uniform(rng, self.sigma)
-            soft = [Blur("gaussian", 2 * round(_SIGMAS * sigma) + 1, (sigma, sigma))]
+            soft = [Blur("gaussian", 2 * round(_KERNEL_SIGMAS * sigma) + 1, (sigma, sigma))]
         noise = GaussianNoise(uniform(rng, self.noise) / 255, bool(rng.random() < self.grey), noise_seed(rng))
         return [*soft, shrink, noise, draw_jpeg(rng, self.jpeg)]

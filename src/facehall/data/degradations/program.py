@@ -1,4 +1,4 @@
-"""What random degradations share: settings that name them, and recipes that are carried out."""
+"""Base class of random degradations: a fingerprint of the settings, and recipes run as programs of steps."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from facehall.data.degradations.base import Recipe, named
+from facehall.data.degradations.base import Recipe, fingerprinted_name
 from facehall.data.degradations.steps import Step, parse, recipe, run
 
 
 class ProgramDegradation:
-    """A random degradation: a frozen dataclass of its settings whose `steps` draws a program."""
+    """Random degradation: a frozen dataclass of settings whose `steps` draws a program."""
 
     kind: ClassVar[str]
     random = True
 
     @property
     def name(self) -> str:
-        """Kind and a fingerprint of all settings."""
-        return named(self.kind, asdict(self))  # type: ignore[call-overload]
+        """The kind plus a hash of all settings."""
+        return fingerprinted_name(self.kind, asdict(self))  # type: ignore[call-overload]
 
     def steps(self, rng: np.random.Generator) -> Sequence[Step]:
-        """Draw a program that ends at LR's size."""
+        """Draw a program that ends at LR size."""
         raise NotImplementedError
 
     def draw(self, rng: np.random.Generator, scale: int) -> Recipe:
-        """A program as plain data; it holds for any scale, because sizes are relative."""
+        """Draw a program as plain data; it is valid for any scale, because sizes are relative."""
         return recipe(self.steps(rng))
 
     def __call__(self, hr: Tensor, scale: int, recipe: Recipe | None = None) -> Tensor:
@@ -37,11 +37,11 @@ class ProgramDegradation:
 
 
 def set_fields(settings: object, **values: object) -> None:
-    """Replace fields of a frozen dataclass by their checked forms, in its __post_init__."""
+    """Set fields of a frozen dataclass to their validated values; for its __post_init__."""
     for name, value in values.items():
         object.__setattr__(settings, name, value)
 
 
 def noise_seed(rng: np.random.Generator) -> int:
-    """What a recipe holds in place of noise."""
+    """Draw the seed that a recipe stores instead of the noise itself."""
     return int(rng.integers(2**32))

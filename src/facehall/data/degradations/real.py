@@ -1,4 +1,4 @@
-"""The second-order degradation of photographs from the internet."""
+"""The second-order degradation of Real-ESRGAN, for photographs from the internet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facehall.data.degradations.resize import Resize
 from facehall.data.degradations.steps import Step
 
 _MODES = ("area", "bilinear", "bicubic")
-_PHOTONS = 256.0  # theirs: the picture's number of levels, rounded up to a power of two
+_PHOTONS = 256.0  # Real-ESRGAN uses the picture's number of levels, rounded up to a power of two
 _SHAPES = {f"{shape}_{axes}": (shape, axes == "aniso") for shape in get_args(Shape) for axes in ("iso", "aniso")}
 _KERNELS = {
     "gaussian_iso": 0.45,
@@ -32,25 +32,25 @@ _KERNELS = {
 
 @dataclass(frozen=True)
 class RealStage:
-    """One round of blur, resize, noise and JPEG. The defaults are the published first one.
+    """One stage of blur, resize, noise and JPEG. The defaults are the published first stage.
 
     Args:
-        blur: how often there is any.
-        kernel_size: sides of blur kernels, odd ones between both ends, in pixels of the picture at that step.
-        kernels: how often each shape, {gaussian, generalized, plateau} x {_iso, _aniso}; normalised.
-        sinc: how often a sinc filter stands in their place.
-        sigma: widths of a blur, in pixels of the picture at that step.
-        generalized_beta, plateau_beta: see `Blur`; half of the draws below 1 and half above, if 1 lies between.
-        up, down: how often the picture grows and shrinks; else its size stays.
-        resize: by how much, the ends around 1. In the first stage of HR's size, in the second of LR's.
-        gaussian: how often noise is Gaussian; else Poisson.
-        noise: standard deviation of Gaussian noise, in 8-bit levels.
-        poisson: strength of Poisson noise; 1 is that of 256 photons a white pixel.
-        grey: how often noise is the same in all channels.
-        jpeg: quality, both ends included.
+        blur: probability of a blur.
+        kernel_size: range of the odd side of blur kernels, in pixels at that step.
+        kernels: weight of each kernel, {gaussian, generalized, plateau} x {_iso, _aniso}; normalised.
+        sinc: probability of a sinc filter instead of these kernels.
+        sigma: range of the blur's standard deviations, in pixels at that step.
+        generalized_beta, plateau_beta: range of beta, see `Blur`; half of the draws are below 1 if 1 lies inside.
+        up, down: probability of upsampling and downsampling; otherwise the size stays.
+        resize: range of the factor, around 1; relative to HR size in the first stage, to LR size in the second.
+        gaussian: probability of Gaussian noise; otherwise Poisson.
+        noise: range of the standard deviation of Gaussian noise, in 8-bit levels.
+        poisson: range of the strength of Poisson noise; 1 corresponds to 256 photons per white pixel.
+        grey: probability that all channels get the same noise.
+        jpeg: range of the quality, inclusive.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of range.
     """
 
     blur: float = 1.0
@@ -73,18 +73,18 @@ class RealStage:
         set_fields(self, **{key: probability(key, getattr(self, key)) for key in _PROBABILITIES})
         set_fields(self, **{key: interval(key, getattr(self, key), *ends) for key, ends in _INTERVALS.items()})
         if self.up + self.down > 1:
-            raise ValueError(f"up ({self.up}) and down ({self.down}) are probabilities that sum to at most 1")
+            raise ValueError(f"up ({self.up}) and down ({self.down}) must be probabilities that sum to at most 1")
         if not self.resize[0] <= 1 <= self.resize[1]:
-            raise ValueError(f"resize is a range around 1, not {list(self.resize)}")
+            raise ValueError(f"resize must be a range around 1, not {list(self.resize)}")
         if any(side % 2 == 0 for side in self.kernel_size):
-            raise ValueError(f"kernel_size is a range of odd sides, not {list(self.kernel_size)}")
+            raise ValueError(f"kernel_size must be a range of odd sides, not {list(self.kernel_size)}")
         unknown = set(self.kernels) - set(_SHAPES)
         if unknown or not sum(self.kernels.values()) > 0 or min(self.kernels.values()) < 0:
-            raise ValueError(f"kernels gives probabilities to {', '.join(_SHAPES)}, not {dict(self.kernels)}")
+            raise ValueError(f"kernels must map {', '.join(_SHAPES)} to probabilities, not {dict(self.kernels)}")
         set_fields(self, kernels={shape: float(self.kernels[shape]) for shape in _SHAPES if shape in self.kernels})
 
     def draw_blur(self, rng: np.random.Generator) -> Step:
-        size = odd(rng, self.kernel_size)
+        size = draw_odd(rng, self.kernel_size)
         if rng.random() < self.sinc:
             return Sinc(size, float(rng.uniform(math.pi / (3 if size < 13 else 5), math.pi)))
         weights = np.array(list(self.kernels.values()))
@@ -127,7 +127,7 @@ _INTERVALS = {
 
 
 def second_stage() -> RealStage:
-    """The published second round."""
+    """Return the published second stage."""
     return RealStage(
         blur=0.8, sigma=(0.2, 1.5), up=0.3, down=0.4, resize=(0.3, 1.2), noise=(1.0, 25.0), poisson=(0.05, 2.5)
     )
@@ -135,18 +135,18 @@ def second_stage() -> RealStage:
 
 @dataclass(frozen=True)
 class RealDegradation(ProgramDegradation):
-    """Twice blur, resize, noise and JPEG, with a sinc filter at the end: Real-ESRGAN (Wang et al. 2021), sec. 3.
+    """Two stages of blur, resize, noise and JPEG with a final sinc filter: Real-ESRGAN (Wang et al. 2021), sec. 3.
 
-    The second JPEG comes behind or in front of [resize to LR's size, sinc filter], one as often as the other. Values
-    are those of the released options. Sharpening HR, which theirs does too, is no degradation and left to the data.
-    Their resizing by area is torch's where it is not the mean over whole pixels; here it is OpenCV's.
+    The second JPEG comes before or after [resize to LR size, sinc filter] with equal probability. Values are those of
+    the released options. Real-ESRGAN also sharpens HR, which is not a degradation and is left to the data. Its area
+    resizing is torch's, which differs from OpenCV's used here when factors are not integers.
 
     Args:
-        first, second: the two rounds.
-        final_sinc: how often the sinc filter comes; its kernel has 7 to 21 pixels and a cutoff of pi / 3 to pi.
+        first, second: the two stages.
+        final_sinc: probability of the final sinc filter; its kernel has 7 to 21 pixels, its cutoff is pi / 3 to pi.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of range.
     """
 
     kind = "real"
@@ -162,22 +162,22 @@ class RealDegradation(ProgramDegradation):
         for stage, of in ((self.first, "hr"), (self.second, "lr")):
             if rng.random() < stage.blur:
                 steps.append(stage.draw_blur(rng))
-            steps.append(Resize(stage.draw_factor(rng), of, _mode(rng)))  # type: ignore[arg-type]
+            steps.append(Resize(stage.draw_factor(rng), of, _draw_mode(rng)))  # type: ignore[arg-type]
             steps.append(stage.draw_noise(rng))
             if of == "hr":
                 steps.append(draw_jpeg(rng, stage.jpeg))
-        final: list[Step] = [Resize(1.0, "lr", _mode(rng))]  # type: ignore[arg-type]
+        final: list[Step] = [Resize(1.0, "lr", _draw_mode(rng))]  # type: ignore[arg-type]
         if rng.random() < self.final_sinc:
-            final.append(Sinc(odd(rng, (7, 21)), float(rng.uniform(math.pi / 3, math.pi))))
+            final.append(Sinc(draw_odd(rng, (7, 21)), float(rng.uniform(math.pi / 3, math.pi))))
         jpeg: list[Step] = [draw_jpeg(rng, self.second.jpeg)]
         return [*steps, *(final + jpeg if rng.random() < 0.5 else jpeg + final)]
 
 
-def odd(rng: np.random.Generator, ends: Sequence[float]) -> int:
-    """An odd number between two odd ones, both included."""
+def draw_odd(rng: np.random.Generator, ends: Sequence[float]) -> int:
+    """Draw an odd number from an inclusive range with odd ends."""
     low, high = int(ends[0]), int(ends[1])
     return low + 2 * int(rng.integers((high - low) // 2, endpoint=True))
 
 
-def _mode(rng: np.random.Generator) -> str:
+def _draw_mode(rng: np.random.Generator) -> str:
     return _MODES[int(rng.integers(len(_MODES)))]

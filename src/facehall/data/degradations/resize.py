@@ -1,4 +1,4 @@
-"""Resampling to other sizes, by OpenCV's rules or by MATLAB's."""
+"""Resampling with OpenCV or like MATLAB."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Resize(Step):
     """Resample to `factor` times the sides of the HR patch or of the LR image, at least one pixel.
 
     Args:
-        factor: may be above 1.
-        of: "hr" or "lr"; factor 1 of "lr" is where every program ends.
-        mode: OpenCV's area (averages when shrinking, bilinear otherwise), bilinear, bicubic (these two without
-            antialiasing, so that shrinking aliases as careless software does), or matlab (antialiased bicubic).
+        factor: scale factor; may exceed 1.
+        of: "hr" or "lr"; every program ends at factor 1 of "lr".
+        mode: OpenCV's area (averages when shrinking, bilinear otherwise), bilinear or bicubic (both without
+            antialiasing, so that shrinking aliases as in much software), or matlab (antialiased bicubic).
     """
 
     op = "resize"

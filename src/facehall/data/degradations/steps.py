@@ -1,6 +1,6 @@
-"""Degradations as programs: a recipe is a list of steps, carried out by OpenCV.
+"""Degradation programs: a recipe is a list of steps, mostly run with OpenCV.
 
-A recipe reads {"steps": [{"op": "blur", "shape": "gaussian", "size": 41, …}, {"op": "resize", …}, …]}.
+Format: {"steps": [{"op": "blur", "shape": "gaussian", "size": 41, …}, {"op": "resize", …}, …]}.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 from facehall.data.degradations.base import Recipe
 from facehall.imaging import quantize
 
-# Data loaders run many processes of one thread each, and a pool of OpenCV's own does not survive a fork. Set where
-# OpenCV's work is, so that it holds in the parent before it forks and in workers that import anew.
+# Data loaders run many single-threaded processes, and OpenCV's thread pool does not survive a fork. Set at import, so
+# that it applies to the parent before it forks and to spawned workers.
 cv2.setNumThreads(0)
 
 
 class Sizes(NamedTuple):
-    """(height, width) of the HR patch and of the LR image that is to come out."""
+    """(height, width) of the HR input and of the LR output."""
 
     hr: tuple[int, int]
     lr: tuple[int, int]
@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
 class Step:
     """One operation with its parameters: a frozen dataclass of plain numbers, strings and lists.
 
-    `apply` takes and gives (h, w, 3) float32.
+    `apply` takes and returns (h, w, 3) float32.
     """
 
     op: ClassVar[str]
@@ -45,13 +45,13 @@ _STEPS: dict[str, type[Step]] = {}
 
 
 def register(step: type[Step]) -> type[Step]:
-    """Class decorator: recipes may name this step."""
+    """Class decorator that makes a step available to recipes."""
     _STEPS[step.op] = step
     return step
 
 
 def recipe(steps: Sequence[Step]) -> Recipe:
-    """Steps as plain data, equal to what comes back from JSON."""
+    """Convert steps to plain data that survives a JSON round trip."""
     return {"steps": [{"op": step.op, **_plain(asdict(step))} for step in steps]}  # type: ignore[call-overload]
 
 
@@ -60,15 +60,15 @@ def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse(written: Recipe | None, name: str) -> list[Step]:
-    """The steps of a recipe.
+    """Parse the steps of a recipe.
 
     Raises:
-        ValueError: there is none, or it has keys, operations or parameters that do not exist.
+        ValueError: the recipe is missing, or has unknown keys, operations or parameters.
     """
     if written is None:
         raise ValueError(f"{name} is random: it needs a recipe, from its draw() or from recipe_of()")
     if set(written) != {"steps"}:
-        raise ValueError(f"a recipe of {name} has the one key 'steps', not {sorted(written)}")
+        raise ValueError(f"a recipe of {name} must have the single key 'steps', not {sorted(written)}")
     return [_step(entry, name) for entry in written["steps"]]
 
 
@@ -76,7 +76,9 @@ def _step(entry: dict[str, Any], name: str) -> Step:
     parameters = dict(entry)
     op = parameters.pop("op", None)
     if op not in _STEPS:
-        raise ValueError(f"a recipe of {name} has the operation {op!r}; there are {', '.join(sorted(_STEPS))}")
+        raise ValueError(
+            f"a recipe of {name} has the unknown operation {op!r}; expected one of {', '.join(sorted(_STEPS))}"
+        )
     try:
         return _STEPS[op](**parameters)
     except TypeError as error:
@@ -84,7 +86,11 @@ def _step(entry: dict[str, Any], name: str) -> Step:
 
 
 def run(steps: Sequence[Step], hr: Tensor, scale: int) -> Tensor:
-    """Hr (3, H, W) in [0, 1] -> lr (3, H / scale, W / scale) on 8-bit levels. The steps must end at LR's size."""
+    """Run steps on hr (3, H, W) in [0, 1]; return lr (3, H / scale, W / scale) on 8-bit levels.
+
+    Raises:
+        ValueError: hr has the wrong shape, or the steps do not end at LR size.
+    """
     sizes = _sizes(hr, scale)
     image = np.ascontiguousarray(hr.detach().float().permute(1, 2, 0).cpu().numpy())
     for step in steps:
@@ -96,13 +102,13 @@ def run(steps: Sequence[Step], hr: Tensor, scale: int) -> Tensor:
 def _sizes(hr: Tensor, scale: int) -> Sizes:
     height, width = hr.shape[-2:]
     if hr.ndim != 3 or hr.shape[0] != 3 or not height or not width or height % scale or width % scale:
-        raise ValueError(f"hr must be RGB (3, H, W) with sides of multiples of {scale}, not {tuple(hr.shape)}")
+        raise ValueError(f"hr must be RGB (3, H, W) with sides that are multiples of {scale}, not {tuple(hr.shape)}")
     return Sizes((height, width), (height // scale, width // scale))
 
 
 def _checked(lr: Tensor, sizes: Sizes) -> Tensor:
     if tuple(lr.shape[-2:]) != sizes.lr:
         raise ValueError(
-            f"a recipe ends at {tuple(lr.shape[-2:])} pixels instead of LR's {sizes.lr}: its last resize is missing"
+            f"a recipe ends at {tuple(lr.shape[-2:])} pixels instead of LR size {sizes.lr}: its last resize is missing"
         )
     return lr

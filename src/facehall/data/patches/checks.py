@@ -1,4 +1,4 @@
-"""Look at every picture before a training does: what cannot be used, what is changed on the way, what is stored."""
+"""Data check before training: find unusable pictures, report conversions, and fill the store."""
 
 from __future__ import annotations
 
@@ -13,131 +13,132 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from facehall.data.patches.mining import Mining
-from facehall.data.patches.pairs import MADE_BY, Pairs, identity, read_hr, stands_alone
-from facehall.data.sources.base import SPLITS, ImageFile, Remarking, Source, Split
+from facehall.data.patches.pairs import ARRAYS_VERSION, Pairs, file_version, missing_partner, read_hr
+from facehall.data.sources.base import SPLITS, HasRemarks, ImageFile, Source, Split
 from facehall.errors import FacehallError
-from facehall.imaging import peculiarities
+from facehall.imaging import rgb_conversions
 from facehall.io.machine import cores
 from facehall.io.progress import progress_bar
 
 Policy = Literal["strict", "skip"]
 
-LISTED = 200
-"""How many problems a report tells one by one."""
+MAX_LISTED = 200
+"""Maximum number of problems listed in a report."""
 
-FACTS_MADE_BY = "1"
-"""Counts up when the notes or the fingerprint of the same picture change."""
+FACTS_VERSION = "1"
+"""Increase when the notes or the fingerprint of an unchanged picture change."""
 
-ALIKE = 32
-"""Of the 255 bits of a fingerprint, so many may differ between two versions of one picture. Measured on 120 faces and
-photographs: JPEG 30, halving, brightening and a crop of 1 % change 30 at most in 95 of 100 pictures; among 1,600
-aligned faces the most similar two differ in 56."""
+DUPLICATE_BITS = 32
+"""Maximum number of differing bits, of 255, between fingerprints of near-duplicates. Measured on 120 faces and
+photographs: JPEG 30, halving, brightening and a crop of 1 % change at most 30 bits in 95 of 100 pictures; the most
+similar two of 1,600 aligned faces differ in 56."""
 
 
 @dataclass
 class Survey:
-    """What was found.
+    """Result of the data check.
 
     Attributes:
-        files: what can be used, by split.
-        checked: how many pictures were looked at.
-        problems: a sentence for each that cannot be used; it names the file.
-        notes: what is changed when a file is decoded -> the files.
-        complaint: why not everything is in the store; None where it is.
-        annotations: what every picture of a split comes with: landmarks, parsing, identity.
-        remarks: what the source has to say, a sentence each.
+        files: usable pictures, by split.
+        checked: number of pictures checked.
+        problems: one sentence for each unusable picture, naming the file.
+        notes: conversion on decoding -> the affected files.
+        store_warning: why some pictures are not in the store, or None.
+        annotations: kinds of annotation of every picture, by split: landmarks, parsing, identity.
+        remarks: remarks of the source, one sentence each.
     """
 
     files: dict[Split, list[ImageFile]]
     checked: int = 0
     problems: list[str] = field(default_factory=list)
     notes: dict[str, list[Path]] = field(default_factory=dict)
-    complaint: str | None = None
+    store_warning: str | None = None
     annotations: dict[Split, frozenset[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     def report(self) -> str:
-        """Everything worth telling, for people; empty where there is nothing."""
+        """Return a human-readable report; empty if there is nothing to report."""
         lines = []
         if self.problems:
             lines.append(f"{len(self.problems)} of {self.checked} pictures cannot be used:")
-            lines += [f"  {problem}" for problem in self.problems[:LISTED]]
-            if len(self.problems) > LISTED:
-                lines.append(f"  and {len(self.problems) - LISTED} more")
+            lines += [f"  {problem}" for problem in self.problems[:MAX_LISTED]]
+            if len(self.problems) > MAX_LISTED:
+                lines.append(f"  and {len(self.problems) - MAX_LISTED} more")
         for note, paths in self.notes.items():
             more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
             lines.append(f"{len(paths)} with {note}: {', '.join(path.name for path in paths[:3])}{more}")
         lines += self.remarks
-        if self.complaint:
-            lines.append(f"Not all pictures are stored decoded, which makes loading slower: {self.complaint}.")
+        if self.store_warning:
+            lines.append(f"Some pictures are not stored decoded, which slows loading down: {self.store_warning}.")
         return "\n".join(lines)
 
 
 def survey(source: Source, pairs: Pairs, mining: Mining, patch_size: int, policy: Policy) -> Survey:
-    """Decode every picture once and leave in the store of `pairs` what training and validation will ask for.
+    """Decode every picture once and fill the store of `pairs` with what training and validation need.
 
-    A problem is: a file that cannot be read to its end, is smaller than a patch or what is to be cut out of it, has no
-    sibling or does not fit it, lacks annotations that others of its split have, or is nearly the same picture in train
-    as one in val or test.
+    Problems are files that cannot be decoded completely, are smaller than a patch or their box, have no matching LR or
+    HR file, lack annotations that others of their split have, or are near-duplicates in train of pictures in val or
+    test.
 
     Args:
         source: the pictures.
-        pairs: LR and HR of pictures, with their store.
-        mining, patch_size: what training draws patches by, in LR pixels.
-        policy: ``strict`` raises if there is any problem; ``skip`` leaves these files out.
+        pairs: loads LR and HR through its store.
+        mining, patch_size: patch mining of the training; the size is in LR pixels.
+        policy: ``strict`` raises on any problem; ``skip`` excludes the affected files.
 
     Raises:
-        FacehallError: problems under ``strict``, or no picture of train or val is left; the text is the report.
+        FacehallError: problems with ``strict``, or no usable picture in train or val; the message is the report.
     """
     listed = [(which, file) for which in SPLITS for file in _files(source, which)]
-    examine = _Examine(listed, pairs, mining, patch_size)
-    loader = DataLoader(examine, batch_size=None, num_workers=_processes(len(listed)), collate_fn=_as_it_is)
-    found = Survey({"train": [], "val": [], "test": []}, checked=len(listed), remarks=remarks_of(source))
+    dataset = _PictureChecks(listed, pairs, mining, patch_size)
+    loader = DataLoader(dataset, batch_size=None, num_workers=_worker_count(len(listed)), collate_fn=_no_collate)
+    found = Survey({"train": [], "val": [], "test": []}, checked=len(listed), remarks=source_remarks(source))
     kinds: dict[ImageFile, frozenset[str]] = {}
-    prints: dict[Split, list[np.ndarray]] = {"train": [], "val": [], "test": []}
+    fingerprints: dict[Split, list[np.ndarray]] = {"train": [], "val": [], "test": []}
     with progress_bar("checking and decoding pictures", len(listed)) as advance:
         for (which, file), facts in zip(listed, loader, strict=True):
             advance()
-            found.complaint = facts.get("complaint") or found.complaint
+            found.store_warning = facts.get("store_warning") or found.store_warning
             if "problem" in facts:
                 found.problems.append(facts["problem"])
                 continue
             found.files[which].append(file)
             kinds[file] = frozenset(facts.get("annotations", ()))
-            prints[which].append(np.unpackbits(np.frombuffer(bytes.fromhex(facts["print"]), np.uint8)))
+            fingerprints[which].append(np.unpackbits(np.frombuffer(bytes.fromhex(facts["print"]), np.uint8)))
             for note in facts["notes"]:
                 found.notes.setdefault(note, []).append(file.hr)
-    _part_twins(found, prints)
-    _part_unlabelled(found, "train", kinds)
-    _part_unlabelled(found, "val", kinds)
-    _judge(found, policy)
+    _remove_duplicates(found, fingerprints)
+    _remove_incomplete(found, "train", kinds)
+    _remove_incomplete(found, "val", kinds)
+    _raise_problems(found, policy)
     return found
 
 
-def remarks_of(source: Source) -> list[str]:
-    return source.remarks() if isinstance(source, Remarking) else []
+def source_remarks(source: Source) -> list[str]:
+    """Return the remarks of a source, if it has any."""
+    return source.remarks() if isinstance(source, HasRemarks) else []
 
 
 def _files(source: Source, which: Split) -> list[ImageFile]:
     try:
         return source.split(which)
     except FacehallError:
-        if which == "test":  # no concern of a training, except for pictures that train has too
+        if which == "test":  # training needs test only to find duplicates
             return []
         raise
 
 
-def _processes(pictures: int) -> int:
-    """How many decode: one a core, but none beside this one for a handful."""
+def _worker_count(pictures: int) -> int:
+    """Return the number of decoding workers: at most one per core, and none for a few pictures."""
     return min(cores(), pictures // 16)
 
 
-def _as_it_is(item: Any) -> Any:
+def _no_collate(item: Any) -> Any:
     return item
 
 
-class _Examine(Dataset):
-    """What there is to know of each picture, as plain values; a look at it stores its arrays."""
+class _PictureChecks(Dataset):
+    """Check results of each picture, as plain values; reading an item also stores the picture's arrays."""
 
     def __init__(
         self, listed: Sequence[tuple[Split, ImageFile]], pairs: Pairs, mining: Mining, patch_size: int
@@ -151,10 +152,10 @@ class _Examine(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         which, file = self.listed[index]
         pairs = self.pairs[which]
-        if alone := stands_alone(file):
-            return {"problem": alone}
+        if problem := missing_partner(file):
+            return {"problem": problem}
         try:
-            key = f"{MADE_BY} {identity(file.hr)} {file.box} {file.size} facts {FACTS_MADE_BY}"
+            key = f"{ARRAYS_VERSION} {file_version(file.hr)} {file.box} {file.size} facts {FACTS_VERSION}"
             facts = json.loads(pairs.store.get(key, lambda: _facts(file)).tobytes())
             if which != "test":
                 lr, hr = pairs(file)
@@ -163,25 +164,25 @@ class _Examine(Dataset):
                 side = self.patch_size * pairs.scale
                 if min(lr.shape[:2]) < self.patch_size:
                     raise FacehallError(
-                        f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for patches of {side}x{side} in HR "
-                        "(patches.patch_size times scale). Remove it or choose smaller patches."
+                        f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for HR patches of {side}x{side} "
+                        "(patches.patch_size times scale). Remove it, or reduce patches.patch_size."
                     )
                 pairs.index(file, self.mining, self.patch_size)
         except FacehallError as error:
             return {"problem": str(error)}
         if which != "test" and annotations is not None:
             facts["annotations"] = sorted(annotations.kinds)
-        return facts | {"complaint": pairs.store.complaint}
+        return facts | {"store_warning": pairs.store.warning}
 
 
 def _facts(file: ImageFile) -> np.ndarray:
-    """Notes and fingerprint as the bytes of a JSON text."""
-    facts = {"notes": peculiarities(file.hr), "print": np.packbits(fingerprint(read_hr(file))).tobytes().hex()}
+    """Return notes and fingerprint as JSON bytes."""
+    facts = {"notes": rgb_conversions(file.hr), "print": np.packbits(fingerprint(read_hr(file))).tobytes().hex()}
     return np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
 
 def fingerprint(picture: np.ndarray) -> np.ndarray:
-    """A perceptual hash: which of the 255 lowest frequencies of the picture, brought to 64x64, are above their median.
+    """Compute a perceptual hash: which of the 255 lowest DCT coefficients at 64x64 pixels exceed their median.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -194,42 +195,42 @@ def fingerprint(picture: np.ndarray) -> np.ndarray:
     return low > np.median(low)
 
 
-def _part_twins(found: Survey, prints: dict[Split, list[np.ndarray]]) -> None:
-    """Take pictures out of train that val or test has too."""
-    if not prints["train"]:
+def _remove_duplicates(found: Survey, fingerprints: dict[Split, list[np.ndarray]]) -> None:
+    """Remove pictures from train that are near-duplicates of pictures in val or test."""
+    if not fingerprints["train"]:
         return
-    twins: dict[int, str] = {}
-    train = np.stack(prints["train"]).astype(np.float32)
+    duplicates: dict[int, str] = {}
+    train = np.stack(fingerprints["train"]).astype(np.float32)
     for which in ("val", "test"):
-        for other, bits in zip(found.files[which], prints[which], strict=True):
+        for other, bits in zip(found.files[which], fingerprints[which], strict=True):
             different = train @ (1 - bits) + (1 - train) @ bits
-            for i in np.flatnonzero(different <= ALIKE):
-                twins.setdefault(
+            for i in np.flatnonzero(different <= DUPLICATE_BITS):
+                duplicates.setdefault(
                     int(i),
-                    f"{found.files['train'][i].hr} of train shows nearly the same as {other.hr} of {which}: a model "
-                    "that has seen it would be measured too well. Remove one of them.",
+                    f"{found.files['train'][i].hr} in train is a near-duplicate of {other.hr} in {which}, which would "
+                    "bias the measures. Remove one of them.",
                 )
-    found.problems += [twins[i] for i in sorted(twins)]
-    found.files["train"] = [file for i, file in enumerate(found.files["train"]) if i not in twins]
+    found.problems += [duplicates[i] for i in sorted(duplicates)]
+    found.files["train"] = [file for i, file in enumerate(found.files["train"]) if i not in duplicates]
 
 
-def _part_unlabelled(found: Survey, which: Split, kinds: dict[ImageFile, frozenset[str]]) -> None:
-    """Take pictures out of a split that lack what others have: the samples of a batch hold the same things."""
+def _remove_incomplete(found: Survey, which: Split, kinds: dict[ImageFile, frozenset[str]]) -> None:
+    """Remove pictures that lack annotations which others of the split have, because batches need equal keys."""
     files = found.files[which]
     every = frozenset().union(*(kinds[file] for file in files))
     for file in files:
         if lacking := sorted(every - kinds[file]):
             found.problems.append(
-                f"{file.hr} has no {' and no '.join(lacking)}, but other pictures of {which} have: add the annotation, "
+                f"{file.hr} has no {' and no '.join(lacking)}, unlike other pictures of {which}: add the annotation, "
                 "or remove the picture."
             )
     found.files[which] = [file for file in files if kinds[file] == every]
     found.annotations[which] = every
 
 
-def _judge(found: Survey, policy: Policy) -> None:
+def _raise_problems(found: Survey, policy: Policy) -> None:
     if found.problems and policy == "strict":
-        raise FacehallError(f"{found.report()}\nMend these, or leave them out: patches.checks=skip.")
+        raise FacehallError(f"{found.report()}\nFix these files, or skip them with patches.checks=skip.")
     for which in ("train", "val"):
         if not found.files[which]:
-            raise FacehallError(f"{found.report()}\nNo {which} picture is left.")
+            raise FacehallError(f"{found.report()}\nNo usable {which} picture is left.")

@@ -1,4 +1,4 @@
-"""The DataModule: mined patches of one split, whole images of the others."""
+"""Lightning DataModule: mined patches for training, whole images for validation and testing."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
 
 PATCH_KEYS = frozenset({"lr", "hr", "name", "flatness", "rejections", "threshold"})
-"""What every training batch holds."""
+"""Keys of every training batch."""
 
 
 class PatchDataModule(L.LightningDataModule):
-    """Feeds a training from a source of pictures.
+    """Training patches and evaluation images from a source of pictures.
 
     A training batch is {lr (B, 3, p, p), hr (B, 3, s p, s p), name}, float32 in [0, 1], with the flatness, rejections
-    and threshold (B,) of its patches; val and test batches hold one whole image. Where the pictures have annotations,
-    batches hold them too: landmarks (B, N, 2) float32, x and y in pixels of the HR patch, which may lie outside of it;
-    parsing (B, s p, s p) int64; identity (B,) int64. The Trainer must leave the samplers alone
-    (use_distributed_sampler=False): they know their rank.
+    and threshold (B,) of its patches; val and test batches hold one whole image. Annotations are included if the
+    pictures have them: landmarks (B, N, 2) float32, x and y in pixels of the HR patch, possibly outside it; parsing
+    (B, s p, s p) int64; identity (B,) int64. The Trainer must not replace the samplers (use_distributed_sampler=False),
+    because they handle ranks themselves.
 
     Args:
         source: the pictures.
         scale: s.
         patch_size: p, side of a patch in LR pixels.
         batch_size: patches per batch and process.
-        steps_per_epoch: batches per epoch and process: an epoch is a length, not a pass over the pictures.
-        mining: which patches are worth training on.
-        degradation: how LR is made.
-        store: keeps what is decoded.
-        checks: what a problem with a picture does, see `survey`.
-        workers: processes that load; 0 loads in the training process.
-        seed: decides every patch.
-        symmetry: train on all eight symmetries.
+        steps_per_epoch: batches per epoch and process; an epoch is not a pass over the pictures.
+        mining: selects patches.
+        degradation: makes LR from HR.
+        store: caches decoded pictures.
+        checks: policy for unusable pictures, see `survey`.
+        workers: loader processes; 0 loads in the training process.
+        seed: determines every patch.
+        symmetry: augment with all eight symmetries.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class PatchDataModule(L.LightningDataModule):
             ("seed", seed, 0),
         ):
             if value < least:
-                raise ValueError(f"{name} is at least {least}, not {value}")
+                raise ValueError(f"{name} must be at least {least}, not {value}")
         if checks not in get_args(Policy):
-            raise ValueError(f"checks is one of {', '.join(get_args(Policy))}, not {checks!r}")
+            raise ValueError(f"checks must be one of {', '.join(get_args(Policy))}, not {checks!r}")
         self.source = source
         self.scale = scale
         self.patch_size = patch_size
@@ -87,28 +87,28 @@ class PatchDataModule(L.LightningDataModule):
 
     @cached_property
     def survey(self) -> Survey:
-        """What there is to train and validate on; looks at every picture, and decodes what is not in the store yet."""
-        with self.pairs.store.exclusive():  # one rank decodes, the others find it done
+        """Result of the data check, which reads every picture and decodes those not yet in the store."""
+        with self.pairs.store.exclusive():  # one rank decodes, the others then find everything stored
             return survey(self.source, self.pairs, self.mining, self.patch_size, self.checks)
 
     @property
     def batch_keys(self) -> frozenset[str]:
-        """What a training batch holds, by name: what loss terms can ask for."""
+        """Keys of a training batch, as available to loss terms."""
         return PATCH_KEYS | self.survey.annotations.get("train", frozenset())
 
     @property
     def description(self) -> str:
-        """What a run is fed, in one line."""
+        """One-line summary of the training data."""
         counts = ", ".join(f"{len(self.survey.files[which])} {which}" for which in ("train", "val"))
         side = self.patch_size * self.scale
-        batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
+        batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} per epoch"
         return f"{type(self.source).__name__}: {counts} images; {batches}"
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._rank_and_world()
         samples = self.batch_size * self.steps_per_epoch * world
         return PatchLoader(
-            self._patches(samples),
+            self._patch_dataset(samples),
             batch_size=self.batch_size,
             sampler=PatchSampler(samples, rank, world),
             num_workers=self.workers,
@@ -116,28 +116,28 @@ class PatchDataModule(L.LightningDataModule):
             pin_memory=self._on_gpu(),
         )
 
-    def _patches(self, samples_per_epoch: int) -> Dataset:
-        """What training draws from, addressed by global sample indices; a sibling with other patches says otherwise."""
+    def _patch_dataset(self, samples_per_epoch: int) -> Dataset:
+        """Return the training patches, indexed by global sample index; subclasses with other patches override it."""
         settings = (self.patch_size, samples_per_epoch, self.mining, self.seed, self.symmetry)
         return PatchDataset(self.survey.files["train"], self.pairs, *settings)
 
     def val_dataloader(self) -> DataLoader:
-        return self._share("val")
+        return self._image_loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        return self._share("test")
+        return self._image_loader("test")
 
-    def _images(self, which: Split) -> Images:
-        """The whole images of val or test; a sibling with other images says otherwise."""
+    def _image_dataset(self, which: Split) -> Images:
+        """Return the whole images of val or test; subclasses with other images override it."""
         return ImageDataset(self.survey.files["val"] if which == "val" else self.source.split(which), self.pairs)
 
-    def _share(self, which: Split) -> DataLoader:
-        """The images of this process, one a batch."""
+    def _image_loader(self, which: Split) -> DataLoader:
+        """Return a loader of this rank's share of the images, one per batch."""
         rank, world = self._rank_and_world()
-        images = self._images(which)
-        if len(images) < world:  # on every process alike: an error on some of them would leave the others waiting
+        images = self._image_dataset(which)
+        if len(images) < world:  # raised on all ranks, because an error on some would leave the others waiting
             raise FacehallError(
-                f"{len(images)} {which} image(s) cannot be shared by {world} processes, each needs one: use fewer "
+                f"{len(images)} {which} image(s) are too few for {world} processes, which need one each: use fewer "
                 f"devices (trainer.devices={len(images)}) or more {which} images."
             )
         return DataLoader(Subset(images, range(rank, len(images), world)), batch_size=1, pin_memory=self._on_gpu())

@@ -1,4 +1,4 @@
-"""Datasets: mined patches for training, whole images for measuring."""
+"""Datasets: mined patches for training, whole images for evaluation."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Item = dict[str, Any]
 
 
 def pair_item(name: str, lr: np.ndarray, hr: np.ndarray) -> Item:
-    """Lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], out of uint8 arrays, and the name."""
+    """Build an item of lr (3, h, w) and hr (3, s h, s w), float32 in [0, 1], from uint8 arrays, and the name."""
     return {"lr": to_tensor(lr), "hr": to_tensor(hr), "name": name}
 
 
 class PatchDataset(Dataset):
-    """Mined patches, each with its flatness, the rejections before it, the threshold of its epoch and its annotations.
+    """Mined patches with their flatness, preceding rejections, threshold of the epoch and annotations.
 
-    A global sample index g that counts on through the epochs addresses them.
-    Item g is a function of the seed and g alone: the image by a permutation that is drawn anew for each pass over
-    the images, then corner, symmetry and what is random in the degradation. So batches do not depend on worker
-    processes, ranks or interruptions, and the threshold's schedule reaches workers that are already running.
+    Patches are indexed by a global sample index g that increases across epochs. Item g depends on the seed and g alone:
+    the image comes from a permutation drawn for each pass over the images, followed by corner, symmetry and random
+    degradation parameters. Batches are therefore independent of workers, ranks and interruptions, and the threshold
+    schedule also reaches workers that are already running.
 
     Args:
         files: the pictures.
-        pairs: their LR and HR.
+        pairs: loads their LR and HR.
         patch_size: side in LR pixels.
-        samples_per_epoch: how many indices make an epoch; it dates a sample for the threshold's schedule.
-        mining: which patches are worth training on.
-        seed: what decides.
+        samples_per_epoch: number of indices per epoch, from which the threshold schedule derives the epoch.
+        mining: selects patches.
+        seed: determines every patch.
         symmetry: apply one of the eight symmetries, drawn uniformly.
     """
 
@@ -60,7 +60,7 @@ class PatchDataset(Dataset):
         self.mining = mining
         self.seed = seed
         self.symmetry = symmetry
-        self._order: tuple[int, np.ndarray] | None = None  # of the pass met last: dealing one out costs as its length
+        self._order: tuple[int, np.ndarray] | None = None  # permutation of the latest pass, cached
 
     def __len__(self) -> int:
         return self.samples_per_epoch
@@ -93,7 +93,7 @@ class PatchDataset(Dataset):
         return item | {"lr": self.degradation(item["hr"], s, recipe)}
 
     def _draw(self, index: int, file: ImageFile, columns: int, epoch: int) -> tuple[Corner, np.random.Generator]:
-        """The sample's corner, behind those of its group, whose rejections have used up their budget."""
+        """Draw the sample's corner after replaying its group, whose earlier rejections reduce the shared budget."""
         corners, group = self.pairs.index(file, self.mining, self.patch_size), self.mining.group
         budget = self.mining.max_rejections * group
         for each in range(index - index % group, index + 1):
@@ -103,7 +103,7 @@ class PatchDataset(Dataset):
         return corner, rng
 
     def file_of(self, index: int) -> ImageFile:
-        """The picture of sample `index`: each once per pass (one a group), in an order of the pass's own."""
+        """Return the picture of sample `index`: one per group, each picture once per pass, reshuffled every pass."""
         images_pass, position = divmod(index // self.mining.group, len(self.files))
         if self._order is None or self._order[0] != images_pass:
             rng = np.random.default_rng([self.seed, images_pass, len(self.files)])
@@ -112,9 +112,9 @@ class PatchDataset(Dataset):
 
 
 class PatchSampler(Sampler[int]):
-    """The global indices of one rank's samples in an epoch: rank, rank + world, …, offset by the epochs before.
+    """Global indices of one rank's samples in an epoch: rank, rank + world, …, offset by earlier epochs.
 
-    The epoch travels inside the index, so nothing has to reach worker processes that are already running.
+    The index encodes the epoch, so running worker processes need no update.
     """
 
     def __init__(self, samples_per_epoch: int, rank: int = 0, world: int = 1) -> None:
@@ -132,24 +132,24 @@ class PatchSampler(Sampler[int]):
         return len(range(self.rank, self.samples_per_epoch, self.world))
 
     def __iter__(self) -> Iterator[int]:
-        """What is left of the epoch behind the first `skip` samples of this rank."""
+        """Iterate over the epoch without this rank's first `skip` samples."""
         first = self.epoch * self.samples_per_epoch
         return iter(range(first + self.rank, first + self.samples_per_epoch, self.world)[self.skip :])
 
 
 class PatchLoader(DataLoader):
-    """The DataLoader of a PatchDataset under a PatchSampler: goes on after an interruption as if there had been none.
+    """DataLoader for a PatchDataset with a PatchSampler that resumes exactly after an interruption.
 
-    A stock DataLoader hands indices to its workers as soon as an iterator is made, and Lightning makes the first one
-    of a resumed training before it sets the sampler's epoch: the workers would load epoch 0 once more. This one
-    starts when the first batch is asked for. Its state is the place within the epoch, for checkpoints in mid-epoch;
-    Lightning saves and loads it.
+    A stock DataLoader sends indices to its workers as soon as an iterator is created, and Lightning creates the first
+    iterator of a resumed training before it sets the sampler's epoch, so the workers would load epoch 0 again. This
+    loader starts at the first request for a batch. Its state, the position within the epoch, is saved and loaded by
+    Lightning for mid-epoch checkpoints.
     """
 
     _handed_out = 0
     _resume_at: tuple[int, int] | None = None
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # Lightning and we only ask for the next batch
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # only iteration is used, by Lightning and here
         sampler: PatchSampler = self.sampler  # type: ignore[assignment]
         resume_at, self._resume_at = self._resume_at, None
         epoch, batches = resume_at or (sampler.epoch, 0)
@@ -160,16 +160,16 @@ class PatchLoader(DataLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its batches have been handed out."""
+        """Return the epoch and the number of its batches yielded so far."""
         return {"epoch": self.sampler.epoch, "batches": self._handed_out}  # type: ignore[attr-defined]
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on behind that batch, if the next epoch asked for is that epoch."""
+        """Resume after the saved batch if the next epoch is the saved one."""
         self._resume_at = state["epoch"], state["batches"]
 
 
 class Images(Dataset):
-    """Whole images in fixed order, as items of lr, hr and name, and of annotations where there are some."""
+    """Whole images in fixed order, as items of lr, hr, name and any annotations."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -179,11 +179,11 @@ class Images(Dataset):
 
 
 class ImageDataset(Images):
-    """Whole images of files.
+    """Whole images from files.
 
     Args:
         files: the pictures.
-        pairs: their LR and HR.
+        pairs: loads their LR and HR.
     """
 
     def __init__(self, files: Sequence[ImageFile], pairs: Pairs) -> None:

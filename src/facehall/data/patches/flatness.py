@@ -1,4 +1,4 @@
-"""How flat every patch of a picture is, from integral images."""
+"""Flatness of every patch of a picture, computed with integral images."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 def flatness(patch: np.ndarray, measure: Measure) -> float:
-    """How much happens in one patch, by the measure's definition: what `flatness_map` is tested against.
+    """Compute the flatness measure of one patch by definition; the reference for `flatness_map` in tests.
 
-    ``std``: population standard deviation of all pixel intensities, the paper's words; a tint counts as texture.
-    ``isr``: the larger of the mean std down the columns and the mean std along the rows, each channel for itself, as
-    the library measures it that the paper paraphrases.
+    ``std``: population standard deviation of all pixel intensities, as the paper says; a tint counts as texture.
+    ``isr``: the larger of the mean std along columns and the mean std along rows, per channel, as in the ISR library
+    that the paper paraphrases.
 
     Args:
         patch: (h, w, 3) uint8.
 
     Returns:
-        0 (one colour) to 0.5, of intensities in [0, 1].
+        0 (uniform colour) to 0.5, for intensities in [0, 1].
     """
     patch = patch / 255
     return float(patch.std() if measure == "std" else max(patch.std(axis=0).mean(), patch.std(axis=1).mean()))
 
 
 def flatness_map(picture: np.ndarray, size: int, measure: Measure) -> np.ndarray:
-    """The flatness of every patch of `size` x `size` pixels.
+    """Compute the flatness of every patch of `size` x `size` pixels.
 
-    Sums of integers, so exact up to the last root, whatever the picture; the cost does not depend on `size`.
+    Uses integer sums, which are exact until the final square root; the cost does not depend on `size`.
 
     Args:
         picture: (H, W, 3) uint8 with H, W >= size.
@@ -40,17 +40,17 @@ def flatness_map(picture: np.ndarray, size: int, measure: Measure) -> np.ndarray
     """
     levels = picture.astype(np.int64)
     if measure == "std":
-        total = _windows(_windows(levels.sum(axis=2), size, 0), size, 1)
-        squares = _windows(_windows((levels**2).sum(axis=2), size, 0), size, 1)
-        return _spread(total, squares, 3 * size**2).astype(np.float32)
-    down = _spread(_windows(levels, size, 0), _windows(levels**2, size, 0), size)
-    along = _spread(_windows(levels, size, 1), _windows(levels**2, size, 1), size)
-    means = _windows(down.mean(axis=2), size, 1) / size, _windows(along.mean(axis=2), size, 0) / size
+        total = _window_sums(_window_sums(levels.sum(axis=2), size, 0), size, 1)
+        squares = _window_sums(_window_sums((levels**2).sum(axis=2), size, 0), size, 1)
+        return _std(total, squares, 3 * size**2).astype(np.float32)
+    down = _std(_window_sums(levels, size, 0), _window_sums(levels**2, size, 0), size)
+    along = _std(_window_sums(levels, size, 1), _window_sums(levels**2, size, 1), size)
+    means = _window_sums(down.mean(axis=2), size, 1) / size, _window_sums(along.mean(axis=2), size, 0) / size
     return np.maximum(*means).astype(np.float32)
 
 
-def _windows(values: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Sums over every window of `size` along an axis."""
+def _window_sums(values: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Return the sums over every window of `size` along an axis."""
     sums = np.cumsum(values, axis=axis)
     first = np.take(sums, [size - 1], axis=axis)
     later = np.take(sums, range(size, values.shape[axis]), axis=axis)
@@ -58,6 +58,6 @@ def _windows(values: np.ndarray, size: int, axis: int) -> np.ndarray:
     return np.concatenate([first, later - earlier], axis=axis)
 
 
-def _spread(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
-    """Population standard deviation, in [0, 1] units, from integer sums of levels."""
+def _std(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
+    """Return the population standard deviation, on a [0, 1] scale, from integer sums of 8-bit levels."""
     return np.sqrt(count * squares - total**2) / (255 * count)

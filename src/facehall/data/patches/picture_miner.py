@@ -1,4 +1,4 @@
-"""Mining to disk: the patches of one picture after another, each picture on its own."""
+"""Mine patches to disk, one picture at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from facehall.data.annotations import write_beside
+from facehall.data.annotations import write_sidecar
 from facehall.data.degradations import Degradation
 from facehall.data.patches.mining import Corner, Mining
 from facehall.data.patches.pairs import load_pair, read_annotations
@@ -21,14 +21,14 @@ from facehall.errors import FacehallError
 from facehall.imaging import write_picture
 from facehall.io.atomic import write_text
 
-REPEATS = 100
-"""After so many corners in a row that are taken already, a picture has no more to give."""
+MAX_REPEATS = 100
+"""Consecutive repeated corners after which a picture is considered exhausted."""
 
 
 def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.random.Generator) -> list[Corner]:
-    """At most `count` different corners of patches, mined with the threshold of epoch 0, budgets shared by groups.
+    """Draw at most `count` distinct patch corners with the threshold of epoch 0; groups share a rejection budget.
 
-    Fewer where the picture has no more, or where mining, its budget and all, comes back to the same ones.
+    Returns fewer if the picture has no more, or if mining keeps returning the same corners.
 
     Args:
         lr: (h, w, 3) uint8 with h, w >= size.
@@ -37,7 +37,7 @@ def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.
     index, columns = mining.index(lr, size), lr.shape[1] - size + 1
     corners: dict[tuple[int, int], Corner] = {}
     budget, repeats = mining.max_rejections * mining.group, 0
-    while len(corners) < min(count, len(index)) and repeats < REPEATS:
+    while len(corners) < min(count, len(index)) and repeats < MAX_REPEATS:
         corner = mining.draw(index, columns, 0, rng, budget)
         if (corner.top, corner.left) in corners:
             repeats += 1
@@ -50,26 +50,26 @@ def draw_corners(lr: np.ndarray, size: int, count: int, mining: Mining, rng: np.
 
 
 class PictureMiner(Dataset):
-    """Cuts and stores the patches of a picture when its item is asked for, in whichever process and order.
+    """Dataset whose items cut and store the patches of one picture, in any process and order.
 
-    Annotations of the picture are stored beside each HR patch.
+    Annotations of the picture are stored in sidecar files next to each HR patch.
 
-    Item i is None, or the reason why picture i cannot be used. A picture's patches are a function of the seed and its
-    name. Behind its last patch a picture leaves a result, the rows of the manifest: `result` says where, and what has
-    one need not be asked for again.
+    Item i is None, or the reason why picture i cannot be used. A picture's patches depend on the seed and its name
+    alone. After its last patch, a picture's manifest rows are written to the file `result`; pictures with a result are
+    done.
 
     Args:
-        pictures: (split, file).
-        root: where the pairs go, ROOT/SPLIT/HR and ROOT/SPLIT/LR.
-        results: the folder of results.
+        pictures: pairs of (split, file).
+        root: output folder of the pairs, ROOT/SPLIT/HR and ROOT/SPLIT/LR.
+        results: folder of the result files.
         scale: s.
         size: side of a patch in LR pixels.
-        count: patches for each picture.
-        mining, degradation: as PatchDataset.
-        seed: what decides.
+        count: patches per picture.
+        mining, degradation: see PatchDataset.
+        seed: determines the patches.
 
     Raises:
-        FacehallError: the disk refuses.
+        FacehallError: a file cannot be written.
     """
 
     def __init__(
@@ -107,17 +107,17 @@ class PictureMiner(Dataset):
                 raise FacehallError(f"{file.hr}: {hr.shape[1]}x{hr.shape[0]} pixels are too few for {side}x{side}.")
         except FacehallError as error:
             return str(error)
-        digest = hashlib.sha256(file.name.encode()).digest()  # Python's own hash differs from run to run
+        digest = hashlib.sha256(file.name.encode()).digest()  # Python's hash() differs between runs
         rng = np.random.default_rng([self.seed, int.from_bytes(digest[:8], "big")])
         corners = draw_corners(lr, self.size, self.count, self.mining, rng)
         digits = len(str(self.count - 1))
-        patches = [self._stored(f"{file.name}_{k:0{digits}d}", split, file, corner) for k, corner in enumerate(corners)]
+        patches = [self._record(f"{file.name}_{k:0{digits}d}", split, file, corner) for k, corner in enumerate(corners)]
         for patch in patches:
             for kind, image, s in (("LR", lr, 1), ("HR", hr, self.scale)):
                 top, left, side = patch.top * s, patch.left * s, patch.size * s
                 write_picture(patch.file(self.root, kind), image[top : top + side, left : left + side])
                 if kind == "HR" and annotations is not None:
-                    write_beside(patch.file(self.root, kind), annotations.crop((left, top, left + side, top + side)))
+                    write_sidecar(patch.file(self.root, kind), annotations.crop((left, top, left + side, top + side)))
         result = self.result(split, file)
         try:
             write_text(result, json.dumps([asdict(patch) for patch in patches]))
@@ -126,15 +126,15 @@ class PictureMiner(Dataset):
         return None
 
     def result(self, split: Split, file: ImageFile) -> Path:
-        """The file that tells that a picture is done."""
+        """Return the result file of a picture, which marks it as done."""
         return self.results / split / f"{hashlib.sha256(file.name.encode()).hexdigest()[:32]}.json"
 
     def patches(self, split: Split, file: ImageFile) -> list[StoredPatch]:
-        """The patches of a picture that is done; none of one that is not."""
+        """Return the patches of a picture; empty if it is not done."""
         path = self.result(split, file)
         return [StoredPatch(**row) for row in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
-    def _stored(self, name: str, split: Split, file: ImageFile, corner: Corner) -> StoredPatch:
+    def _record(self, name: str, split: Split, file: ImageFile, corner: Corner) -> StoredPatch:
         where = {"top": corner.top, "left": corner.left, "size": self.size, "scale": self.scale}
         mined = {
             "flatness": corner.flatness,

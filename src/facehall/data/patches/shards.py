@@ -1,4 +1,4 @@
-"""Training patches from shards: a data set that is streamed, in an order that is known for ever."""
+"""Training patches streamed from shards in a deterministic order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from facehall.data.degradations import Degradation
-from facehall.data.patches.checks import Survey, remarks_of
+from facehall.data.patches.checks import Survey, source_remarks
 from facehall.data.patches.datamodule import PatchDataModule
 from facehall.data.patches.datasets import Images, Item, pair_item
 from facehall.data.patches.mining import Mining
@@ -26,18 +26,18 @@ from facehall.imaging.symmetry import COUNT, transform
 
 
 class ShardDataset(Dataset):
-    """Stored patches for training, addressed by a global sample index that counts on through the epochs.
+    """Stored training patches, indexed by a global sample index that increases across epochs.
 
-    Item g is a function of the seed and g alone, as in PatchDataset. Each pass over the patches goes from chunk to
-    chunk in an order of its own, and through each chunk in an order of its own: facehall.mine dealt the patches out to
-    the chunks at random, and whole chunks can be fetched one after the other.
+    Item g depends on the seed and g alone, as in PatchDataset. Each pass over the patches shuffles the chunks and the
+    patches within each chunk. Because facehall.mine assigned patches to chunks at random, this suffices, and chunks can
+    be fetched one after another.
 
     Args:
         store: the shards.
         scale: s.
-        patch_size: side in LR pixels; smaller patches are cut out of the stored ones, with these's flatness.
-        samples_per_epoch: how many indices make an epoch.
-        seed: what decides.
+        patch_size: side in LR pixels; smaller patches are cropped from stored ones and keep the latter's flatness.
+        samples_per_epoch: number of indices per epoch.
+        seed: determines order, crops and symmetries.
         symmetry: apply one of the eight symmetries, drawn uniformly.
     """
 
@@ -51,8 +51,10 @@ class ShardDataset(Dataset):
         self.seed = seed
         self.symmetry = symmetry
         self.items = np.array([chunk.items for chunk in store.chunks])
-        self._chunks: tuple[int, np.ndarray, np.ndarray] | None = None  # of the pass met last: order, where each ends
-        self._places: tuple[int, int, np.ndarray] | None = None  # of the pass and chunk met last
+        # Cached for the latest pass: its number, order of the chunks, cumulative item counts.
+        self._chunks: tuple[int, np.ndarray, np.ndarray] | None = None
+        # Cached for the latest chunk: pass, chunk, order of the items.
+        self._positions: tuple[int, int, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return self.samples_per_epoch
@@ -72,7 +74,7 @@ class ShardDataset(Dataset):
         return pair_item(stored.name, lr, hr) | mined
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Chunk and place in it of sample `index`: each patch once per pass."""
+        """Return the chunk of sample `index` and the position in it; each patch comes once per pass."""
         number, position = divmod(index, int(self.items.sum()))
         if self._chunks is None or self._chunks[0] != number:
             order = np.random.default_rng([self.seed, number, len(self.items)]).permutation(len(self.items))
@@ -80,59 +82,61 @@ class ShardDataset(Dataset):
         _, order, ends = self._chunks
         turn = int(np.searchsorted(ends, position, side="right"))
         chunk = int(order[turn])
-        if self._places is None or self._places[:2] != (number, chunk):
+        if self._positions is None or self._positions[:2] != (number, chunk):
             rng = np.random.default_rng([self.seed, number, len(self.items), chunk])
-            self._places = number, chunk, rng.permutation(int(self.items[chunk]))
+            self._positions = number, chunk, rng.permutation(int(self.items[chunk]))
             if turn + 1 < len(order):
-                self.store.fetch_ahead(int(order[turn + 1]))
-        return chunk, int(self._places[2][position - int(ends[turn]) + int(self.items[chunk])])
+                self.store.prefetch(int(order[turn + 1]))
+        return chunk, int(self._positions[2][position - int(ends[turn]) + int(self.items[chunk])])
 
 
 class StoredImages(Images):
-    """The patches of shards, whole and in order, as images to measure."""
+    """Whole stored patches in order, as evaluation images."""
 
     def __init__(self, store: ChunkStore, scale: int) -> None:
         self.store = store
         self.scale = scale
-        self.places = [(i, place) for i, chunk in enumerate(store.chunks) for place in range(chunk.items)]
+        self.positions = [(i, item) for i, chunk in enumerate(store.chunks) for item in range(chunk.items)]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
     def __getitem__(self, index: int) -> Item:
-        stored = self.store.read(*self.places[index])
+        stored = self.store.read(*self.positions[index])
         return pair_item(stored.name, *decode(stored, self.store.url, self.scale))
 
 
 def decode(stored: ShardItem, where: str, scale: int, patch_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Lr (p, p, 3) and hr (s p, s p, 3), uint8.
+    """Decode a stored patch to lr (p, p, 3) and hr (s p, s p, 3), uint8.
 
     Raises:
-        FacehallError: no pictures, of another scale, or smaller than `patch_size`.
+        FacehallError: the PNG data are damaged, the scale differs, or the patch is smaller than `patch_size`.
     """
     try:
         lr, hr = (
             np.array(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")) for png in (stored.lr, stored.hr)
         )
-    except Exception as error:  # damaged bytes make decoders raise almost anything
-        raise FacehallError(f"{where}: the patch {stored.name} cannot be decoded ({error}): mine anew.") from error
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise FacehallError(
+            f"{where}: the patch {stored.name} cannot be decoded ({error}): mine the patches again."
+        ) from error
     check_fit(where, (min(lr.shape[:2]), hr.shape[0] // lr.shape[0]), patch_size, scale)
     return lr, hr
 
 
 class ShardDataModule(PatchDataModule):
-    """Feeds a training from shards that facehall.mine stored, on a disk or in object storage.
+    """Training patches from shards written by facehall.mine, on disk or in object storage.
 
-    Batches are those of PatchDataModule, and so are determinism, ranks and resuming; training batches hold no
-    annotations, which shards have no place for.
+    Batches, determinism, ranks and resuming are as in PatchDataModule, except that training batches have no
+    annotations, which shards do not store.
 
     Args:
-        root: what facehall.mine wrote: a folder, or a copy of it in object storage (s3://bucket/folder).
+        root: output folder of facehall.mine, or a copy of it in object storage (s3://bucket/folder).
         scale, patch_size, batch_size, steps_per_epoch, workers, seed, symmetry: see PatchDataModule.
-        degradation, store: of the pictures of `source`.
-        source: pictures to validate and test on.
-        images: ``data``: validate and test on those. ``shards``: on the stored patches of val and test.
-        cache_gb: room on disk for what was fetched from object storage.
+        degradation, store: degradation and store for the pictures of `source`.
+        source: pictures for validation and testing.
+        images: ``data``: validate and test on `source`. ``shards``: on the stored patches of val and test.
+        cache_gb: disk space for chunks fetched from object storage.
     """
 
     def __init__(
@@ -152,7 +156,7 @@ class ShardDataModule(PatchDataModule):
         cache_gb: float = 20,
     ) -> None:
         if images not in ("data", "shards"):
-            raise ValueError(f"images is data or shards, not {images!r}")
+            raise ValueError(f"images must be data or shards, not {images!r}")
         sizes = (scale, patch_size, batch_size, steps_per_epoch)
         options = {"workers": workers, "seed": seed, "symmetry": symmetry}
         super().__init__(source, *sizes, Mining(), degradation, store, **options)  # type: ignore[arg-type]
@@ -163,35 +167,37 @@ class ShardDataModule(PatchDataModule):
 
     @cached_property
     def survey(self) -> Survey:
-        """The pictures of val, decoded; of the stored patches, which were looked at when they were mined, one.
+        """Result of checking all val pictures and one stored patch; the patches were checked when they were mined.
 
         Raises:
             FacehallError: one of these cannot be used.
         """
         store = self._store("train")
-        if not store.remote:  # or a whole chunk would be fetched before the training begins
+        if not store.remote:  # reading one patch would fetch a whole chunk before training starts
             decode(store.read(0, 0), store.url, self.scale, self.patch_size)
         files = self.source.split("val") if self.images == "data" else []
         with self.pairs.store.exclusive():
             for file in files:
                 self.pairs(file)
                 self.pairs.annotations(file)
-        complaint, remarks = self.pairs.store.complaint, remarks_of(self.source)
-        return Survey({"train": [], "val": files, "test": []}, complaint=complaint, remarks=remarks)
+        store_warning, remarks = self.pairs.store.warning, source_remarks(self.source)
+        return Survey({"train": [], "val": files, "test": []}, store_warning=store_warning, remarks=remarks)
 
     @property
     def description(self) -> str:
         images = self._items("val") if self.images == "shards" else len(self.survey.files["val"])
         side = self.patch_size * self.scale
-        batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} an epoch"
+        batches = f"{self.steps_per_epoch} batches of {self.batch_size} patches of {side}x{side} per epoch"
         return f"{self._items('train')} stored patches of {self.root}, {images} val images; {batches}"
 
-    def _patches(self, samples_per_epoch: int) -> Dataset:
+    def _patch_dataset(self, samples_per_epoch: int) -> Dataset:
         options = (self.scale, self.patch_size, samples_per_epoch, self.seed, self.symmetry)
         return ShardDataset(self._store("train"), *options)
 
-    def _images(self, which: Split) -> Images:
-        return StoredImages(self._store(which), self.scale) if self.images == "shards" else super()._images(which)
+    def _image_dataset(self, which: Split) -> Images:
+        if self.images == "shards":
+            return StoredImages(self._store(which), self.scale)
+        return super()._image_dataset(which)
 
     def _store(self, which: Split) -> ChunkStore:
         if which not in self._stores:

@@ -1,4 +1,4 @@
-"""A picture of what was mined."""
+"""Contact sheet of mined patches."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from facehall.imaging import comparison_sheet, read_rgb
 
 
 def contact_sheet(root: Path, patches: list[StoredPatch], columns: int = 8, rows: int = 8) -> np.ndarray:
-    """HR patches of train, or of the first split that there is, from the flattest on, each with its flatness.
+    """Draw HR patches of train (or the first split present) sorted by flatness, captioned with it; (H, W, 3) uint8.
 
-    Where there are more than the sheet holds, they are evenly spaced over that order. (H, W, 3) uint8.
+    If there are more patches than cells, they are sampled evenly from that order.
     """
     which = next(split for split in SPLITS if any(patch.split == split for patch in patches))
     ranked = sorted((each for each in patches if each.split == which), key=lambda each: (each.flatness, each.name))
@@ -23,7 +23,7 @@ def contact_sheet(root: Path, patches: list[StoredPatch], columns: int = 8, rows
     chosen = [ranked[i * (len(ranked) - 1) // max(1, count - 1)] for i in range(count)]
     panels = [read_rgb(patch.file(root, "HR")) for patch in chosen]
     captions = [f"{patch.flatness:.3f}" for patch in chosen]
-    empty = -count % columns  # places in the last row
+    empty = -count % columns  # unused cells in the last row
     panels += [np.full_like(panels[0], 255)] * empty
     captions += [""] * empty
     titles = ["flatness of LR", *[""] * (columns - 1)]

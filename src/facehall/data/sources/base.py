@@ -1,4 +1,4 @@
-"""Sources: where pictures come from, split into train, val and test. Nothing of patches, nothing of training."""
+"""Sources: list picture files, split into train, val and test; independent of patches and training."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ class ImageFile:
     """One picture.
 
     Attributes:
-        name: unique in its source: the path below the root with forward slashes, and without suffix where that is
-            enough.
-        hr: the high-resolved file.
-        lr: its low-resolved sibling; None where a degradation makes it.
-        box: (left, top, right, bottom) to cut out of the HR file first; None keeps it whole.
-        size: shorter side in pixels to which HR is then reduced by bicubic; None, and a larger one, keep it.
-        annotations: where its landmarks, parsing map or identity are; None where nobody asked for them.
+        name: unique in its source: the path below the root with forward slashes, without suffix if still unique.
+        hr: the high-resolution file.
+        lr: the low-resolution file; None if a degradation makes LR.
+        box: (left, top, right, bottom), crop applied first to HR; None keeps the whole picture.
+        size: shorter side in pixels to which HR is then downscaled with bicubic; None, or a larger value, keeps it.
+        annotations: location of its landmarks, parsing map or identity; None if not configured.
     """
 
     name: str
@@ -39,78 +38,79 @@ class ImageFile:
 
 
 class Source(Protocol):
-    """Knows its files and how they are split."""
+    """A set of picture files with train, val and test splits."""
 
     def split(self, which: Split) -> list[ImageFile]:
-        """The files of one split, in fixed order.
+        """Return the files of one split, in a fixed order.
 
         Raises:
-            FacehallError: the split is empty, or the files are not there.
+            FacehallError: the split is empty, or files are missing.
         """
         ...
 
 
 @runtime_checkable
 class Fetchable(Protocol):
-    """A source whose pictures can be had from the network."""
+    """A source whose pictures can be downloaded."""
 
     def fetch(self) -> str:
-        """Get what is missing of all splits.
+        """Download whatever is missing from any split.
 
         Returns:
-            what is there now, for people.
+            a human-readable summary of what is present.
 
         Raises:
-            FacehallError: it cannot be had, or there is no room for it.
+            FacehallError: a download fails, or there is not enough disk space.
         """
         ...
 
 
 @runtime_checkable
-class Remarking(Protocol):
-    """A source that has remarks for the report of the data check."""
+class HasRemarks(Protocol):
+    """A source with remarks for the report of the data check."""
 
     def remarks(self) -> list[str]:
-        """What a user should know and need not change, a sentence each; complete once the splits have been listed."""
+        """Return non-fatal remarks, one sentence each; complete only after the splits have been listed."""
         ...
 
 
 def check_split(which: str) -> None:
+    """Raise a FacehallError for an unknown split."""
     if which not in SPLITS:
-        raise FacehallError(f"split={which}: there are train, val and test.")
+        raise FacehallError(f"split={which}: unknown split; expected train, val or test.")
 
 
-def rank(name: str, seed: int) -> bytes:
-    """A hash that orders names as if shuffled; a name's place among others depends on nothing but the two names."""
+def shuffle_key(name: str, seed: int) -> bytes:
+    """Hash a name for a shuffled order in which the relative order of two names depends on those two only."""
     return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).digest()
 
 
 def random_split(
     files: Sequence[ImageFile], val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Split, list[ImageFile]]:
-    """Deal files out by the seeded `rank` of their names: lowest val, highest test, train between them.
+    """Split files by the `shuffle_key` of their names: lowest to val, highest to test, the rest to train.
 
-    One file more or less moves one other file at most across each of the two boundaries, and none between val and test
-    as long as there is train. A fraction above 0 gets one file at least.
+    Adding or removing a file moves at most one other file across each of the two boundaries, and none between val and
+    test unless train is empty. A fraction above 0 gets at least one file.
 
     Raises:
-        FacehallError: the fractions are impossible, or there are too few files.
+        FacehallError: the fractions are invalid, or there are too few files.
     """
-    if not (val_fraction >= 0 and test_fraction >= 0 and val_fraction + test_fraction <= 1):  # NaN is neither
+    if not (val_fraction >= 0 and test_fraction >= 0 and val_fraction + test_fraction <= 1):  # also rejects NaN
         raise FacehallError(
             f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction} must not be negative and must "
-            "not exceed 1 together."
+            "sum to at most 1."
         )
     count = len(files)
     val = max(1, round(val_fraction * count)) if val_fraction else 0
-    # Two halves of three pictures must not be rounded up to two each.
+    # Two fractions of 0.5 must not round up to two of three pictures each.
     test = min(max(1, round(test_fraction * count)), count - val) if test_fraction else 0
     if val > count or (test_fraction and not test):
         raise FacehallError(
-            f"{count} image(s) are too few to take val and test images from; set data.val_fraction or "
-            "data.test_fraction to 0, or make the folders train, val and test yourself."
+            f"{count} image(s) are too few for val and test splits; set data.val_fraction or data.test_fraction to 0, "
+            "or create folders train, val and test."
         )
-    ranked = sorted(files, key=lambda file: rank(file.name, seed))
+    ranked = sorted(files, key=lambda file: shuffle_key(file.name, seed))
     parts: dict[Split, list[ImageFile]] = {
         "train": ranked[val : count - test],
         "val": ranked[:val],
@@ -120,20 +120,20 @@ def random_split(
 
 
 def check_limits(limits: dict[Split, int | None]) -> None:
-    """Raises FacehallError for a limit that would leave nothing of a split."""
+    """Raise a FacehallError for a limit below 1."""
     for which, limit in limits.items():
         if limit is not None and limit < 1:
             raise FacehallError(
-                f"data.{which}_limit={limit}: give a number of pictures, at least 1, or null for all of them."
+                f"data.{which}_limit={limit}: set a number of pictures, at least 1, or null for all of them."
             )
 
 
-def limited(files: list[ImageFile], limit: int | None, seed: int = 0) -> list[ImageFile]:
-    """At most `limit` files, those of lowest `rank`, in the order they came in; None keeps them all.
+def limit_files(files: list[ImageFile], limit: int | None, seed: int = 0) -> list[ImageFile]:
+    """Return the `limit` files with the lowest `shuffle_key`, in their original order; None keeps all.
 
-    So one file more or less changes one of the chosen at most.
+    Adding or removing a file changes at most one of the chosen files.
     """
     if limit is None or len(files) <= limit:
         return files
-    chosen = set(sorted((file.name for file in files), key=lambda name: rank(name, seed))[:limit])
+    chosen = set(sorted((file.name for file in files), key=lambda name: shuffle_key(name, seed))[:limit])
     return [file for file in files if file.name in chosen]

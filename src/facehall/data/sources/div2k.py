@@ -1,4 +1,4 @@
-"""DIV2K (Agustsson & Timofte 2017), the paper's set: its folders, and how to get them."""
+"""DIV2K (Agustsson & Timofte 2017), the paper's training set: splits and download."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from facehall.data.sources.archives import Archive, fetch
-from facehall.data.sources.base import ImageFile, Split, check_limits, check_split, limited
+from facehall.data.sources.base import ImageFile, Split, check_limits, check_split, limit_files
 from facehall.data.sources.folders import files_below, pair_up, paired_below
 from facehall.errors import FacehallError
 
 ORIGIN = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 
-# Bytes and sha256 as TensorFlow Datasets states and checks them: tensorflow_datasets/datasets/div2k/checksums.tsv.
+# Size in bytes and sha256, from TensorFlow Datasets: tensorflow_datasets/datasets/div2k/checksums.tsv.
 PUBLISHED = {
     "DIV2K_train_HR.zip": (3530603713, "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335"),
     "DIV2K_valid_HR.zip": (448993893, "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc"),
@@ -32,21 +32,21 @@ NUMBERS: dict[Part, range] = {"train": range(1, 801), "valid": range(801, 901)}
 
 
 class Div2kSource:
-    """DIV2K below a folder, as its archives unpack.
+    """DIV2K in the folder layout of its archives.
 
-    Train is DIV2K_train_HR (800). DIV2K_valid_HR (100) gives val with its images of even number and test with those
-    of odd number, unless there is a test set of its own; then val has all 100.
+    Train is DIV2K_train_HR (800). DIV2K_valid_HR (100) is split into val (even numbers) and test (odd numbers); if
+    there is a separate test set, val has all 100.
 
     Args:
-        root: the folder that holds DIV2K_train_HR and DIV2K_valid_HR, or is to hold them.
-        lr: ``make``: LR images by the degradation. ``official``: DIV2K_*_LR_bicubic/X{scale}, of x8 DIV2K_*_LR_x8.
-        scale: of the official LR images.
-        test_root: a folder of test pictures; with official LR images it holds HR and LR with identical names. None
-            takes DIV2K_test_HR if it is there.
-        download: before the first split is given out, get what it needs and is not there; for train, val's too.
-        origin: the address that the archives are downloaded from.
-        keep_archives: keep them when they are unpacked.
-        val_limit, test_limit: at most so many pictures of a split, drawn by name; None takes all.
+        root: folder that holds, or will hold, DIV2K_train_HR and DIV2K_valid_HR.
+        lr: ``make``: LR made by the degradation. ``official``: DIV2K_*_LR_bicubic/X{scale}, DIV2K_*_LR_x8 for x8.
+        scale: scale of the official LR images.
+        test_root: folder of test pictures; with official LR images it holds HR and LR with identical names. None uses
+            DIV2K_test_HR if it exists.
+        download: download missing pictures of a split when it is first requested; train also downloads val.
+        origin: URL of the folder that holds the archives.
+        keep_archives: keep archives after unpacking.
+        val_limit, test_limit: maximum number of pictures, chosen by a hash of their names; None uses all.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Div2kSource:
         test_limit: int | None = None,
     ) -> None:
         if lr not in ("make", "official"):
-            raise FacehallError(f"data.lr={lr}: give make or official.")
+            raise FacehallError(f"data.lr={lr}: expected make or official.")
         if lr == "official" and scale not in OFFICIAL_SCALES:
             raise FacehallError(
-                f"scale={scale}: DIV2K has official LR images of {', '.join(map(str, OFFICIAL_SCALES))}. Make others: "
-                "data.lr=make."
+                f"scale={scale}: DIV2K has official LR images for {', '.join(map(str, OFFICIAL_SCALES))}. For other "
+                "scales set data.lr=make."
             )
         self.root = Path(root)
         self.scale = scale
@@ -82,10 +82,10 @@ class Div2kSource:
     def split(self, which: Split) -> list[ImageFile]:
         check_split(which)
         if self.test_root is not None and which == "test":
-            return limited(self._test_pictures(self.test_root), self.limits["test"])
+            return limit_files(self._test_pictures(self.test_root), self.limits["test"])
         own_test = (self.root / "DIV2K_test_HR").is_dir()
         if own_test and which == "test":
-            return limited(self._pictures("test"), self.limits["test"])
+            return limit_files(self._pictures("test"), self.limits["test"])
         if self.download:
             self._fetch("train" if which == "train" else "valid")
         if which == "train":
@@ -93,16 +93,16 @@ class Div2kSource:
         files = self._pictures("valid")
         if not own_test and self.test_root is None:
             files = files[which == "val" :: 2]  # 0801, 0803, … test; 0802, 0804, … val
-        return limited(files, self.limits[which])
+        return limit_files(files, self.limits[which])
 
     def fetch(self) -> str:
-        """Get what is missing of train and valid, HR and, if official, LR; see `archives.fetch`."""
+        """Download what is missing from train and valid, HR and, if official, LR; see `archives.fetch`."""
         self._fetch("train")
         folders = ", ".join(archive.folder for archive in self._archives("train", "valid"))
         return f"DIV2K is complete in {self.root}: {folders}."
 
     def _fetch(self, part: Part) -> None:
-        # Who trains validates: better no room, or no network, now than when train has come.
+        # Training also validates, so check disk space and network for both parts before downloading train.
         parts: tuple[Part, ...] = ("train", "valid") if part == "train" else ("valid",)
         if not self._fetched.issuperset(parts):
             fetch(self._archives(*parts), self.root, self.origin, self.keep_archives)
@@ -127,16 +127,16 @@ class Div2kSource:
         hr, lr = self.root / f"DIV2K_{part}_HR", self.root / self._lr_folder(part)
         if not hr.is_dir():
             raise FacehallError(
-                f"{hr} is missing: data=div2k takes a folder that holds DIV2K_train_HR and DIV2K_valid_HR. Get them "
-                "with data.download=true, or where there is a network with `python -m facehall.download data=div2k "
-                f"data.root={self.root}`, or by hand from {ORIGIN}."
+                f"{hr} is missing: data=div2k needs a folder with DIV2K_train_HR and DIV2K_valid_HR. Download them "
+                "with data.download=true, or on a machine with network access with `python -m facehall.download "
+                f"data=div2k data.root={self.root}`, or manually from {ORIGIN}."
             )
         if not self.official:
             return files_below(hr)
         if not lr.is_dir():
             raise FacehallError(
-                f"{lr} does not exist: data.lr=official takes the LR images of DIV2K's bicubic track. Get them with "
-                "data.download=true, or make LR images here: data.lr=make."
+                f"{lr} does not exist: data.lr=official uses the LR images of DIV2K's bicubic track. Download them "
+                "with data.download=true, or make LR images with data.lr=make."
             )
         return pair_up(hr, lr)
 
@@ -145,6 +145,6 @@ class Div2kSource:
             return files_below(folder)
         return paired_below(
             folder,
-            f"with data.lr=official data.test_root={folder} must hold HR and LR with files of identical names. Or make "
-            "LR images here: data.lr=make.",
+            f"with data.lr=official, data.test_root={folder} must hold folders HR and LR with identical file names. "
+            "Alternatively make LR images with data.lr=make.",
         )

@@ -1,27 +1,27 @@
-"""Stored patches as a source of pictures."""
+"""Stored patches as a picture source."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from facehall.data.annotations import locator
-from facehall.data.sources.base import ImageFile, Split, check_limits, check_split, limited
+from facehall.data.sources.base import ImageFile, Split, check_limits, check_split, limit_files
 from facehall.data.storage.manifest import MANIFEST, StoredPatch, read_manifest
 from facehall.errors import FacehallError
 
 
 class MinedSource:
-    """What `python -m facehall.mine` stored: each patch is a picture of its own, split as it was mined.
+    """Patches stored by `python -m facehall.mine`: each is one picture, in the split it was mined from.
 
     Args:
-        root: the folder, with its manifest.
-        scale: s of the training; the store's must be the same.
-        patch_size: side of the training's patches in LR pixels, where it is known: not larger than the stored ones.
-        val_limit, test_limit: at most so many patches of a split, drawn by name; None takes all.
-        annotations: ``beside`` for those that were mined with the patches; None leaves them.
+        root: output folder of facehall.mine, with its manifest.
+        scale: s of the training; must equal the scale of the stored patches.
+        patch_size: side of training patches in LR pixels, at most that of the stored patches; None if unknown.
+        val_limit, test_limit: maximum number of patches, chosen by a hash of their names; None uses all.
+        annotations: ``beside`` for those mined with the patches; None ignores them.
 
     Raises:
-        FacehallError: no manifest, another scale, patches too small, files that are missing.
+        FacehallError: missing manifest or files, different scale, or stored patches too small.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class MinedSource:
         files = [self._picture(patch) for patch in self.patches if patch.split == which]
         if not files:
             raise FacehallError(
-                f"{self.root / MANIFEST} lists no {which} patches: mine them into another folder, with {which} among "
-                "the splits of facehall.mine."
+                f"{self.root / MANIFEST} lists no {which} patches: mine to another folder with {which} in the splits "
+                "of facehall.mine."
             )
-        return limited(files, self.limits[which])
+        return limit_files(files, self.limits[which])
 
     def _picture(self, patch: StoredPatch) -> ImageFile:
         hr, lr = _files(self.root, patch)
@@ -61,8 +61,8 @@ class MinedSource:
         if missing:
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
             raise FacehallError(
-                f"{len(missing)} file(s) of {self.root / MANIFEST} are missing: {', '.join(missing[:10])}{more}. Copy "
-                "the folder again, or mine the patches again."
+                f"{len(missing)} file(s) listed in {self.root / MANIFEST} are missing: "
+                f"{', '.join(missing[:10])}{more}. Copy the folder again, or mine the patches again."
             )
 
 
@@ -71,10 +71,10 @@ def _files(root: Path, patch: StoredPatch) -> tuple[Path, Path]:
 
 
 def check_fit(where: str, stored: tuple[int, int], patch_size: int | None, scale: int) -> None:
-    """See that stored patches (size in LR pixels, scale) serve a training.
+    """Check that stored patches (size in LR pixels, scale) fit a training configuration.
 
     Raises:
-        FacehallError: another scale, or smaller than the patches of the training.
+        FacehallError: the scale differs, or the stored patches are too small.
     """
     stored_size, stored_scale = stored
     if stored_scale != scale:

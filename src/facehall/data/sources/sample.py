@@ -1,4 +1,4 @@
-"""Sample photographs that travel inside installed packages: a first training needs no download."""
+"""Sample photographs from installed packages, for a first training without a download."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from facehall.errors import FacehallError
 _SKIMAGE = ("skimage", "data")
 _MATPLOTLIB = ("matplotlib", "mpl-data", "sample_data")
 
-# Train has neither of the two portraits; val and test hold one each, beside a cut of another photograph whose remainder
-# train does not see either.
+# The two portraits are in val and test, one each, along with a crop of another photograph that train does not use.
 _FILES: dict[Split, list[tuple[tuple[str, ...], str, tuple[int, int, int, int] | None]]] = {
     "train": [
         (_SKIMAGE, "brick.png", None),
@@ -36,10 +35,10 @@ _FILES: dict[Split, list[tuple[tuple[str, ...], str, tuple[int, int, int, int] |
 
 
 class SampleSource:
-    """A dozen photographs out of scikit-image's and matplotlib's wheels.
+    """A dozen photographs from the scikit-image and matplotlib wheels.
 
     Faces: the astronaut Eileen Collins in val, Rear Admiral Grace Hopper in test (both public domain). Val and test
-    are cut to 256x256 around what matters, so that measuring them every epoch is cheap.
+    are cropped to 256x256 around the main subject, which keeps validation cheap.
     """
 
     def split(self, which: Split) -> list[ImageFile]:
@@ -51,11 +50,11 @@ def _locate(where: tuple[str, ...], name: str) -> Path:
     package, *folders = where
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise FacehallError(f"data=sample takes {name} from the package {package}, which is not installed: install it.")
+        raise FacehallError(f"data=sample needs {name} from the package {package}, which is not installed: install it.")
     path = Path(spec.origin).parent.joinpath(*folders, name)
     if not path.is_file():
         raise FacehallError(
-            f"data=sample: {path} is missing: this version of {package} no longer ships it. Install the versions of "
-            "constraints.txt, or use your own pictures: data=folder data.root=DIR."
+            f"data=sample: {path} is missing; this version of {package} no longer ships it. Install the versions in "
+            "constraints.txt, or use your own pictures with data=folder data.root=DIR."
         )
     return path

@@ -1,4 +1,4 @@
-"""A folder of stored patches: pairs of identical names, and a manifest that says where each came from."""
+"""Manifest of a folder of stored patches: the file pairs and where each was cut."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class StoredPatch:
     """One row of the manifest.
 
     Attributes:
-        name: of the pair of files, below SPLIT/HR and SPLIT/LR and without the suffix.
+        name: name of the file pair below SPLIT/HR and SPLIT/LR, without suffix.
         split: train, val or test.
-        source: the picture that it was cut out of.
-        top, left, size: in LR pixels of that picture (of its box, where the source cuts one out).
-        scale: s; the HR patch has s * size pixels a side.
-        flatness: of the LR patch.
-        rejections: how many patches were rejected before it.
-        threshold: of the flatness, when it was mined.
+        source: the picture it was cut from.
+        top, left, size: in LR pixels of that picture (of its box, if the source crops).
+        scale: s; the side of the HR patch is s * size pixels.
+        flatness: flatness of the LR patch.
+        rejections: number of patches rejected before it.
+        threshold: flatness threshold when it was mined.
     """
 
     name: str
@@ -41,12 +41,12 @@ class StoredPatch:
     threshold: float
 
     def file(self, root: Path, kind: str) -> Path:
-        """Where the HR or LR half lies below the root of the store."""
+        """Return the path of the HR or LR file below the root of the store."""
         return root / self.split / kind / f"{self.name}.png"
 
 
 def write_manifest(root: Path, patches: Iterable[StoredPatch]) -> None:
-    """Write ROOT/manifest.csv, whole or not at all."""
+    """Write ROOT/manifest.csv atomically."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(StoredPatch)], lineterminator="\n")
     writer.writeheader()
@@ -55,16 +55,16 @@ def write_manifest(root: Path, patches: Iterable[StoredPatch]) -> None:
 
 
 def read_manifest(root: Path) -> list[StoredPatch]:
-    """The patches of a store, in the order of its manifest.
+    """Read the patches of a store, in the order of its manifest.
 
     Raises:
-        FacehallError: there is no manifest, or it is not one.
+        FacehallError: the manifest is missing or malformed.
     """
     path = root / MANIFEST
     if not path.is_file():
         raise FacehallError(
-            f"{path} is missing: a folder of stored patches is made by `python -m facehall.mine output={root} …`, "
-            "which writes the manifest last; the same command goes on where it was interrupted."
+            f"{path} is missing: create the folder with `python -m facehall.mine output={root} …`, which writes the "
+            "manifest last. If it was interrupted, run the same command again to resume."
         )
     with path.open(encoding="utf-8", newline="") as file:
         try:

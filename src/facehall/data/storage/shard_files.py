@@ -1,10 +1,10 @@
-"""Shards of patches on disk: LitData's chunks, written by LitData and read without trusting them.
+"""Patch shards on disk in LitData's chunk format: written with LitData, read as untrusted data.
 
-Of LitData's format (0.2) we use one kind of item, the tuple of ITEM. A chunk is the number of its items n, n + 1
-offsets and the items, an item the sizes of its parts and the parts; all numbers are little-endian uint32. index.json
-names the chunks and the deserializer of each part. LitData's own reader would call whichever index.json names,
-unpickling among them, and loses chunks under random access with a limited cache (0.2.76); this one reads ITEM and
-nothing else.
+Of LitData's format (0.2) only one kind of item is used, the tuple of ITEM_FORMAT. A chunk consists of the item count n,
+n + 1 offsets and the items; an item consists of the sizes of its parts and the parts. All numbers are little-endian
+uint32. index.json lists the chunks and the deserializer of each part. LitData's own reader calls any deserializer named
+in index.json, including pickle, and loses chunks under random access with a limited cache (0.2.76); this reader accepts
+ITEM_FORMAT only.
 """
 
 from __future__ import annotations
@@ -27,18 +27,17 @@ from facehall.data.storage.manifest import StoredPatch
 from facehall.errors import FacehallError
 
 INDEX = "index.json"
-ITEM = ["bytes", "bytes", "bytes", "float", "int", "float"]
-"""LitData's names for the parts of an item: LR and HR as PNG, the name in UTF-8, flatness, rejections
-and threshold.
+ITEM_FORMAT = ["bytes", "bytes", "bytes", "float", "int", "float"]
+"""LitData's types of the parts of an item: LR and HR as PNG, the name in UTF-8, flatness, rejections and threshold.
 
-The name is bytes because LitData stores a str that happens to be a file's path in another way; a tuple and no dict
-because dicts are stored in another way where pyarrow is installed.
+The name is bytes because LitData stores a str differently if it happens to be a file path; the item is a tuple because
+LitData stores dicts differently if pyarrow is installed.
 """
 
 
 @dataclass(frozen=True)
 class ShardItem:
-    """A patch out of a shard: PNG files of both halves, and what mining said of it."""
+    """A patch read from a shard: LR and HR as PNG bytes, its name, and mining statistics."""
 
     lr: bytes
     hr: bytes
@@ -50,7 +49,7 @@ class ShardItem:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk as the index has it: its file, its size in bytes, how many items."""
+    """A chunk listed in the index: file name, size in bytes, number of items."""
 
     file: str
     size: int
@@ -58,7 +57,7 @@ class Chunk:
 
 
 def check_litdata(asked: str) -> None:
-    """Raises FacehallError where LitData is not installed."""
+    """Raise a FacehallError if LitData, which setting `asked` needs, is not installed."""
     try:
         import litdata  # noqa: F401
     except ImportError as error:
@@ -66,17 +65,17 @@ def check_litdata(asked: str) -> None:
 
 
 def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chunk_mb: float, seed: int) -> None:
-    """Pack stored patches into LitData chunks; the folder appears when it is whole.
+    """Pack stored patches into LitData chunks; the folder is created atomically.
 
-    Those of train are dealt out at random, so that each chunk is a sample of them all: a training may then read one
-    chunk after the other. The others stay in order.
+    Train patches are assigned to chunks at random, so that each chunk is a random sample and training may read chunk by
+    chunk. Other splits stay in order.
 
     Args:
-        folder: where to; if it is there already it is left alone.
-        store: the root of the pairs.
-        patches: what to pack, of one split.
+        folder: output folder; if it exists already, nothing is done.
+        store: root of the pairs.
+        patches: patches to pack, all of one split.
         chunk_mb: size of a chunk in megabytes.
-        seed: decides the dealing.
+        seed: seed of the random assignment.
     """
     from litdata.streaming.writer import BinaryWriter
 
@@ -86,20 +85,20 @@ def write_shards(folder: Path, store: Path, patches: Sequence[StoredPatch], chun
     shutil.rmtree(partial, ignore_errors=True)
     train = patches[0].split == "train"
     order = np.random.default_rng(seed).permutation(len(patches)) if train else range(len(patches))
-    with _alone():
+    with _single_process():
         writer = BinaryWriter(str(partial), chunk_bytes=int(chunk_mb * 2**20))
-        for place, i in enumerate(order):
+        for position, i in enumerate(order):
             patch = patches[i]
             lr, hr = (patch.file(store, kind).read_bytes() for kind in ("LR", "HR"))
-            writer[place] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections, patch.threshold)
+            writer[position] = (lr, hr, patch.name.encode(), patch.flatness, patch.rejections, patch.threshold)
         writer.done()
         writer.merge(1)
     partial.rename(folder)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hide what a cluster's job says of its processes: LitData would wait for the shards of the others."""
+def _single_process() -> Iterator[None]:
+    """Hide the environment variables of distributed jobs, because LitData would wait for shards of other processes."""
     names = ("WORLD_SIZE", "GLOBAL_RANK", "NNODES", "DATA_OPTIMIZER_GLOBAL_RANK")
     hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
@@ -109,42 +108,46 @@ def _alone() -> Iterator[None]:
 
 
 def read_index(text: str, where: str) -> list[Chunk]:
-    """The chunks that an index.json lists.
+    """Parse the chunks listed in an index.json.
 
     Args:
-        where: for messages.
+        where: path or URL of the index, for messages.
 
     Raises:
-        FacehallError: it is not one of ours; above all, it asks for a deserializer that runs foreign code.
+        FacehallError: the index is malformed, or names another deserializer, which could run arbitrary code.
     """
     try:
         index = json.loads(text)
         config: dict[str, Any] = index["config"]
-        if config["data_format"] != ITEM:
+        if config["data_format"] != ITEM_FORMAT:
             raise FacehallError(
-                f"{where} asks for {', '.join(map(str, config['data_format']))} to read an item, but facehall.mine "
-                f"writes {', '.join(ITEM)}, and nothing else is read: a deserializer such as pickle would run foreign "
-                "code. Write the shards with `python -m facehall.mine format=shards …`."
+                f"{where} declares the item format {', '.join(map(str, config['data_format']))}, but only "
+                f"{', '.join(ITEM_FORMAT)} is read, because deserializers such as pickle can run arbitrary code. Write "
+                "the shards with `python -m facehall.mine format=shards …`."
             )
         for key in ("compression", "encryption"):
             if config.get(key) is not None:
-                raise FacehallError(f"{where} asks for {key}, which facehall.mine does not write: write them anew.")
-        chunks = [Chunk(_safe(each["filename"]), each["chunk_bytes"], each["chunk_size"]) for each in index["chunks"]]
+                raise FacehallError(
+                    f"{where} uses {key}, which is not supported: write the shards with facehall.mine again."
+                )
+        chunks = [
+            Chunk(_checked_name(each["filename"]), each["chunk_bytes"], each["chunk_size"]) for each in index["chunks"]
+        ]
         if not chunks or any(not (isinstance(n, int) and n > 0) for chunk in chunks for n in (chunk.size, chunk.items)):
             raise ValueError("it lists no chunks, or empty ones")
     except (ValueError, KeyError, TypeError) as error:
-        raise FacehallError(f"{where} is not an index of shards ({type(error).__name__}: {error}).") from error
+        raise FacehallError(f"{where} is not a valid shard index ({type(error).__name__}: {error}).") from error
     return chunks
 
 
-def _safe(name: str) -> str:
-    if not re.fullmatch(r"chunk-\d+-\d+\.bin", name):  # a path could lead anywhere
-        raise ValueError(f"{name!r} is no name of a chunk")
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"chunk-\d+-\d+\.bin", name):  # rejects paths that leave the folder
+        raise ValueError(f"{name!r} is not a chunk name")
     return name
 
 
 def read_item(chunk: memoryview, index: int, where: str) -> ShardItem:
-    """Item `index` of a chunk.
+    """Read item `index` of a chunk.
 
     Raises:
         FacehallError: the bytes are damaged.

@@ -1,4 +1,4 @@
-"""Arrays that are made once: on disk, memory-mapped by every process that reads them, or in memory."""
+"""Caches of computed arrays: on disk, memory-mapped by all processes, or in memory."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ _log = logging.getLogger(__name__)
 
 Make = Callable[[], np.ndarray]
 
-HEADER = 256
-"""Bytes that .npy puts before an array, at most."""
-OPEN = 256
-"""Maps that a process keeps open; each holds a file descriptor, of which a process often has no more than 1024."""
-USED = ".used"
-"""The file that holds how many bytes all processes together have in the folder."""
-PATIENCE = 7 * 24 * 3600.0
-"""Seconds to wait for another process that decodes."""
-SPARE = 2**30
-"""Bytes of a disk that are left to others."""
+HEADER_BYTES = 256
+"""Maximum size of the header of an .npy file."""
+MAX_OPEN = 256
+"""Maximum number of open memory maps; each uses a file descriptor, often limited to 1024 per process."""
+USED_FILE = ".used"
+"""File that records the total size in bytes of the folder, shared by all processes."""
+LOCK_TIMEOUT = 7 * 24 * 3600.0
+"""Seconds to wait for another process to finish decoding."""
+RESERVED_BYTES = 2**30
+"""Disk space left free for others."""
 
 
 class Store(Protocol):
-    """Remembers arrays by a text that says what they are made of.
+    """Cache of arrays, keyed by a text that identifies their content.
 
     Attributes:
-        complaint: why something could not be kept; None while everything is.
+        warning: why an array could not be stored, or None.
     """
 
-    complaint: str | None
+    warning: str | None
 
     def get(self, key: str, make: Make) -> np.ndarray:
-        """The array of `key`, made if it is not there. Read-only."""
+        """Return the array for `key`, calling `make` if it is not stored. Read-only."""
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """While the block runs, no other process is in such a block of this store."""
+        """Return a context manager that locks the store against other processes' exclusive blocks."""
         ...
 
 
 class MemoryStore:
-    """Arrays in the memory of one process, the least recently used dropped first.
+    """Arrays in the memory of one process; the least recently used are evicted first.
 
     Args:
-        megabytes: room; an array larger than that is made anew each time.
+        megabytes: capacity; a larger array is recomputed each time.
     """
 
-    complaint: str | None = None
+    warning: str | None = None
 
     def __init__(self, megabytes: float = 1024) -> None:
         if megabytes < 0:
-            raise ValueError(f"megabytes is at least 0, not {megabytes}")
-        self._arrays: LRU[str, np.ndarray] = LRU(int(megabytes * 2**20), size=_bytes)
+            raise ValueError(f"megabytes must be at least 0, not {megabytes}")
+        self._arrays: LRU[str, np.ndarray] = LRU(int(megabytes * 2**20), size=_nbytes)
 
     def get(self, key: str, make: Make) -> np.ndarray:
         array = self._arrays.get(key)
@@ -83,34 +83,34 @@ class MemoryStore:
 
 
 class DiskStore:
-    """Arrays in one .npy file each, which appears whole or not at all and is memory-mapped from then on.
+    """Arrays in one .npy file each, written atomically and memory-mapped.
 
-    So a killed build goes on where it was, workers and ranks share one copy in the system's page cache, and a source
-    that changes gets a new key and is made anew. Where there is no room (`max_gb`, a full or read-only disk), files
-    that this run has not asked for go first, the longest unused one before the others; then arrays stay in memory as
-    far as `megabytes` reach, and `complaint` says why.
+    An interrupted build therefore resumes, workers and ranks share one copy in the page cache, and a changed source
+    gets a new key and is decoded again. If space runs out (`max_gb`, a full or read-only disk), files not used by this
+    run are evicted first, least recently used first; after that, arrays are kept in memory up to `megabytes`, and
+    `warning` says why.
 
     Args:
         root: the folder; None for FACEHALL_PICTURES, else pictures/ in facehall's cache.
-        max_gb: most that the folder may hold, whatever the number of processes that write into it.
-        megabytes: memory per process for what the disk does not take.
+        max_gb: maximum size of the folder, for all writing processes together.
+        megabytes: memory per process for arrays that do not fit on disk.
     """
 
     def __init__(self, root: str | Path | None = None, max_gb: float = 50, megabytes: float = 1024) -> None:
         if max_gb < 0:
-            raise ValueError(f"max_gb is at least 0, not {max_gb}")
+            raise ValueError(f"max_gb must be at least 0, not {max_gb}")
         self.root = Path(root or os.environ.get("FACEHALL_PICTURES") or cache_dir() / "pictures")
         self.limit = int(max_gb * 1e9)
-        self.complaint: str | None = None
+        self.warning: str | None = None
         self._memory = MemoryStore(megabytes)
-        self._open: LRU[str, np.ndarray] = LRU(OPEN)
-        self._began = time.time() - 1  # the clock of file times may lag behind this one
-        self._counted = False  # whether this process has counted what is in the folder
+        self._open: LRU[str, np.ndarray] = LRU(MAX_OPEN)
+        self._started = time.time() - 1  # file timestamps may lag behind this clock
+        self._counted = False  # whether this process has measured the folder
         if self.root.exists() and not self.root.is_dir():
-            raise FacehallError(f"store.root={self.root} is a file: name a folder for decoded pictures.")
+            raise FacehallError(f"store.root={self.root} is a file: set a folder for decoded pictures.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": LRU(OPEN)}  # a memory map would be pickled as the pixels it shows
+        return self.__dict__ | {"_open": LRU(MAX_OPEN)}  # memory maps would be pickled with their pixels
 
     def get(self, key: str, make: Make) -> np.ndarray:
         array = self._open.get(key)
@@ -125,81 +125,81 @@ class DiskStore:
                     return self._memory.get(key, lambda: made)
                 array = _map(path)
                 if array is None:
-                    self.complaint = f"{path} cannot be read back"
+                    self.warning = f"{path} cannot be read back"
                     return self._memory.get(key, lambda: made)
             with suppress(OSError):
-                os.utime(path)  # in use: not to be removed by this run, nor soon by another
+                os.utime(path)  # marks it as recently used, which protects it from eviction
             self._open.put(key, array)
         return array
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         with ExitStack() as stack:
-            with suppress(OSError):  # where nothing can be written, nothing is shared
+            with suppress(OSError):  # no lock is needed if nothing can be written
                 self.root.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(file_lock(self.root / ".lock", PATIENCE, self._tell))
+                stack.enter_context(file_lock(self.root / ".lock", LOCK_TIMEOUT, self._log_wait))
             yield
 
-    def _tell(self) -> None:
-        _log.info("another process decodes pictures into %s: waiting.", self.root)
+    def _log_wait(self) -> None:
+        _log.info("Waiting for another process that is decoding pictures to %s.", self.root)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
         return self.root / name[:2] / f"{name}.npy"
 
     def _write(self, path: Path, array: np.ndarray) -> bool:
-        """Whether there was room."""
+        """Write an array; return whether it was stored."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with file_lock(self.root / ".room", poll=0.01):  # one writes at a time, so that the count is exact
-                used = self._make_room(array.nbytes + HEADER)
+            with file_lock(self.root / ".room", poll=0.01):  # one writer at a time keeps the recorded size exact
+                used = self._make_room(array.nbytes + HEADER_BYTES)
                 if used is None:
                     return False
                 with replacing(path) as partial, partial.open("wb") as file:
                     np.save(file, array, allow_pickle=False)
-                self._note(used + path.stat().st_size)
+                self._record_use(used + path.stat().st_size)
         except (OSError, FacehallError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            self.complaint = f"{self.root} cannot be written: {reason or error}"
+            self.warning = f"{self.root} cannot be written: {reason or error}"
             return False
         return True
 
     def _make_room(self, size: int) -> int | None:
-        """The bytes in the folder, in which there is now room for `size` more; None where there is none."""
-        used = self._noted() if self._counted else None
-        if used is None or used + size > self.limit:  # people and other versions remove files, too
-            files = file_stats(self.root.glob("??/*"))  # with what killed processes left half written
+        """Evict files until `size` more bytes fit; return the bytes in the folder, or None if they do not fit."""
+        used = self._recorded_use() if self._counted else None
+        if used is None or used + size > self.limit:  # users and other versions may have removed files
+            files = file_stats(self.root.glob("??/*"))  # includes partial files of killed processes
             used = sum(stat.st_size for _, stat in files)
-            used -= remove_oldest(files, used + size - self.limit, before=self._began)
-            self._note(used)
+            used -= remove_oldest(files, used + size - self.limit, before=self._started)
+            self._record_use(used)
         if used + size > self.limit:
-            self.complaint = f"store.max_gb={self.limit / 1e9:g} is reached by the pictures of this run"
+            self.warning = f"the pictures of this run exceed store.max_gb={self.limit / 1e9:g}"
             return None
-        if shutil.disk_usage(self.root).free < size + SPARE:
-            self.complaint = f"the disk of {self.root} is full"
+        if shutil.disk_usage(self.root).free < size + RESERVED_BYTES:
+            self.warning = f"the disk of {self.root} is full"
             return None
         return used
 
-    def _noted(self) -> int | None:
-        """The bytes in the folder as the process that wrote last has counted them."""
+    def _recorded_use(self) -> int | None:
+        """Return the size in bytes of the folder as recorded by the last writer, or None."""
         try:
-            return int((self.root / USED).read_text())
+            return int((self.root / USED_FILE).read_text())
         except (OSError, ValueError):
             return None
 
-    def _note(self, used: int) -> None:
-        (self.root / USED).write_text(str(used))
+    def _record_use(self, used: int) -> None:
+        (self.root / USED_FILE).write_text(str(used))
         self._counted = True
 
 
-def _bytes(array: np.ndarray) -> int:
+def _nbytes(array: np.ndarray) -> int:
     return array.nbytes
 
 
 def _map(path: Path) -> np.ndarray | None:
-    """The array of a file; None where there is none that can be read; a damaged one goes."""
+    """Memory-map the array of a file; return None if missing or unreadable. A damaged file is deleted."""
     try:
-        # A plain view: np.memmap's own indexing costs more than the reading.
+        # A plain array view, because np.memmap's own indexing costs more than reading.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError:
         return None

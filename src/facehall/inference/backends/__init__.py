@@ -1,4 +1,4 @@
-"""What computes a generator: torch as it is, faster torch, or another engine with the same numbers."""
+"""Inference backends: eager torch, faster torch variants, ONNX Runtime and OpenVINO."""
 
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.choice import NAMES, build, choose

@@ -1,4 +1,4 @@
-"""What a backend is."""
+"""Interface of inference backends."""
 
 from __future__ import annotations
 
@@ -7,5 +7,4 @@ from collections.abc import Callable
 from torch import Tensor
 
 Backend = Callable[[Tensor], Tensor]
-"""(1, 3, h, w) float32 in [0, 1] on the predictor's device -> (1, 3, s h, s w) float32 as the generator gives it, any
-h and w from 1 on."""
+"""(1, 3, h, w) float32 in [0, 1] on the predictor's device -> (1, 3, s h, s w) float32, not clamped; h, w >= 1."""

@@ -1,4 +1,4 @@
-"""Convolutions in bfloat16, the picture in float32."""
+"""Backend with convolutions in bfloat16 and images in float32."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from facehall.models.generators import Generator
 
 
 def bf16(generator: Generator, device: torch.device) -> Backend:
-    """`generator` with bfloat16 weights and activations, channels last.
+    """Return `generator` with bfloat16 weights and activations, channels last.
 
-    Only what is neither picture nor sum of pictures has 8 bits of mantissa: convolutions that read RGB round a copy of
-    it, and those that give RGB are followed by float32, in which the bicubic base is computed and added.
+    Images stay in float32: convolutions that read RGB round a copy of it, and the output of those that produce RGB is
+    cast to float32, in which the bicubic base is computed and added.
     """
     network = copy.deepcopy(generator).to(device, torch.bfloat16).to(memory_format=torch.channels_last)
     for module in network.modules():
@@ -35,6 +35,6 @@ def _widen(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     return output.float()
 
 
-def native() -> bool:
-    """Whether this CPU multiplies bfloat16 itself; without that it is emulated and slower than float32."""
+def has_native_bf16() -> bool:
+    """Return whether this CPU has bfloat16 instructions; emulated bfloat16 is slower than float32."""
     return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))

@@ -1,4 +1,4 @@
-"""Which backend? One by name, or the fastest that a short measurement finds true to the network."""
+"""Backend selection: by name, or the fastest accurate one according to a short benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facehall.imaging import upscale_bicubic
 from facehall.inference.backends import onnxruntime as _onnxruntime
 from facehall.inference.backends import openvino as _openvino
 from facehall.inference.backends.base import Backend
-from facehall.inference.backends.bf16 import bf16, native
+from facehall.inference.backends.bf16 import bf16, has_native_bf16
 from facehall.inference.backends.compiled import compiled
 from facehall.inference.backends.eager import channels_last, eager
 from facehall.io.atomic import write_text
@@ -40,107 +40,109 @@ BUILDERS: dict[str, Callable[[Generator, torch.device], Backend]] = {
 NAMES = ("auto", *BUILDERS)
 CPU_ONLY = ("onnxruntime", "openvino", "openvino_bf16")
 
-WORTH = 60.0
-"""Seconds that a job would take in eager torch from which on converting (some 10 s) and measuring pay."""
-SIDE = 64
-"""LR pixels of the picture that is measured."""
+MIN_JOB_SECONDS = 60.0
+"""Shortest job, in seconds of eager torch, for which conversion (some 10 s) and a benchmark pay off."""
+BENCHMARK_SIDE = 64
+"""Side of the benchmark image in LR pixels."""
 ROUNDS = 3
-MAX_LEVELS = 8.0
-"""How far a backend's worst value may be from eager, in levels of 8 bits …"""
+MAX_DIFFERENCE = 8.0
+"""Largest accepted difference to eager torch in 8-bit levels."""
 MIN_PSNR = 52.0
-"""… and the least PSNR to it, dB: a picture at 32 dB then loses no more than 0.05 dB."""
+"""Lowest accepted PSNR to eager torch in dB: an image at 32 dB then loses no more than 0.05 dB."""
 
 
 def build(generator: Generator, device: torch.device, name: str) -> Backend:
-    """The backend called `name`.
+    """Build the backend called `name`.
 
     Raises:
-        FacehallError: there is none, it does not run on `device`, or its packages are not installed.
+        FacehallError: if the name is unknown, the backend does not support `device`, or its packages are missing.
     """
     if name not in BUILDERS:
-        raise FacehallError(f"backend={name}: there is no such backend. Give {', '.join(NAMES)}.")
+        raise FacehallError(f"backend={name}: unknown backend. Choose one of {', '.join(NAMES)}.")
     if name in CPU_ONLY and device.type != "cpu":
-        raise FacehallError(f"backend={name} runs on the CPU only, not on {device}. Give device=cpu, or backend=auto.")
+        raise FacehallError(f"backend={name} runs on the CPU only, not on {device}. Set device=cpu or backend=auto.")
     return BUILDERS[name](generator, device)
 
 
 def choose(generator: Generator, device: torch.device, name: str = "auto", pixels: int = 0) -> tuple[Backend, str]:
-    """A backend, and one line that says which and why; it begins with the name.
+    """Select and build a backend; return it with a description that starts with its name and gives the reason.
 
-    ``auto`` is eager torch on anything but a CPU. On a CPU a job that eager torch would do in less than `WORTH`
-    seconds gets the best guess that needs no conversion; a longer one gets the fastest of those that are installed
-    and true to the network, measured once and remembered for this architecture and machine.
+    ``auto`` is eager torch on any device but a CPU. On a CPU, jobs that eager torch finishes within `MIN_JOB_SECONDS`
+    use the presumably fastest backend that needs no conversion. Longer jobs use the fastest installed backend that is
+    accurate enough; the benchmark runs once per architecture and machine, and its result is cached.
 
     Args:
-        generator: in eval mode, on `device`.
-        pixels: LR pixels of the whole job, as far as is known.
+        generator: the network, in eval mode on `device`.
+        device: the device to run on.
+        name: a backend, or ``auto``.
+        pixels: LR pixels of the whole job; 0 if unknown.
 
     Raises:
         FacehallError: see `build`.
     """
     if name != "auto":
-        return build(generator, device, name), f"{name} (as asked for)"
+        return build(generator, device, name), f"{name} (as requested)"
     if device.type != "cpu":
         return build(generator, device, "eager"), f"eager ({device})"
-    long = pixels > 0 and pixels * _seconds_per_pixel(generator) >= WORTH
+    long = pixels > 0 and pixels * _seconds_per_pixel(generator) >= MIN_JOB_SECONDS
     choices = cache_dir() / "backends" / "choices.json"
     key = _key(generator)
-    remembered = _read(choices).get(key)
-    if remembered and remembered["name"] in BUILDERS and (long or _ready(remembered["name"], generator)):
-        with suppress(FacehallError):  # a package that has gone since
+    remembered = _read_choices(choices).get(key)
+    if remembered and remembered["name"] in BUILDERS and (long or _is_converted(remembered["name"], generator)):
+        with suppress(FacehallError):  # its package has been uninstalled since
             return build(generator, device, remembered["name"]), f"{remembered['name']} ({remembered['why']})"
     if not long:
-        guess = "bf16" if native() else "channels_last"
-        return build(generator, device, guess), f"{guess} (a guess: too little to do for a measurement to pay)"
-    backend, chosen, why = _measured(generator, device)
+        guess = "bf16" if has_native_bf16() else "channels_last"
+        return build(generator, device, guess), f"{guess} (a guess: the job is too short for a benchmark)"
+    backend, chosen, why = _measure(generator, device)
     with suppress(OSError):
-        write_text(choices, json.dumps({**_read(choices), key: {"name": chosen, "why": why}}, indent=1))
+        write_text(choices, json.dumps({**_read_choices(choices), key: {"name": chosen, "why": why}}, indent=1))
     return backend, f"{chosen} ({why})"
 
 
 def candidates() -> list[str]:
-    """What is worth a measurement here: ONNX Runtime where OpenVINO, mostly faster, is not installed."""
+    """Return the backends to benchmark: ONNX Runtime only if OpenVINO, which is usually faster, is not installed."""
     names = ["eager", "channels_last"]
-    if native():
+    if has_native_bf16():
         names.append("bf16")
     if _version("openvino"):
-        return [*names, "openvino", *(["openvino_bf16"] if native() else [])]
+        return [*names, "openvino", *(["openvino_bf16"] if has_native_bf16() else [])]
     if all(_version(package) for package in ("onnx", "onnxruntime", "onnxscript")):
         names.append("onnxruntime")
     return names
 
 
 def parity(sr: Tensor, reference: Tensor) -> tuple[float, float]:
-    """The largest difference of two images in levels of 8 bits, and the PSNR of one to the other in dB."""
+    """Return the largest difference of two images in 8-bit levels, and the PSNR between them in dB."""
     difference = sr.clamp(0, 1) - reference.clamp(0, 1)
     mse = float(difference.double().square().mean())
     return 255 * float(difference.abs().max()), -10 * math.log10(mse) if mse else math.inf
 
 
 @torch.inference_mode()
-def _measured(generator: Generator, device: torch.device) -> tuple[Backend, str, str]:
-    """By turns, so that other work on the machine hits all alike."""
-    lr = _picture(SIDE)
+def _measure(generator: Generator, device: torch.device) -> tuple[Backend, str, str]:
+    """Benchmark the candidates; return the fastest accurate backend, its name and the reason."""
+    lr = _test_image(BENCHMARK_SIDE)
     reference = generator(lr)
     backends: dict[str, Backend] = {}
     differences: dict[str, tuple[float, float]] = {}
     for name in candidates():
-        with suppress(FacehallError, RuntimeError):  # one that fails on this network is not chosen
+        with suppress(FacehallError, RuntimeError):  # skip backends that fail on this network
             backend = build(generator, device, name)
             levels, psnr = parity(backend(lr), reference)
-            if levels <= MAX_LEVELS and psnr >= MIN_PSNR:
+            if levels <= MAX_DIFFERENCE and psnr >= MIN_PSNR:
                 backends[name], differences[name] = backend, (levels, psnr)
     tasks = {name: partial(backend, lr) for name, backend in backends.items()}
-    times = medians(interleaved(tasks, ROUNDS, warmup=0))  # they have run for the parity
+    times = medians(interleaved(tasks, ROUNDS, warmup=0))  # warmed up by the parity check
     best = min(times, key=times.__getitem__)
     levels, psnr = differences[best]
     ratio = times["eager"] / times[best]
-    why = f"measured: {ratio:.1f} times as fast as eager, at most {levels:.1f}/255 from it"
-    return backends[best], best, why if best != "eager" else "measured: nothing here is faster"
+    why = f"measured: {ratio:.1f} times as fast as eager, differs from it by at most {levels:.1f}/255"
+    return backends[best], best, why if best != "eager" else "measured: no other backend is faster"
 
 
-def _picture(side: int) -> Tensor:
-    """(1, 3, side, side): soft and hard edges, so that differences are those of pictures, not of noise."""
+def _test_image(side: int) -> Tensor:
+    """Return an image (1, 3, side, side) with soft and hard edges, more typical of photographs than noise."""
     random = torch.Generator().manual_seed(0)
     soft = upscale_bicubic(torch.rand(1, 3, side // 8, side // 8, generator=random), 8).clamp(0, 1)
     hard = torch.rand(1, 3, side // 8, side // 8, generator=random).repeat_interleave(8, -1).repeat_interleave(8, -2)
@@ -149,13 +151,13 @@ def _picture(side: int) -> Tensor:
 
 @torch.inference_mode()
 def _seconds_per_pixel(generator: Generator, side: int = 24) -> float:
-    lr = _picture(side)
+    lr = _test_image(side)
     generator(lr)
     return min(seconds(partial(generator, lr)) for _ in range(2)) / side**2
 
 
-def _ready(name: str, generator: Generator) -> bool:
-    """Whether no conversion stands between a backend and its first picture."""
+def _is_converted(name: str, generator: Generator) -> bool:
+    """Return whether a backend needs no conversion, or its conversion is cached."""
     modules = {"onnxruntime": _onnxruntime, "openvino": _openvino, "openvino_bf16": _openvino}
     try:
         return name not in modules or modules[name].path(generator).is_file()
@@ -164,7 +166,7 @@ def _ready(name: str, generator: Generator) -> bool:
 
 
 def _key(generator: Generator) -> str:
-    """What a measurement holds for: architecture, CPU, threads, versions."""
+    """Return the cache key of a benchmark: a hash of architecture, CPU, threads and versions."""
     packages = [_version(package) for package in ("torch", "openvino", "onnxruntime", "facehall")]
     what = [type(generator).__name__, generator.arguments, _cpu(), torch.get_num_threads(), packages, candidates()]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
@@ -187,8 +189,8 @@ def _version(package: str) -> str:
         return ""
 
 
-def _read(choices: Path) -> dict[str, dict[str, str]]:
+def _read_choices(choices: Path) -> dict[str, dict[str, str]]:
     try:
         return json.loads(choices.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there yet, or not ours: measured anew
+    except (OSError, ValueError):  # missing or damaged: the benchmark runs again
         return {}

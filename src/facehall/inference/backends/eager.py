@@ -1,4 +1,4 @@
-"""The network as it stands, and in the memory layout that convolutions on a CPU prefer."""
+"""Backends with eager torch: the network unchanged, or in channels-last memory layout."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from facehall.models.generators import Generator
 
 
 def eager(generator: Generator, device: torch.device) -> Backend:
-    """`generator` itself, in float32 as it is."""
+    """Return `generator` unchanged, in float32."""
     return generator
 
 
 def channels_last(generator: Generator, device: torch.device) -> Backend:
-    """The same numbers with the channels of a pixel side by side."""
+    """Return `generator` in channels-last layout, which is faster on CPUs; same results."""
     network = copy.deepcopy(generator).to(device).to(memory_format=torch.channels_last)
 
     def run(lr: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Converted networks are kept in the cache folder, because converting takes seconds and loading does not."""
+"""Cache of converted networks, because conversion takes seconds and loading does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facehall.models.generators import Generator
 
 
 def graph_path(generator: Generator, suffix: str, *versions: str) -> Path:
-    """Where a conversion is kept: the name is a hash of the architecture, of every weight and of who converted."""
+    """Return the cache path of a conversion; its name is a hash of architecture, weights and converter versions."""
     what = [type(generator).__name__, generator.arguments, __version__, torch.__version__, *versions]
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for name, value in generator.state_dict().items():
@@ -25,10 +25,10 @@ def graph_path(generator: Generator, suffix: str, *versions: str) -> Path:
     return cache_dir() / "backends" / f"{digest.hexdigest()[:32]}{suffix}"
 
 
-def kept(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of `path`, made and written if it is not there.
+def cached(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Return the content of `path`; create it with `make` if the file is missing.
 
-    A folder that cannot be written costs time, no more.
+    If the folder is not writable, the content is created again each time.
     """
     if path.is_file():
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, float32: the network's numbers, its convolutions fused with what follows them."""
+"""Backend with ONNX Runtime on the CPU, float32."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 from facehall.inference.backends.base import Backend
-from facehall.inference.backends.graphs import graph_path, kept
-from facehall.inference.export import MIN_SIDE, onnx_bytes, require
+from facehall.inference.backends.graphs import cached, graph_path
+from facehall.inference.export import MIN_SIDE, onnx_bytes, require_extra
 from facehall.models.generators import Generator
 
 
 def path(generator: Generator) -> Path:
-    """Where the converted network is kept."""
+    """Return the cache path of the converted network."""
     import onnxruntime
 
     return graph_path(generator, ".onnx", onnxruntime.__version__)
 
 
 def onnxruntime(generator: Generator, device: torch.device) -> Backend:
-    """`generator` in ONNX Runtime, with as many threads as torch has.
+    """Convert `generator` to ONNX Runtime, with as many threads as torch uses.
 
     Raises:
-        FacehallError: the extra `onnx` is not installed.
+        FacehallError: if the extra `onnx` is not installed.
     """
-    require("onnx", "onnxruntime")
+    require_extra("onnx", "onnxruntime")
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    content = kept(path(generator), lambda: onnx_bytes(generator, {}))
+    content = cached(path(generator), lambda: onnx_bytes(generator, {}))
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(lr: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, in float32 or in bfloat16."""
+"""Backends with OpenVINO on the CPU, float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from torch import Tensor
 
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends.base import Backend
-from facehall.inference.backends.graphs import graph_path, kept
-from facehall.inference.export import MIN_SIDE, portable, require
+from facehall.inference.backends.graphs import cached, graph_path
+from facehall.inference.export import MIN_SIDE, portable_program, require_extra
 from facehall.models.generators import Generator
 
 
 def openvino(generator: Generator, device: torch.device) -> Backend:
-    """`generator` in float32, with as many threads as torch has.
+    """Convert `generator` to OpenVINO in float32, with as many threads as torch uses.
 
     Raises:
-        FacehallError: the extra `openvino` is not installed.
+        FacehallError: if the extra `openvino` is not installed.
     """
     return _backend(generator, "f32")
 
 
 def openvino_bf16(generator: Generator, device: torch.device) -> Backend:
-    """The same with convolutions in bfloat16; the bicubic base stays in float32. Where the CPU has no bfloat16 it is
-    `openvino`.
+    """Convert `generator` to OpenVINO with convolutions in bfloat16 and the bicubic base in float32.
+
+    Equals `openvino` on CPUs without bfloat16.
     """
     return _backend(generator, "bf16")
 
 
 def path(generator: Generator) -> Path:
-    """Where the converted network is kept."""
+    """Return the cache path of the converted network."""
     import openvino
 
     return graph_path(generator, ".openvino", openvino.__version__)
 
 
 def _backend(generator: Generator, precision: str) -> Backend:
-    require("openvino", "openvino")
+    require_extra("openvino", "openvino")
     import openvino as ov
 
-    parts = load(kept(path(generator), lambda: _converted(generator)))
+    parts = load(cached(path(generator), lambda: _converted(generator)))
     core = _core()
     model = core.read_model(parts["graph"].numpy().tobytes(), ov.Tensor(parts["weights"].numpy()))
     compiled = core.compile_model(
@@ -60,24 +61,24 @@ def _backend(generator: Generator, precision: str) -> Backend:
         },
     )
     request = compiled.create_infer_request()
-    based = bool(parts["based"])
+    adds_base = bool(parts["based"])
 
     def run(lr: Tensor) -> Tensor:
         if min(lr.shape[-2:]) < MIN_SIDE:
             return generator(lr)
         sr = torch.from_numpy(request.infer([lr.contiguous().numpy()])[0])
-        # What infer gives belongs to the request and is overwritten by the next picture; the sum is a new tensor.
-        return sr + upscale_bicubic(lr, generator.scale) if based else sr.clone()
+        # The result of infer is overwritten by the next image, hence the copy; the sum is a new tensor.
+        return sr + upscale_bicubic(lr, generator.scale) if adds_base else sr.clone()
 
     return run
 
 
 @functools.cache
 def _core() -> Any:
-    """The process's one OpenVINO.
+    """Return the process's only OpenVINO core.
 
-    Each brings a stack for signal handlers and puts the one that it found back when it goes. Two that go in the order
-    in which they came leave a stack that is gone, and the next signal ends the process with a segmentation fault.
+    Each core installs a stack for signal handlers and restores the previous one when destroyed. If two are destroyed in
+    the order of their creation, a freed stack stays installed and the next signal causes a segmentation fault.
     """
     import openvino as ov
 
@@ -85,15 +86,15 @@ def _core() -> Any:
 
 
 def _converted(generator: Generator) -> bytes:
-    """OpenVINO's graph and weights, and whether the bicubic base is left out of them, as safetensors."""
+    """Return OpenVINO's graph and weights without the bicubic base, and whether there is a base, as safetensors."""
     import openvino as ov
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    program, based = portable(generator, base=False)
-    # What ov.convert_model does, which would also report its use to its makers over the network.
+    program, adds_base = portable_program(generator, base=False)
+    # The steps of ov.convert_model, without its telemetry.
     frontend = FrontEndManager().load_by_framework("pytorch")
-    logging.disable(logging.WARNING)  # OpenVINO's list of operators is not that of every torch, and it says so
+    logging.disable(logging.WARNING)  # it warns about operators that differ between versions of torch
     try:
         decoder = TorchFXPythonDecoder.from_exported_program(program)
     finally:
@@ -102,5 +103,5 @@ def _converted(generator: Generator) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         ov.save_model(model, f"{folder}/net.xml", compress_to_fp16=False)
         graph, weights = (np.fromfile(f"{folder}/net.{suffix}", np.uint8) for suffix in ("xml", "bin"))
-    tensors = {"graph": torch.from_numpy(graph), "weights": torch.from_numpy(weights), "based": torch.tensor(based)}
-    return save(tensors)
+    parts = {"graph": torch.from_numpy(graph), "weights": torch.from_numpy(weights), "based": torch.tensor(adds_base)}
+    return save(parts)

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it a network takes."""
+"""Free memory of a device, and memory use of a network."""
 
 from __future__ import annotations
 
@@ -12,42 +12,49 @@ from torch.overrides import TorchFunctionMode
 
 from facehall.models.generators import Generator
 
-UNKNOWN = 2 * 2**30
-"""What is taken for free where the system does not tell."""
-WORKSPACE = 1.5
-"""Convolutions take this many times the tensors' memory: they reorder what they read and write."""
-_REFUSALS = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "bad allocation", "ALLOC_FAILED", "Failed to alloc")
+FALLBACK_FREE = 2 * 2**30
+"""Bytes assumed to be free if the system does not report it."""
+WORKSPACE_FACTOR = 1.5
+"""Memory use relative to the tensors' size: convolutions reorder their inputs and outputs."""
+_OOM_MESSAGES = (
+    "out of memory",
+    "DefaultCPUAllocator",
+    "bad_alloc",
+    "bad allocation",
+    "ALLOC_FAILED",
+    "Failed to alloc",
+)
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be taken on a device without pressing on others: of a container, what its limit leaves."""
+    """Return the bytes that can be allocated on a device, within container and process limits."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     left = [_available(), _cgroup_left(), _address_space_left()]
-    return min((number for number in left if number is not None), default=UNKNOWN)
+    return min((number for number in left if number is not None), default=FALLBACK_FREE)
 
 
 def _available() -> int | None:
-    """Of the machine, what can be had without swapping."""
+    """Return the memory of the machine that is available without swapping."""
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    try:  # no Linux: half of what is built in
+    try:  # not Linux: half of the physical memory
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
         return None
 
 
 def _cgroup_left(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the container's limit leaves, version 2 or 1; the page cache gives way and does not count."""
+    """Return what is left of the cgroup's memory limit (v2 or v1), not counting the reclaimable page cache."""
     for limit, used, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
             most, now = int((root / limit).read_text()), int((root / used).read_text())
-        except (OSError, ValueError):  # not there, or "max"
+        except (OSError, ValueError):  # missing, or "max"
             continue
         statistics = dict(line.split() for line in _lines((root / used).parent / "memory.stat"))
         return max(0, most - now + int(statistics.get(cache, 0)))
@@ -55,7 +62,7 @@ def _cgroup_left(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 
 def _address_space_left() -> int | None:
-    """What `ulimit -v` leaves."""
+    """Return what is left of the address space limit (`ulimit -v`)."""
     try:
         import resource
     except ImportError:  # Windows
@@ -76,18 +83,18 @@ def _lines(path: str | Path) -> list[str]:
 
 @torch.inference_mode()
 def bytes_per_pixel(generator: Generator) -> int:
-    """Peak memory of the network per LR pixel, in bytes: the tensors alive at once in a small picture, and WORKSPACE.
+    """Return the peak memory of the network per LR pixel, in bytes: peak of live tensors times WORKSPACE_FACTOR.
 
-    Of the default x4 network 24 KiB, where 20 to 25 were seen resident on a CPU.
+    24 KiB for the default x4 network; measured resident memory on a CPU is 20 to 25 KiB.
     """
     lr = torch.zeros(1, 3, 32, 32, device=next(generator.parameters()).device)
     with _LiveTensors() as live:
         generator(lr)
-    return int(WORKSPACE * live.peak / 32**2)
+    return int(WORKSPACE_FACTOR * live.peak / 32**2)
 
 
 class _LiveTensors(TorchFunctionMode):
-    """Follows the storages of the tensors that operations return; `peak` is the most bytes that were alive at once."""
+    """Tracks the storages of tensors that operations return; `peak` is the maximum number of live bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,6 +110,6 @@ class _LiveTensors(TorchFunctionMode):
         return out
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out; torch has a class for CUDA's alone, and each backend has its words."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in _REFUSALS)
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error reports that memory ran out; torch has a class for CUDA only, backends have messages."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(text in str(error) for text in _OOM_MESSAGES)

@@ -1,4 +1,4 @@
-"""How far a network looks: the context that a tile needs so that it comes out as in the whole picture."""
+"""Receptive field of a network: the context that tiles need to match the whole picture."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ from torch.func import functional_call
 
 from facehall.models.generators import Generator
 
-LIMIT = 1024
-"""LR pixels beyond which no reach is looked for: a network that looks at the whole picture has this one."""
+MAX_RADIUS = 1024
+"""Upper limit of the radius in LR pixels; networks with a global receptive field get this value."""
 TOLERANCE = 1 / 16 / 255
-"""What a cut may change at the distance that `measured_reach` gives: a sixteenth of an 8-bit level."""
+"""Largest change at distance `effective_radius` from a cut: a sixteenth of an 8-bit level."""
 MARGIN = 1.25
-"""Pictures differ from the probe: so many times the measured distance is the overlap."""
+"""Ratio of the overlap to the effective radius, because pictures differ from the probe."""
 
 
 @torch.inference_mode()
-def reach(generator: Generator) -> int:
-    """The exact reach in LR pixels: how far from a pixel of the input a value of the output can depend on it.
+def receptive_radius(generator: Generator) -> int:
+    """Return the radius of the theoretical receptive field in LR pixels.
 
-    Measured, not derived, so that it holds for any network: a NaN spreads through every convolution that sees it,
-    whatever the weights, and by nothing else. 66 for the default x4 network, 350 for the public RRDBNet of 23 blocks.
+    It is measured, so that it is valid for any network: a NaN in the input propagates to exactly the outputs that
+    depend on it, whatever the weights. 66 for the default x4 network, 350 for the public RRDBNet of 23 blocks.
     """
-    # Doubles on the CPU are convolved plainly; fast convolutions (Winograd's, by FFT) mix what a plain one keeps apart.
+    # float64 on the CPU uses direct convolution; fast algorithms (Winograd, FFT) would spread the NaN further.
     state = {name: tensor.to("cpu", torch.float64) for name, tensor in generator.state_dict().items()}
     half = 32
-    while half < LIMIT:
+    while half < MAX_RADIUS:
         lr = torch.full((1, 3, 1, 2 * half + 1), 0.5, dtype=torch.float64)
         lr[..., half] = torch.nan
         sr = functional_call(generator, state, lr)
-        touched = sr.isnan().any(dim=-2).any(dim=1)[0].reshape(-1, generator.scale).any(dim=1).nonzero()
-        first, last = int(touched.min()), int(touched.max())
+        affected = sr.isnan().any(dim=-2).any(dim=1)[0].reshape(-1, generator.scale).any(dim=1).nonzero()
+        first, last = int(affected.min()), int(affected.max())
         if first > 0 and last < 2 * half:
             return max(half - first, last - half)
         half *= 2
-    return LIMIT
+    return MAX_RADIUS
 
 
 @torch.inference_mode()
-def measured_reach(network: Callable[[Tensor], Tensor], scale: int, device: torch.device, limit: int) -> int:
-    """The distance in LR pixels from where on a cut changes the picture by at most TOLERANCE, clamped to [0, 1].
+def effective_radius(network: Callable[[Tensor], Tensor], scale: int, device: torch.device, limit: int) -> int:
+    """Return the radius of the effective receptive field: the distance in LR pixels beyond which a cut changes the
+    output, clamped to [0, 1], by at most TOLERANCE.
 
-    Of a deep network's reach little counts: influence falls by orders of magnitude within a few pixels. A probe as hard
-    as pictures get, black and white blocks and noise, is computed whole and cut in half on each of its four sides.
+    In deep networks, influence falls by orders of magnitude within a few pixels. A worst-case probe, black and white
+    blocks and noise, is computed whole and cut in half from each of its four sides.
 
     Args:
         network: (1, 3, h, w) -> (1, 3, s h, s w) on `device`.
-        limit: the exact reach; the answer is not more.
+        limit: the theoretical radius, an upper bound of the result.
     """
     half = 32
     while half < limit:
@@ -64,10 +65,9 @@ def measured_reach(network: Callable[[Tensor], Tensor], scale: int, device: torc
 
 
 def _last_change(network: Callable[[Tensor], Tensor], probe: Tensor, whole: Tensor, scale: int, turns: int) -> int:
-    """Distance in LR pixels of the farthest change behind a cut through the middle; -1 where nothing changes.
+    """Return the distance in LR pixels of the farthest change from a cut through the middle; -1 if nothing changes.
 
-    The cut is horizontal; the probe is turned by `turns` quarters before, and what is computed is turned back, so
-    that the network sees the probe as it is.
+    `turns` quarter turns select the side of the cut; the network always sees the probe in its original orientation.
     """
     half = probe.shape[-1] // 2
     kept = torch.rot90(torch.rot90(probe, turns, (-2, -1))[..., half:, :], -turns, (-2, -1)).contiguous()
@@ -78,7 +78,7 @@ def _last_change(network: Callable[[Tensor], Tensor], probe: Tensor, whole: Tens
 
 
 def _probe(side: int) -> Tensor:
-    """(1, 3, side, side): black and white blocks of 8 pixels, every other one filled with noise."""
+    """Return an image (1, 3, side, side) of black and white blocks of 8 pixels, every other one filled with noise."""
     random = torch.Generator().manual_seed(0)
     count = math.ceil(side / 8)
     blocks = torch.randint(0, 2, (3, count, count), generator=random).float()
@@ -89,11 +89,11 @@ def _probe(side: int) -> Tensor:
 
 
 def overlap(generator: Generator, device: torch.device) -> int:
-    """The context in LR pixels with which the tiles of a network on `device` are the whole picture.
+    """Return the context in LR pixels that tiles of a network on `device` need to match the whole picture.
 
-    The measured reach with a margin, or the exact one where that is less. A backend of fewer bits has the same one;
-    its rounding, which a cut changes everywhere, would hide it.
+    The effective radius plus a margin, but at most the theoretical one. Backends with lower precision need the same;
+    measured on them, their rounding, which a cut changes everywhere, would hide it.
     """
-    limit = reach(generator)
-    measured = measured_reach(generator, generator.scale, device, limit)
+    limit = receptive_radius(generator)
+    measured = effective_radius(generator, generator.scale, device, limit)
     return min(limit, 4 * math.ceil(MARGIN * measured / 4))

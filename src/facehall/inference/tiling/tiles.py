@@ -1,4 +1,4 @@
-"""Large pictures in overlapping tiles, so that memory stays bounded."""
+"""Overlapping tiles: division of a picture and tile-by-tile inference."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 Network = Callable[[Tensor], Tensor]
-"""(1, 3, h, w) in [0, 1] -> (1, 3, s h, s w): a generator, or a backend that computes what it does."""
+"""(1, 3, h, w) in [0, 1] -> (1, 3, s h, s w): a generator or a backend."""
 
 
 class Span(NamedTuple):
-    """A tile along one side, in LR pixels: `start` to `stop` are kept of what `outer` is computed for."""
+    """A tile along one axis, in LR pixels: `outer` is computed, `start` to `stop` are kept."""
 
     start: int
     stop: int
@@ -22,7 +22,7 @@ class Span(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """The super-resolved rows `top` to `bottom` and columns `left` to `right` of a picture, in LR pixels."""
+    """The super-resolved rows `top` to `bottom` and columns `left` to `right`, in LR pixels, of a picture."""
 
     top: int
     bottom: int
@@ -33,21 +33,22 @@ class Tile(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """How a picture is cut: every row has every column."""
+    """A division of a picture into tiles, the product of rows and columns."""
 
     rows: list[Span]
     columns: list[Span]
 
 
 def grid(height: int, width: int, tile: int, overlap: int) -> Grid:
-    """The cut that computes the fewest pixels, by tiles of one shape.
+    """Return the grid of equally sized tiles that computes the fewest pixels.
 
-    A tile has at most (tile + 2 overlap)^2 pixels, context included, but need not be square: what is a little wider
-    than a tile is cut into lower ones rather than into two columns.
+    A tile has at most (tile + 2 overlap)^2 pixels, including context, but need not be square: a picture slightly wider
+    than a tile is divided into flatter tiles rather than into two columns.
 
     Args:
-        tile: side of what is kept of a square tile, in LR pixels.
-        overlap: context in LR pixels that every tile has on the sides that are not the picture's own.
+        height, width: size of the picture in LR pixels.
+        tile: side of a square tile without context, in LR pixels.
+        overlap: context in LR pixels on every side of a tile that is not a border of the picture.
     """
     pixels = (tile + 2 * overlap) ** 2
     best: tuple[int, int, int] | None = None
@@ -55,14 +56,14 @@ def grid(height: int, width: int, tile: int, overlap: int) -> Grid:
         outer = _outer(width, columns, overlap)
         rows = _count(height, pixels // outer, overlap)
         if rows is not None:
-            work = rows * columns * _outer(height, rows, overlap) * outer
-            best = min(best or (work, rows, columns), (work, rows, columns))
-    assert best is not None  # as many columns as there are tiles: square ones fit
+            cost = rows * columns * _outer(height, rows, overlap) * outer
+            best = min(best or (cost, rows, columns), (cost, rows, columns))
+    assert best is not None  # square tiles are always possible
     return Grid(spans(height, best[1], overlap), spans(width, best[2], overlap))
 
 
 def spans(length: int, count: int, overlap: int) -> list[Span]:
-    """Cut one side of a picture into `count` tiles of one length; those at the ends keep what needs no context."""
+    """Divide one axis of a picture into `count` tiles of equal length; the outer ones need no context at the border."""
     outer = _outer(length, count, overlap)
     if outer == length:
         return [Span(0, length, slice(0, length))]
@@ -72,12 +73,12 @@ def spans(length: int, count: int, overlap: int) -> list[Span]:
 
 
 def _outer(length: int, count: int, overlap: int) -> int:
-    """The length of `count` tiles, context included, that cover `length`."""
+    """Return the length, including context, of `count` tiles that cover `length`."""
     return min(length, math.ceil((length + 2 * overlap * (count - 1)) / count))
 
 
 def _count(length: int, outer: int, overlap: int) -> int | None:
-    """How many tiles of `outer` pixels, context included, cover `length`; None where they are all context."""
+    """Return how many tiles of `outer` pixels, including context, cover `length`; None if they are only context."""
     if outer >= length:
         return 1
     return math.ceil((length - 2 * overlap) / (outer - 2 * overlap)) if outer > 2 * overlap else None
@@ -85,9 +86,12 @@ def _count(length: int, outer: int, overlap: int) -> int | None:
 
 @torch.inference_mode()
 def tiles(network: Network, scale: int, cut: Grid, read: Callable[[slice, slice], Tensor]) -> Iterator[Tile]:
-    """Super-resolve a picture tile by tile, rows of tiles from the top, each from the left.
+    """Super-resolve a picture tile by tile, from left to right and top to bottom.
 
     Args:
+        network: see `Network`.
+        scale: its upscaling factor s.
+        cut: the tiles.
         read: rows and columns -> (1, 3, h, w) in [0, 1], on the network's device.
     """
     for row in cut.rows:
@@ -96,5 +100,5 @@ def tiles(network: Network, scale: int, cut: Grid, read: Callable[[slice, slice]
             rows = slice((row.start - row.outer.start) * scale, (row.stop - row.outer.start) * scale)
             columns = slice((column.start - column.outer.start) * scale, (column.stop - column.outer.start) * scale)
             sr = outer[:, rows, columns].clamp(0, 1)
-            del outer  # or it would live on beside the next one
+            del outer  # free it before the next tile is computed
             yield Tile(row.start, row.stop, column.start, column.stop, sr)

@@ -1,4 +1,4 @@
-"""The judges: every module of this package declares measures and how they are computed. A new file is a new measure."""
+"""Judges: each module declares measures and their computation. To add a measure, add a file; it is imported here."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""What a GAN does wrong that PSNR is slow to show: drifting colours, and the checkerboard of its upsampling."""
+"""GAN artefacts that PSNR hardly reflects: colour drift and upsampling checkerboard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facehall.metrics.measures import Measure
 
 @register
 class ColourDrift(Judge):
-    """Mean of SR - HR over all images, of the channel where it is largest, in levels of 255."""
+    """Mean of SR - HR over all images for the worst channel, in levels of 255."""
 
     measure = Measure(
         *("color_drift", "colour drift", "lower", ".2f", "levels"),
@@ -23,7 +23,7 @@ class ColourDrift(Judge):
     statistics = 3
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """(B, C): the drift of each channel in [-1, 1]."""
+        """Return the drift of each channel in [-1, 1], (B, C)."""
         return (sr - hr).mean((-2, -1))
 
     def figure(self, mean: Tensor) -> Tensor:
@@ -32,9 +32,9 @@ class ColourDrift(Judge):
 
 @register
 class Checkerboard(Judge):
-    """The grid of dots that upsampling leaves in flat regions, beyond what HR has of it.
+    """Grid of dots left by upsampling in flat regions, in excess of HR's.
 
-    As its standard deviation in levels of 255, over all images that are large enough; NaN if none is. See
+    Its standard deviation in levels of 255, over all images that are large enough; NaN if none is. See
     `facehall.metrics.checkerboard`.
     """
 
@@ -47,7 +47,7 @@ class Checkerboard(Judge):
     statistics = 3
 
     def forward(self, sr: Tensor, hr: Tensor, scale: int) -> Tensor:
-        """(B, 3): the grid energies of SR and of HR, and 1 where the image is large enough; else all 0."""
+        """Return (B, 3): the grid energies of SR and HR, and 1 if the image is large enough; else all 0."""
         grids = torch.stack([grid_energy(images, hr, scale) for images in (sr, hr)], dim=1)
         seen = grids.isfinite().all(1, keepdim=True)
         return torch.cat((grids.where(seen, 0), seen), dim=1)

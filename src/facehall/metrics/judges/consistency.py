@@ -1,4 +1,4 @@
-"""Whether SR, shrunk again, is the LR image that it was made from."""
+"""LR consistency: difference between downscaled SR and the LR input."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from facehall.metrics.measures import Measure
 
 @register
 class LRConsistency(Judge):
-    """Mean absolute difference of bicubic(SR) and LR, over channels and pixels, in levels of 8 bits.
+    """Mean absolute difference of bicubic(SR) and LR over channels and pixels, in levels of 255.
 
-    The whole image counts, border included: what was seen there must not be changed either. SR is rounded to 8 bits,
-    its reduction is not. Meaningful where LR was made by bicubic: a network that removes noise or blocks of LR differs
-    from it on purpose.
+    The border is included. SR is rounded to 8 bits, downscaled SR is not. Meaningful only if LR was made by bicubic: a
+    network that removes noise or JPEG blocks deviates from LR on purpose.
     """
 
     measure = Measure(

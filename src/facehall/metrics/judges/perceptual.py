@@ -1,4 +1,4 @@
-"""Learned distances: LPIPS with its two backbones, and DISTS."""
+"""Learned perceptual distances: LPIPS with two backbones, and DISTS."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from facehall.metrics.measures import Measure
 
 @register
 class LPIPSJudge(Judge):
-    """LPIPS v0.1 (see `facehall.metrics.lpips`), by default on AlexNet as papers quote it.
+    """LPIPS v0.1 (see `facehall.metrics.lpips`), by default on AlexNet as in papers.
 
     Args:
         net: the backbone, ``alex`` or ``vgg``.
-        weights: the backbone's weights file; None looks in the usual places.
+        weights: the backbone's weights file; None searches the default locations.
     """
 
     measure = Measure("lpips", "LPIPS", "lower", perceptual=True)
@@ -38,10 +38,10 @@ class LPIPSJudge(Judge):
 
 @register
 class LPIPSVGGJudge(LPIPSJudge):
-    """LPIPS v0.1 on VGG16, beside the one on AlexNet.
+    """LPIPS v0.1 on VGG16, in addition to the one on AlexNet.
 
     Args:
-        weights: VGG16's weights file; None looks in the usual places.
+        weights: VGG16's weights file; None searches the default locations.
     """
 
     measure = Measure("lpips_vgg", "LPIPS VGG", "lower", perceptual=True)
@@ -55,8 +55,8 @@ class DISTSJudge(Judge):
     """DISTS (see `facehall.metrics.dists`).
 
     Args:
-        weights: the file with its alpha and beta; None looks in the cache, then fetches it.
-        vgg: VGG16's weights file; None looks in the usual places.
+        weights: the file with alpha and beta; None looks in the cache, then downloads it.
+        vgg: VGG16's weights file; None searches the default locations.
     """
 
     measure = Measure("dists", "DISTS", "lower", perceptual=True)

@@ -1,4 +1,4 @@
-"""PSNR and SSIM, over RGB and over luma."""
+"""PSNR and SSIM on RGB and on luma."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SSIM(Judge):
 
 @register
 class LumaPSNR(PSNR):
-    """PSNR of the BT.601 luma, as papers on general super-resolution quote it."""
+    """PSNR of the BT.601 luma, as reported in general super-resolution papers."""
 
     measure = Measure("psnr_y", "PSNR Y", "higher", ".2f", "dB", needs=("sr_y", "hr_y"), headline=False)
 

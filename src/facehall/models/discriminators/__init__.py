@@ -1,4 +1,4 @@
-"""Discriminators: networks that tell real HR patches from super-resolved ones. They give logits."""
+"""Discriminators: classify HR patches as real or super-resolved; they return logits."""
 
 from facehall.models.discriminators.paper import PaperDiscriminator
 from facehall.models.discriminators.unet import UNetDiscriminator

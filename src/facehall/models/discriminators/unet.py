@@ -10,12 +10,12 @@ from facehall.models.layers.blocks import conv3
 
 
 class UNetDiscriminator(nn.Module):
-    """U-Net with skips and spectral norm that judges every pixel (Wang et al. 2021, sec. 3.3; Schönfeld et al. 2020).
+    """U-Net with skips, spectral norm and per-pixel logits (Wang et al. 2021, sec. 3.3; Schönfeld et al. 2020).
 
-    No batch norm and no fixed size: H and W need only be multiples of 8.
+    No batch norm and no fixed size: H and W must be multiples of 8.
 
     Args:
-        channels: width at full resolution; it doubles with each of the three halvings.
+        channels: channels at full resolution; doubled at each of the three downsamplings.
 
     Shapes: (B, 3, H, W) in [0, 1] -> logits (B, 1, H, W).
     """
@@ -39,7 +39,7 @@ class UNetDiscriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[-2] % 8 or images.shape[-1] % 8:
             height, width = images.shape[-2:]
-            raise ValueError(f"UNetDiscriminator needs sides that are multiples of 8 but got {height}x{width}")
+            raise ValueError(f"UNetDiscriminator needs sides that are multiples of 8, got {height}x{width}")
         x = F.leaky_relu(self.first(images), 0.2)
         skips = []
         for conv in self.downs:

@@ -1,4 +1,4 @@
-"""Generators: networks from low to super resolution. Plain modules that know nothing of training."""
+"""Generators: super-resolution networks, as plain modules without training code."""
 
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB

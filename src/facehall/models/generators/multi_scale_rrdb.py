@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
-from facehall.models.layers.dense import Memory, dense, recomputing
+from facehall.models.layers.dense import Memory, checkpointed, dense
 from facehall.models.layers.execution import Execution
 
 STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
@@ -22,16 +22,16 @@ STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 class RefineBlock(nn.Module):
     """Multi-scale refine block (the paper's secs. 4.5 and 6).
 
-    It keeps what the coarser scales knew and adds new detail: the upsampled features are fused with features carried
-    up from every coarser scale, three further densely connected convolutions add `growth` new maps each, and a
-    1x1 convolution folds them back onto the features as a residual.
+    Combines coarser scales with new detail: the upsampled features are fused with projected features of every coarser
+    scale, three densely connected convolutions add `growth` channels each, and a 1x1 convolution maps the result back
+    to a residual on the features.
 
     Args:
         features: channels of this scale, in and out.
         carried: channels of each coarser scale's features, coarsest first.
-        carry: channels that each coarser scale contributes.
-        growth: new maps per convolution.
-        memory: what the backward pass finds, as in `RRDB`.
+        carry: channels contributed by each coarser scale.
+        growth: channels added per convolution.
+        memory: what is kept for the backward pass, as in `RRDB`.
 
     Shapes: (B, features, H, W) and a list of coarser (B, c_i, h_i, w_i) -> (B, features, H, W).
     """
@@ -43,7 +43,7 @@ class RefineBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.memory: Memory = memory
-        # Projected before they are enlarged: a 1x1 convolution commutes with nearest upsampling and is cheaper there.
+        # Projected before upsampling: a 1x1 convolution commutes with nearest upsampling and is cheaper at low size.
         self.project = nn.ModuleList(nn.Conv2d(channels, carry, kernel_size=1) for channels in carried)
         self.fuse = nn.Conv2d(features + carry * len(carried), features, kernel_size=1)
         self.layers = nn.ModuleList(conv3(features + i * growth, growth) for i in range(self.LAYERS))
@@ -51,7 +51,7 @@ class RefineBlock(nn.Module):
         self.activation = leaky_relu(inplace=memory != "naive")
 
     def forward(self, x: Tensor, carried: list[Tensor]) -> Tensor:
-        return recomputing(self._refine, x, carried) if self.memory == "recompute" else self._refine(x, carried)
+        return checkpointed(self._refine, x, carried) if self.memory == "recompute" else self._refine(x, carried)
 
     def _refine(self, x: Tensor, carried: list[Tensor]) -> Tensor:
         size = x.shape[-2:]
@@ -85,7 +85,7 @@ class Stage(nn.Module):
         self.up = upsampler(in_channels, features, factor, memory != "naive", upsampling)
         self.refine = RefineBlock(features, carried, carry, growth, memory)
         self.head = conv3(features, 3)
-        for parameter in self.head.parameters():  # an untrained network gives the bicubic image: it starts at the floor
+        for parameter in self.head.parameters():  # an untrained network outputs the bicubic image
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, carried: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -94,24 +94,25 @@ class Stage(nn.Module):
 
 
 class MultiScaleRRDB(Generator):
-    """RRDB trunk at the input's resolution, then one refine stage per step up to `scale` (parts P1-P4 of the paper).
+    """RRDB trunk at input resolution, then one refine stage per upsampling step (parts P1-P4 of the paper).
 
-    Each stage emits an RGB residual over the bicubic enlargement of the input, so one x8 network also gives x2 and x4.
+    Each stage outputs an RGB residual added to the bicubic upscaling of the input, so one x8 network also gives x2 and
+    x4.
 
     Args:
         scale: 2, 3 (a single stage), 4 or 8.
         blocks: T, RRDBs in the trunk.
-        dense_blocks: D, residual dense blocks of each RRDB.
-        convs: C, growing convolutions of each dense block.
+        dense_blocks: D, residual dense blocks per RRDB.
+        convs: C, densely connected convolutions per dense block.
         features: G0, channels of the trunk.
-        growth: G, channels that each of these convolutions adds.
-        topology: how the dense blocks of an RRDB are wired, ``sequential`` or ``parallel``.
+        growth: G, channels added by each of these convolutions.
+        topology: arrangement of the dense blocks of an RRDB, ``sequential`` or ``parallel``.
         stage_features: channels at each refined scale.
-        stage_growth: new maps of each of a refine block's three convolutions.
-        carry: channels that each coarser scale hands to a refine block.
+        stage_growth: channels added by each of a refine block's three convolutions.
+        carry: channels contributed to a refine block by each coarser scale.
         upsampling: ``pixel_shuffle`` or ``nearest`` (see `upsampler`).
-        memory: what dense blocks keep for the backward pass, ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
-        execution: how parallel dense blocks run, ``in_turn``, ``threads`` or ``grouped`` (see `RRDB`).
+        memory: what dense blocks keep for the backward pass: ``efficient``, ``recompute`` or ``naive`` (see `RRDB`).
+        execution: how parallel dense blocks run: ``in_turn``, ``threads`` or ``grouped`` (see `RRDB`).
     """
 
     @records_arguments
@@ -133,9 +134,9 @@ class MultiScaleRRDB(Generator):
     ) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale is one of {sorted(STAGE_FACTORS)}, not {scale}")
+            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         if upsampling not in get_args(Upsampling):
-            raise ValueError(f"upsampling is one of {', '.join(get_args(Upsampling))}, not {upsampling!r}")
+            raise ValueError(f"upsampling must be one of {', '.join(get_args(Upsampling))}, not {upsampling!r}")
         self.scale = scale
         self.factors = STAGE_FACTORS[scale]
         self.first = conv3(3, features)

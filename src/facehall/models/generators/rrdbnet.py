@@ -1,4 +1,4 @@
-"""ESRGAN's own generator, able to load the public x4 checkpoints."""
+"""ESRGAN's generator, able to load the public x4 checkpoints."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from facehall.models.layers.dense import Memory
 class RRDBNet(Generator):
     """RRDBNet x4 (Wang et al. 2018): trunk, two nearest + conv upsamplings, two convolutions at full resolution.
 
-    The parameter names are those of the public ESRGAN and Real-ESRGAN x4 checkpoints in their present layout, and
-    `load_state_dict` takes the older layouts too.
+    The parameter names are those of the public ESRGAN and Real-ESRGAN x4 checkpoints in their current layout;
+    `load_state_dict` accepts the older layouts too.
 
     Args:
         blocks: T, 23 in the public x4 checkpoints (6 in the "anime" one).
@@ -50,7 +50,7 @@ class RRDBNet(Generator):
         return {4: self.conv_last(self.activation(self.conv_hr(x)))}
 
 
-# ESRGAN's release of 2018 named the layers of its script; the one before it, and many community models, number them.
+# ESRGAN's 2018 release uses the layer names of its script; the previous one and many community models number layers.
 _SCRIPT_LAYOUT = (
     (re.compile(r"^RRDB_trunk\.(\d+)\.RDB(\d)\."), r"body.\1.rdb\2."),
     (re.compile(r"^trunk_conv\."), "conv_body."),
@@ -71,7 +71,7 @@ _NUMBERED_LAYOUT = (
 def public_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the keys of a public RRDB checkpoint, of any of its three layouts, to those of `RRDBNet`.
 
-    Keys of the present layout, and any that no rule knows, stay as they are.
+    Keys of the current layout and unknown keys are unchanged.
     """
     rules = _NUMBERED_LAYOUT if any(key.startswith("model.") for key in state) else _SCRIPT_LAYOUT
 
@@ -85,17 +85,17 @@ def public_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _accept_older_layouts(module: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
-    """Rename keys in place before they are looked up."""
+    """Rename keys in place before loading (load_state_dict pre-hook)."""
     own = {key: state.pop(key) for key in list(state) if key.startswith(prefix)}
     renamed = public_state_dict({key.removeprefix(prefix): value for key, value in own.items()})
     state.update({prefix + key: value for key, value in renamed.items()})
 
 
 def rrdbnet_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """Read blocks, features and growth off the shapes of a state dict in the present layout.
+    """Infer blocks, features and growth from the shapes of a state dict in the current layout.
 
     Raises:
-        KeyError: the state dict is not that of an RRDBNet.
+        KeyError: not the state dict of an RRDBNet.
     """
     blocks = 1 + max((int(key.split(".")[1]) for key in state if key.startswith("body.")), default=-1)
     return {

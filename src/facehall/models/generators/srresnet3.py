@@ -1,4 +1,4 @@
-"""The paper's other description of its generator (sec. 4.1), which contradicts the RRDB one: kept as an option."""
+"""The paper's second description of its generator (sec. 4.1), which contradicts the RRDB one; kept as an option."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TripleBlock(nn.Module):
 
 
 class SRResNet3(Generator):
-    """Convolution and ReLU, residual blocks of three (conv, BN, ReLU), sub-pixel upsampling by steps, convolution.
+    """Convolution and ReLU, residual blocks of three (conv, BN, ReLU), stepwise sub-pixel upsampling, convolution.
 
     Args:
         scale: 2, 3, 4 or 8.
@@ -34,7 +34,7 @@ class SRResNet3(Generator):
     def __init__(self, scale: int = 4, blocks: int = 8, features: int = 64) -> None:
         super().__init__()
         if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale is one of {sorted(STAGE_FACTORS)}, not {scale}")
+            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         self.scale = scale
         self.first = nn.Sequential(conv3(3, features), nn.ReLU())
         self.body = nn.Sequential(*(TripleBlock(features) for _ in range(blocks)))

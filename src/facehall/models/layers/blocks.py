@@ -1,4 +1,4 @@
-"""The residual-in-residual dense block of ESRGAN and its parallel sibling."""
+"""The residual-in-residual dense block of ESRGAN and its parallel variant."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from facehall.models.layers.dense import (
     MEMORIES,
     NEGATIVE_SLOPE,
     Memory,
+    checkpointed,
     dense,
     dense_branches,
     dense_grouped,
-    must_stay_plain,
-    recomputing,
+    is_capturing_graph,
 )
 from facehall.models.layers.execution import EXECUTIONS, Execution, runner
 
@@ -34,8 +34,8 @@ def conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def shrink_(module: nn.Module, factor: float = 0.1) -> None:
-    """He initialisation times `factor`: deep residual stacks start near the identity (ESRGAN, sec. 3.1)."""
+def init_scaled_he_(module: nn.Module, factor: float = 0.1) -> None:
+    """Apply He initialisation scaled by `factor`: deep residual stacks start near identity (ESRGAN, sec. 3.1)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
@@ -49,9 +49,9 @@ class ResidualDenseBlock(nn.Module):
 
     Args:
         features: G0, channels in and out.
-        growth: G, channels that each convolution adds.
-        convs: C, convolutions that grow; a last one without activation leads back to G0.
-        memory: how they are connected, see `dense`.
+        growth: G, channels added by each convolution.
+        convs: C, densely connected convolutions; a final one without activation maps back to G0.
+        memory: what is kept for the backward pass, see `dense`.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """
@@ -60,10 +60,10 @@ class ResidualDenseBlock(nn.Module):
         super().__init__()
         self.convs = convs
         self.memory: Memory = memory
-        for i in range(convs):  # conv1 … convC and the fusion conv(C+1): the names of the public ESRGAN weights
+        for i in range(convs):  # conv1 … convC and the fusion conv(C+1), as in the public ESRGAN weights
             setattr(self, f"conv{i + 1}", conv3(features + i * growth, growth))
         setattr(self, f"conv{convs + 1}", conv3(features + convs * growth, features))
-        shrink_(self)
+        init_scaled_he_(self)
 
     @property
     def layers(self) -> list[nn.Conv2d]:
@@ -77,15 +77,15 @@ class RRDB(nn.Module):
     """Residual-in-residual dense block of `dense_blocks` RDBs.
 
     Args:
-        topology: ``sequential``: each RDB reads the one before it (ESRGAN). ``parallel``: all read the same input,
-            so that they can run side by side, and a 1x1 convolution that starts as their mean fuses them (the
-            paper's sec. 4.2).
-        memory: what the backward pass finds. ``efficient``: each map of a dense block once. ``recompute``: the RRDB's
-            input alone; the rest is computed again. ``naive``: each concatenation, as autograd keeps them.
-        execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: side by side on the CPU's cores,
+        topology: ``sequential``: each RDB reads the output of the previous one (ESRGAN). ``parallel``: all read the
+            same input, so that they can run in parallel, and are fused by a 1x1 convolution initialised to their mean
+            (the paper's sec. 4.2).
+        memory: what is kept for the backward pass. ``efficient``: each feature map of a dense block once.
+            ``recompute``: only the RRDB's input; the rest is recomputed. ``naive``: each concatenation, as in autograd.
+        execution: how parallel RDBs run. ``in_turn``: one after another. ``threads``: in parallel on the CPU's cores,
             forward and backward. ``grouped``: as one RDB of grouped convolutions.
-            Which is fastest where: experiments/threads. Results are the same but for rounding. Where a graph is
-            captured (torch.compile, export), RDBs run in turn.
+            For speed see experiments/threads. Results agree up to rounding. While a graph is captured (torch.compile,
+            export), RDBs run one after another.
 
     Shapes: (B, G0, h, w) -> (B, G0, h, w).
     """
@@ -102,13 +102,13 @@ class RRDB(nn.Module):
     ) -> None:
         super().__init__()
         if topology not in ("sequential", "parallel"):
-            raise ValueError(f"topology is 'sequential' or 'parallel', not {topology!r}")
+            raise ValueError(f"topology must be 'sequential' or 'parallel', not {topology!r}")
         if memory not in MEMORIES:
-            raise ValueError(f"memory is one of {', '.join(MEMORIES)}, not {memory!r}")
+            raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {memory!r}")
         if execution is None:  # the fastest on two cores, see experiments/threads
             execution = "grouped" if topology == "parallel" and memory != "naive" else "in_turn"
         if execution not in EXECUTIONS:
-            raise ValueError(f"execution is one of {', '.join(EXECUTIONS)}, not {execution!r}")
+            raise ValueError(f"execution must be one of {', '.join(EXECUTIONS)}, not {execution!r}")
         if execution != "in_turn" and (topology != "parallel" or memory == "naive"):
             raise ValueError(f"execution={execution} needs topology=parallel, and memory=efficient or recompute")
         self.topology = topology
@@ -124,20 +124,20 @@ class RRDB(nn.Module):
                 self.fuse.weight.copy_(mean[:, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
-        out = recomputing(self._inner, x) if self.memory == "recompute" else self._inner(x)
+        out = checkpointed(self._inner, x) if self.memory == "recompute" else self._inner(x)
         return torch.add(x, out, alpha=RESIDUAL_SCALE)
 
     def _inner(self, x: Tensor) -> Tensor:
         blocks = [getattr(self, f"rdb{i + 1}") for i in range(self.dense_blocks)]
         if self.topology == "parallel":
-            return self.fuse(torch.cat(self._side_by_side(x, blocks), dim=1))
+            return self.fuse(torch.cat(self._parallel_outputs(x, blocks), dim=1))
         out = x
         for block in blocks:
             out = block(out)
         return out
 
-    def _side_by_side(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
-        if self.execution == "in_turn" or must_stay_plain():
+    def _parallel_outputs(self, x: Tensor, blocks: list[ResidualDenseBlock]) -> list[Tensor]:
+        if self.execution == "in_turn" or is_capturing_graph():
             return [block(x) for block in blocks]
         branches = [block.layers for block in blocks]
         if self.execution == "grouped":
@@ -150,11 +150,11 @@ class RRDB(nn.Module):
 def upsampler(
     in_channels: int, out_channels: int, factor: int, inplace: bool = False, upsampling: Upsampling = "pixel_shuffle"
 ) -> nn.Sequential:
-    """(B, C_in, h, w) -> (B, C_out, f h, f w), by a convolution and a leaky ReLU.
+    """Return an upsampling layer, a convolution and a leaky ReLU: (B, C_in, h, w) -> (B, C_out, f h, f w).
 
-    ``pixel_shuffle``: sub-pixel convolution (Shi et al. 2016). It starts as convolution and nearest upsampling (ICNR,
-    Aitken et al. 2017), so no checkerboard is there to unlearn. ``nearest``: nearest upsampling and convolution (Odena
-    et al. 2016), as many operations, on larger maps; neighbours share their weights throughout.
+    ``pixel_shuffle``: sub-pixel convolution (Shi et al. 2016), initialised as convolution and nearest upsampling (ICNR,
+    Aitken et al. 2017), so that it starts without a checkerboard. ``nearest``: nearest upsampling and convolution
+    (Odena et al. 2016): as many operations, on larger maps, with the weights shared by all sub-pixel positions.
     """
     if upsampling == "nearest":
         return nn.Sequential(nn.Upsample(scale_factor=factor), conv3(in_channels, out_channels), leaky_relu(inplace))

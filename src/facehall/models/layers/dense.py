@@ -1,7 +1,7 @@
-"""Densely connected convolutions that keep each map once for the backward pass, not once per convolution that reads it.
+"""Memory-efficient densely connected convolutions: each feature map is stored once for the backward pass.
 
-Written with `torch.cat`, autograd saves every concatenation: map i is stored C + 1 - i times, and once more before its
-activation. Here a concatenation lives only while its convolution runs; it is made again, a copy, in the backward pass
+With `torch.cat`, autograd saves every concatenation: map i is stored C + 1 - i times, and once more before its
+activation. Here a concatenation exists only while its convolution runs and is rebuilt by copying in the backward pass
 (the idea of Pleiss et al. 2017, without recomputing any convolution).
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from facehall.models.layers.execution import Runner, in_turn
+from facehall.models.layers.execution import Runner, run_in_turn
 
 Memory = Literal["naive", "efficient", "recompute"]
 MEMORIES = ("naive", "efficient", "recompute")
@@ -24,22 +24,22 @@ MEMORIES = ("naive", "efficient", "recompute")
 NEGATIVE_SLOPE = 0.2
 
 
-def must_stay_plain() -> bool:
-    """Whether a graph is being captured (torch.compile, torch.export, ONNX, TorchScript), which wants ordinary ops."""
+def is_capturing_graph() -> bool:
+    """Return whether a graph is being captured (torch.compile, torch.export, ONNX, TorchScript) and needs plain ops."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def dense(x: Tensor, convs: Sequence[nn.Conv2d], memory: Memory = "efficient") -> Tensor:
-    """The last convolution's output, each convolution having read `x` and the activated outputs of those before it.
+    """Return the last convolution's output; each convolution reads `x` and the activated outputs of the previous ones.
 
     Args:
         x: (B, C_0, h, w).
-        convs: convolutions with odd kernels, "same" padding and biases; each but the last is followed by leaky ReLU.
-        memory: ``naive`` calls the modules one by one, hooks and all; else their weights are used directly.
+        convs: convolutions with odd kernels, "same" padding and biases; all but the last are followed by leaky ReLU.
+        memory: ``naive`` calls the modules one by one, including hooks; otherwise their weights are used directly.
 
     Shapes: -> (B, C_n, h, w), in x's memory format.
     """
-    if memory == "naive" or must_stay_plain():
+    if memory == "naive" or is_capturing_graph():
         maps = [x]
         for conv in convs[:-1]:
             maps.append(F.leaky_relu(conv(torch.cat(maps, dim=1)), NEGATIVE_SLOPE))
@@ -47,29 +47,29 @@ def dense(x: Tensor, convs: Sequence[nn.Conv2d], memory: Memory = "efficient") -
     return dense_branches(x, [convs])[0]
 
 
-def dense_branches(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]], run: Runner = in_turn) -> tuple[Tensor, ...]:
-    """`dense` of several branches that read the same input, forward and backward executed by `run`."""
+def dense_branches(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]], run: Runner = run_in_turn) -> tuple[Tensor, ...]:
+    """Compute `dense` for several branches that read the same input; `run` executes forward and backward."""
     parameters = [p for convs in branches for conv in convs for p in conv.parameters(recurse=False)]
     return _Dense.apply(run, 1, len(branches), *_autocast([x, *parameters]))
 
 
 def dense_grouped(x: Tensor, branches: Sequence[Sequence[nn.Conv2d]]) -> tuple[Tensor, ...]:
-    """`dense` of several branches of equal shapes as one, each convolution grouped over the branches' channels."""
+    """Compute `dense` for several branches of equal shapes at once, with convolutions grouped by branch."""
     layers = list(zip(*branches, strict=True))
     parameters = [torch.cat([getattr(conv, p) for conv in layer]) for layer in layers for p in ("weight", "bias")]
-    (stacked,) = _Dense.apply(in_turn, len(branches), 1, *_autocast([x, *parameters]))
+    (stacked,) = _Dense.apply(run_in_turn, len(branches), 1, *_autocast([x, *parameters]))
     return stacked.chunk(len(branches), dim=1)
 
 
-def recomputing(module: Any, *arguments: Any) -> Any:
-    """Call a function whose inner results are not kept but computed a second time in the backward pass."""
+def checkpointed(module: Any, *arguments: Any) -> Any:
+    """Call a function without storing its intermediate results; they are recomputed in the backward pass."""
     if not torch.is_grad_enabled() or torch.jit.is_tracing():
         return module(*arguments)
-    return checkpoint(module, *arguments, use_reentrant=False, preserve_rng_state=False)  # nothing here draws
+    return checkpoint(module, *arguments, use_reentrant=False, preserve_rng_state=False)  # no random numbers involved
 
 
 def _autocast(tensors: list[Tensor]) -> list[Tensor]:
-    """What autocast would do to a convolution's arguments; a Function's inside is out of its reach in the backward."""
+    """Cast as autocast does for convolutions; autocast does not apply inside a Function's backward."""
     kind = tensors[0].device.type
     if not torch.is_autocast_enabled(kind):
         return tensors
@@ -78,7 +78,7 @@ def _autocast(tensors: list[Tensor]) -> list[Tensor]:
 
 
 class _Dense(torch.autograd.Function):
-    """(run, groups, branches, x, weight and bias of each convolution of each branch) -> an output of each branch."""
+    """(run, groups, branches, x, weight and bias of each convolution of each branch) -> one output per branch."""
 
     @staticmethod
     def forward(ctx: Any, run: Runner, groups: int, branches: int, x: Tensor, *parameters: Tensor) -> Any:
@@ -95,7 +95,7 @@ class _Dense(torch.autograd.Function):
         x, *saved = ctx.saved_tensors
         parts = [saved[i * size : (i + 1) * size] for i in range(branches)]
         needs_x, *needs = ctx.needs_input_grad[3:]
-        if torch.is_grad_enabled():  # create_graph: gradients of these gradients are asked for, so ordinary ops
+        if torch.is_grad_enabled():  # create_graph: second derivatives are requested, so use plain ops
             inputs = [t for t in (x, *saved[: branches * size]) if t.requires_grad]
             with torch.enable_grad():
                 outputs = [_forward(x, part, groups)[0] for part in parts]
@@ -114,7 +114,7 @@ class _Dense(torch.autograd.Function):
 
 
 def _forward(x: Tensor, parameters: Sequence[Tensor], groups: int) -> list[Tensor]:
-    """Output and inner maps. With `groups` g the maps of g branches lie behind one another in the channels."""
+    """Return output and inner maps. With `groups` g the maps of g branches are concatenated along the channels."""
     maps: list[Tensor] = []
     for i in range(0, len(parameters), 2):
         weight, bias = parameters[i : i + 2]
@@ -124,7 +124,7 @@ def _forward(x: Tensor, parameters: Sequence[Tensor], groups: int) -> list[Tenso
 
 
 def _gather(x: Tensor, maps: Sequence[Tensor], groups: int) -> Tensor:
-    """What a convolution reads: for each branch x and that branch's share of every map so far; x alone at first."""
+    """Return a convolution's input: for each branch x and its part of all previous maps; only x for the first."""
     if not maps:
         return x
     shares = [m.chunk(groups, dim=1) for m in maps]
@@ -140,9 +140,9 @@ def _backward(
     needs_x: bool,
     needs: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of x and of each parameter, from the last convolution to the first.
+    """Return the gradients of x and of each parameter, computed from the last convolution to the first.
 
-    `total` gathers the gradients of x and of all maps of a branch, (B, channels, h, w) for each of `groups` branches.
+    `totals` accumulates, for each of `groups` branches, the gradients of x and of all maps, (B, channels, h, w).
     """
     totals: list[Tensor] = []
     found: list[Tensor | None] = []
@@ -176,7 +176,7 @@ def _backward(
         end = weight.shape[1]
         shares = [total[:, end - maps[i - 1].shape[1] // groups : end] for total in totals]
         gradient = torch.cat(shares, dim=1) if groups > 1 else shares[0]
-        # A leaky ReLU keeps the sign, so its output tells as well as its input where the slope is small.
+        # A leaky ReLU keeps the sign, so its output determines the slope as well as its input.
         gradient = torch.ops.aten.leaky_relu_backward(gradient, maps[i - 1], NEGATIVE_SLOPE, True)
     if x_gradient is not None:
         for total in totals:

@@ -1,4 +1,4 @@
-"""Ways to execute tasks that do not depend on one another: in turn, or on threads."""
+"""Execution of independent tasks: one after another, or on threads."""
 
 from __future__ import annotations
 
@@ -18,67 +18,67 @@ EXECUTIONS = ("in_turn", "threads", "grouped")
 
 Task = Callable[[], Sequence[Any]]
 Runner = Callable[[Sequence[Task]], list[Any]]
-"""Runs tasks, each of which returns a sequence of tensors and Nones, and returns what they return, in their order."""
+"""Runs tasks, each returning a sequence of tensors and Nones, and returns their results in order."""
 
 
-def in_turn(tasks: Sequence[Task]) -> list[Any]:
-    """One after another, each with all intra-op threads."""
+def run_in_turn(tasks: Sequence[Task]) -> list[Any]:
+    """Run tasks one after another, each with all intra-op threads."""
     return [task() for task in tasks]
 
 
-def on_threads(tasks: Sequence[Task]) -> list[Any]:
-    """Side by side on as many threads as torch may use here, which share its intra-op threads."""
+def run_on_threads(tasks: Sequence[Task]) -> list[Any]:
+    """Run tasks in parallel on as many threads as torch may use; they share its intra-op threads."""
     threads = torch.get_num_threads()
     workers = min(len(tasks), threads)
     if workers < 2:
-        return in_turn(tasks)
-    return list(_pool(workers, threads // workers).map(_without_graph, tasks))
+        return run_in_turn(tasks)
+    return list(_pool(workers, threads // workers).map(_run_without_grad, tasks))
 
 
 RUNNERS: dict[str, tuple[Runner, str | None]] = {
-    "in_turn": (in_turn, None),
-    "threads": (on_threads, "cpu"),
+    "in_turn": (run_in_turn, None),
+    "threads": (run_on_threads, "cpu"),
 }
-"""Runner and the device type that it needs."""
+"""Runner and the device type it requires (None: any)."""
 
 
 def runner(execution: str, device: torch.device) -> Runner:
-    """The runner of that name.
+    """Return a runner by name.
 
     Raises:
-        FacehallError: the tensors are on a device that it is not for.
+        FacehallError: it does not support the device.
     """
     run, needs = RUNNERS[execution]
     if needs not in (None, device.type):
         raise FacehallError(
-            f"generator.execution={execution} is for {needs.upper()} and the network runs on {device.type.upper()}: "
-            "choose another, in_turn runs anywhere."
+            f"generator.execution={execution} requires {needs.upper()}, but the network runs on {device.type.upper()}: "
+            "choose another; in_turn runs on any device."
         )
     return run
 
 
-def _without_graph(task: Task) -> Sequence[Any]:
-    with torch.no_grad():  # gradient mode belongs to a thread, and a new thread's is on
+def _run_without_grad(task: Task) -> Sequence[Any]:
+    with torch.no_grad():  # gradient mode is per thread and enabled in new threads
         return task()
 
 
 @functools.cache
 def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
-    """Workers with that many intra-op threads each; the caller keeps its own."""
+    """Return a pool of workers with that many intra-op threads each; the caller's number is unchanged."""
     own, ready = torch.get_num_threads(), threading.Barrier(workers + 1)
 
-    def settle() -> None:
-        torch.get_num_threads()  # a thread's first question gives it the process's default, also after it set its own
+    def initialise() -> None:
+        torch.get_num_threads()  # a thread's first call resets it to the process default, even after set
         torch.set_num_threads(threads)
         ready.wait()
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="facehall-branch")
-    for _ in range(workers):  # none is idle before all are at the barrier, so each takes one
-        pool.submit(settle)
+    for _ in range(workers):  # no worker is idle until all are at the barrier, so each takes one
+        pool.submit(initialise)
     ready.wait()
-    torch.set_num_threads(own)  # what a thread sets also becomes the default of threads to come
+    torch.set_num_threads(own)  # set_num_threads in a worker also changes the default of new threads
     return pool
 
 
-# A forked process has the pool but not its threads, and would wait for ever.
+# A forked process inherits the pool without its threads and would hang.
 os.register_at_fork(after_in_child=_pool.cache_clear)

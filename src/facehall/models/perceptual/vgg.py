@@ -1,4 +1,4 @@
-"""VGG16 features for the perceptual loss, taken before the ReLU as in ESRGAN."""
+"""VGG16 features for the perceptual loss, before the ReLU as in ESRGAN."""
 
 from __future__ import annotations
 
@@ -12,40 +12,38 @@ from torch import Tensor, nn
 from facehall.assets import get_asset, read_weights, resolve
 from facehall.errors import FacehallError
 
-_BLOCKS = (2, 2, 3, 3, 3)  # convolutions per block; a 2x2 max pooling stands between blocks
+_BLOCKS = (2, 2, 3, 3, 3)  # convolutions per block; blocks are separated by 2x2 max pooling
 _CONVOLUTIONS = tuple(f"{block}_{i}" for block, count in enumerate(_BLOCKS, 1) for i in range(1, count + 1))
 
 LAYERS: tuple[str, ...] = tuple(f"{kind}{name}" for name in _CONVOLUTIONS for kind in ("conv", "relu"))
 """Valid layer names, shallow to deep: conv1_1, relu1_1, conv1_2, ..., conv5_3, relu5_3."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Statistics of RGB in [0,1] that the extractors normalise by."""
+"""RGB statistics in [0, 1] used by the extractors for normalisation."""
 
 
 def check_images(images: Tensor, network: str, min_size: int) -> None:
-    """Raises FacehallError, in the network's name, where images are not (B, 3, H, W) of at least `min_size` pixels."""
+    """Check that images are (B, 3, H, W) of at least `min_size` pixels; raise FacehallError naming the network."""
     if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < min_size:
         raise FacehallError(
-            f"{network} takes images of shape (B, 3, H, W) with H and W of at least {min_size} pixels; got "
+            f"{network} needs images of shape (B, 3, H, W) with H and W of at least {min_size} pixels; got "
             f"{tuple(images.shape)}."
         )
 
 
 class VGG16Features(nn.Module):
-    """The activations of VGG16 (Simonyan and Zisserman, 2015) at named layers; frozen, always in evaluation
-    mode.
+    """VGG16 activations (Simonyan and Zisserman, 2015) at named layers; frozen, always in evaluation mode.
 
-    `conv4_3` is the output of that convolution before its ReLU, which ESRGAN (Wang et al., 2018, section 3.3)
-    compares; `relu4_3` the output after it. The network is built no deeper than the deepest layer named.
+    `conv4_3` is the output of that convolution before its ReLU, as compared by ESRGAN (Wang et al., 2018, section 3.3);
+    `relu4_3` the output after it. The network is built only up to the deepest layer named.
 
     Args:
-        layers: names out of `LAYERS`; a mapping counts by its keys.
-        weights: a file or folder for `facehall.assets.resolve("vgg16", ...)`; None finds or fetches them.
-        pretrained: False gives RANDOM weights that mean nothing; for tests only.
+        layers: names from `LAYERS`; of a mapping, the keys are used.
+        weights: a file or folder for `facehall.assets.resolve("vgg16", ...)`; None finds or downloads them.
+        pretrained: False gives RANDOM weights, for tests only.
 
     Raises:
-        FacehallError: on an unknown layer name, or if the weights cannot be had.
-
+        FacehallError: unknown layer name, or the weights are unavailable.
     """
 
     mean: Tensor
@@ -59,8 +57,7 @@ class VGG16Features(nn.Module):
         self.min_size = 2 ** (int(self._names[-1][0]) - 1)
 
         asset = get_asset("vgg16")
-        # Pretrained convolutions are built without values: it is faster, and leaves the random state as it
-        # was.
+        # Pretrained convolutions are built on the meta device: faster, and the random state is untouched.
         with torch.device("meta" if pretrained else "cpu"):
             self.convolutions = nn.ModuleList(
                 nn.Conv2d(channels_in, channels_out, kernel, padding=1)
@@ -77,18 +74,17 @@ class VGG16Features(nn.Module):
         super().train(False)
 
     def train(self, mode: bool = True) -> VGG16Features:
-        """Stays in evaluation mode whatever the mode; a parent's `train()` must not wake it."""
+        """Stay in evaluation mode, also when a parent's `train()` is called."""
         del mode
         return super().train(False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Features of images (B, 3, H, W) in [0,1]: layer name -> (B, C, H / 2^(block-1), W / 2^(block-1)).
+        """Return features of images (B, 3, H, W) in [0, 1]: layer name -> (B, C, H / 2^(block-1), W / 2^(block-1)).
 
         Differentiable with respect to the images.
 
         Raises:
-            FacehallError: if the images are not of that shape, or smaller than `min_size`.
-
+            FacehallError: the images have another shape or are smaller than `min_size`.
         """
         check_images(images, f"VGG16 up to {self.layers[-1]}", self.min_size)
         features: dict[str, Tensor] = {}
@@ -97,7 +93,7 @@ class VGG16Features(nn.Module):
             if name.endswith("_1") and name != "1_1":
                 x = F.max_pool2d(x, kernel_size=2, stride=2)
             before = convolution(x)
-            x = F.relu(before)  # not in place: `before` may be one of the results
+            x = F.relu(before)  # not in place: `before` may be returned
             if f"conv{name}" in self.layers:
                 features[f"conv{name}"] = before
             if f"relu{name}" in self.layers:
@@ -106,7 +102,7 @@ class VGG16Features(nn.Module):
 
 
 def _check_layers(layers: Iterable[str] | str) -> tuple[str, ...]:
-    """The names without repetition, shallow to deep."""
+    """Return the names without duplicates, shallow to deep."""
     names = {layers} if isinstance(layers, str) else set(layers)
     if not names:
         raise FacehallError("The perceptual extractor needs at least one layer name, for example conv4_3.")
@@ -114,6 +110,6 @@ def _check_layers(layers: Iterable[str] | str) -> tuple[str, ...]:
     if unknown:
         raise FacehallError(
             f"VGG16 has no layer '{unknown[0]}'. Valid names: {', '.join(LAYERS[::2])} (before the ReLU), "
-            "and the same with relu in the place of conv (after it)."
+            "and the same with relu instead of conv (after it)."
         )
     return tuple(name for name in LAYERS if name in names)

@@ -1,4 +1,4 @@
-"""VGG16s: a small network whose eq. 1 distance stands for VGG16's; its weights come with the package."""
+"""VGG16s: a small network distilled to approximate VGG16's eq. 1 distance; its weights are bundled."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ from facehall.errors import FacehallError
 from facehall.models.perceptual.vgg import IMAGENET_MEAN, IMAGENET_STD, check_images
 
 VGG16S_LAYERS = ("conv2_2", "conv3_3")
-"""The layers that were distilled, shallow to deep; each has the stride of its namesake in VGG16 (2 and 4)."""
+"""The distilled layers, shallow to deep, with the strides of the same layers in VGG16 (2 and 4)."""
 
 VGG16S_WEIGHTS = Path(__file__).with_name("vgg16s.safetensors")
-"""The file in the package; `vgg16s.md` beside it says what it was trained on."""
+"""The bundled file; `vgg16s.md` next to it is its model card."""
 
 WIDTHS = ((16, 16), (48, 48), (96, 96, 96))
 """Channels of each 3x3 convolution, block by block; VGG16 has 64, 64 | 128, 128 | 256, 256, 256."""
 
 
 class VGG16sFeatures(nn.Module):
-    """The features of VGG16s at named layers, before the ReLU; used exactly as `VGG16Features` is, and as frozen.
+    """VGG16s features at named layers, before the ReLU; frozen, and a drop-in replacement for `VGG16Features`.
 
-    The network has VGG16's shape at a fraction of its width. It was distilled from VGG16 so that mean squared
-    differences of its features are those of VGG16's: `0.5 MSE(conv2_2) + 0.5 MSE(conv3_3)` has VGG16's magnitude,
-    and weights of losses keep their meaning. The features as such are no projection of VGG16's that anyone could
-    name. The first layer's features leave through a 1x1 convolution that makes them so; the last layer's was folded
-    into its convolution.
+    The network has VGG16's architecture at a fraction of its width. It was distilled so that mean squared differences
+    of its features match those of VGG16: `0.5 MSE(conv2_2) + 0.5 MSE(conv3_3)` has VGG16's magnitude, so loss weights
+    carry over. The individual features have no simple relation to VGG16's. The map that matches the distances is a 1x1
+    convolution on conv2_2, and folded into the last convolution for conv3_3.
 
     Args:
-        layers: names out of `VGG16S_LAYERS`; a mapping counts by its keys.
-        weights: a safetensors file of the same network; None takes the package's own.
-        pretrained: False gives RANDOM weights that mean nothing; for tests and for training them.
-        widths: of a network to be trained; the package's weights fit the default.
+        layers: names from `VGG16S_LAYERS`; of a mapping, the keys are used.
+        weights: a safetensors file of the same network; None uses the bundled one.
+        pretrained: False gives RANDOM weights, for tests and for distillation.
+        widths: widths of a network to be trained; the bundled weights match the default.
 
     Raises:
-        FacehallError: on an unknown layer name, or if the weights cannot be read or are of another network.
-
+        FacehallError: unknown layer name, or the weights are unreadable or of another network.
     """
 
     mean: Tensor
@@ -59,7 +57,7 @@ class VGG16sFeatures(nn.Module):
         self.layers = _check_layers(layers)
         depth = 3 if "conv3_3" in self.layers else 2
         self.min_size = 2 ** (depth - 1)
-        # Built without values where a file gives them: it is faster, and leaves the random state as it was.
+        # Built on the meta device if weights are loaded: faster, and the random state is untouched.
         with torch.device("meta" if pretrained else "cpu"):
             ends = [3, *(block[-1] for block in widths)]
             self.blocks = nn.ModuleList(
@@ -77,28 +75,27 @@ class VGG16sFeatures(nn.Module):
 
     def _load(self, path: Path) -> None:
         if not path.is_file():
-            raise FacehallError(f"{path}: there is no such weights file; perceptual.extractor.weights names it.")
+            raise FacehallError(f"{path}: no such weights file; check losses.perceptual.extractor.weights.")
         try:
             state = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise FacehallError(f"{path}: this is not a readable safetensors file ({error}).") from None
+            raise FacehallError(f"{path}: not a readable safetensors file ({error}).") from None
         own = {name: value.shape for name, value in self.state_dict().items()}
         wrong = [name for name, shape in own.items() if name not in state or state[name].shape != shape]
         if wrong:
             raise FacehallError(
-                f"{path}: these are not the weights of VGG16s: {wrong[0]} is missing or has another shape. Leave "
-                "perceptual.extractor.weights null for the package's own, or name a file of experiments/vgg16s."
+                f"{path}: not weights of VGG16s: {wrong[0]} is missing or has another shape. Set "
+                "losses.perceptual.extractor.weights to null for the bundled ones, or to a file of experiments/vgg16s."
             )
         self.load_state_dict({name: state[name].float() for name in own}, assign=True)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Features of images (B, 3, H, W) in [0, 1]: layer name -> (B, C, H / 2^(block-1), W / 2^(block-1)).
+        """Return features of images (B, 3, H, W) in [0, 1]: layer name -> (B, C, H / 2^(block-1), W / 2^(block-1)).
 
         Differentiable with respect to the images.
 
         Raises:
-            FacehallError: if the images are not of that shape, or smaller than `min_size`.
-
+            FacehallError: the images have another shape or are smaller than `min_size`.
         """
         check_images(images, f"VGG16s up to {self.layers[-1]}", self.min_size)
         features: dict[str, Tensor] = {}
@@ -117,13 +114,13 @@ class VGG16sFeatures(nn.Module):
 
 
 def _check_layers(layers: Iterable[str] | str) -> tuple[str, ...]:
-    """The names without repetition, shallow to deep."""
+    """Return the names without duplicates, shallow to deep."""
     names = {layers} if isinstance(layers, str) else set(layers)
     unknown = sorted(str(name) for name in names if name not in VGG16S_LAYERS)
     if unknown or not names:
         what = f"has no layer '{unknown[0]}'" if unknown else "needs at least one layer name"
         raise FacehallError(
-            f"VGG16s {what}: it was distilled for {' and '.join(VGG16S_LAYERS)}. Other layers are had with "
+            f"VGG16s {what}: it was distilled for {' and '.join(VGG16S_LAYERS)}. For other layers use "
             "losses=[charbonnier,vgg16,ragan]."
         )
     return tuple(name for name in VGG16S_LAYERS if name in names)

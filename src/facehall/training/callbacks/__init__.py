@@ -1,4 +1,4 @@
-"""What a training leaves in its run folder, and says while it runs."""
+"""Training callbacks: the files of a run folder, console output and monitoring."""
 
 from facehall.training.callbacks.best import BestWeights
 from facehall.training.callbacks.checkpoint import Checkpoints

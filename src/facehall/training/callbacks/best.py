@@ -1,4 +1,4 @@
-"""weights/generator_best.safetensors: the best epoch by one measure among those that keep a floor of another."""
+"""weights/generator_best.safetensors: the best epoch by one measure, subject to a floor on another."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ PHASE = "_phase"
 
 
 class BestWeights(L.Callback):
-    """Keeps the averaged generator of the epoch that is best by a measure, of those that reach a floor of another.
+    """Keep the averaged generator of the best epoch by one measure, among epochs that meet a floor on another.
 
-    A GAN buys LPIPS with PSNR, and left alone it buys more than it should: so by default the lowest LPIPS counts of the
-    epochs whose PSNR is at least bicubic's, and where nothing perceptual is measured the highest PSNR.
+    A GAN trades PSNR for LPIPS, and unconstrained it trades too much. The default is therefore the lowest LPIPS among
+    epochs whose PSNR is at least bicubic's, or the highest PSNR if no perceptual measure is computed.
 
     Args:
         folder: weights/ in the run folder.
-        run: name of the run, written into the file.
-        measure: the name of the measure that decides; None: the first perceptual one that is measured, else the first.
-        floor: ``bicubic`` for bicubic's value on the same images, ``PHASE_phase`` (``psnr_phase``) for that at the end
-            of the first phase, which is called PHASE, a number, or None for no floor.
-        floor_measure: the name of the measure that the floor is of.
-        margin: how far on the wrong side of the floor still passes, in the unit of `floor_measure`.
+        run: name of the run, written to the file.
+        measure: name of the ranking measure; None: the first perceptual measure, else the first.
+        floor: ``bicubic`` for bicubic's value on the same images; ``PHASE_phase`` (``psnr_phase``), with the name of
+            the first phase, for the value at the end of that phase; a number; or None for no floor.
+        floor_measure: name of the measure that the floor applies to.
+        margin: tolerated shortfall from the floor, in the unit of `floor_measure`.
 
     Attributes:
-        best: epoch, step and headline measures of the file; None as long as no epoch has reached the floor.
+        best: epoch, step and headline measures of the saved file; None until an epoch meets the floor.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class BestWeights(L.Callback):
         floor_measure: str = "psnr",
     ) -> None:
         if isinstance(floor, str) and floor != "bicubic" and not floor.endswith(PHASE):
-            raise ValueError(f"floor is bicubic or psnr_phase, a number, or null, not {floor!r}")
+            raise ValueError(f"floor must be bicubic, PHASE{PHASE} (psnr{PHASE}), a number or null, not {floor!r}")
         self.path = Path(folder) / "generator_best.safetensors"
         self.run = run
         self.floor = floor
@@ -64,11 +64,11 @@ class BestWeights(L.Callback):
         first = pl_module.curriculum.phase(0)
         if isinstance(self.floor, str) and self.floor not in ("bicubic", first + PHASE):
             raise FacehallError(
-                f"callbacks.best.floor={self.floor}: the first phase of this curriculum is {first}. Choose bicubic, "
-                f"{first + PHASE}, a number, or null."
+                f"callbacks.best.floor={self.floor}: the curriculum's first phase is {first}. Choose bicubic, "
+                f"{first + PHASE}, a number or null."
             )
-        self._chosen(pl_module.protocol)  # raises where they are not measured
-        if not self.path.is_file():  # a checkpoint that was carried into another folder
+        self._resolve_measures(pl_module.protocol)  # raises if one is not computed
+        if not self.path.is_file():  # the checkpoint was moved to another folder
             self.best = None
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -91,48 +91,48 @@ class BestWeights(L.Callback):
     def consider(
         self, when: dict[str, int], first_phase: bool, values: Mapping[str, float], protocol: Protocol
     ) -> bool:
-        """Whether an epoch with these validation measures is the best so far; if so it is remembered as such."""
-        ranked, limited = self._chosen(protocol)
+        """Return whether an epoch with these validation measures is the best so far, and record it if so."""
+        ranked, floored = self._resolve_measures(protocol)
         if first_phase:
-            self._first_phase = values[f"val/{self.floor_measure}"] if limited else None
-        if self.best is not None and not self._passes(self.best, values, limited):
-            self.best = None  # the floor has risen with the first phase
-        kept = {measure.name for measure in (*headlines(protocol.measures), ranked, limited) if measure is not None}
+            self._first_phase = values[f"val/{self.floor_measure}"] if floored else None
+        if self.best is not None and not self._passes(self.best, values, floored):
+            self.best = None  # the first phase has since raised the floor
+        kept = {measure.name for measure in (*headlines(protocol.measures), ranked, floored) if measure is not None}
         found = {name: values[f"val/{name}"] for name in protocol.names if name in kept}
-        beaten = math.inf if self.best is None else ranked.cost(self.best[ranked.name])
-        sound = not any(map(math.isnan, found.values()))
-        better = sound and self._passes(found, values, limited) and ranked.cost(found[ranked.name]) < beaten
+        lowest_cost = math.inf if self.best is None else ranked.cost(self.best[ranked.name])
+        valid = not any(map(math.isnan, found.values()))
+        better = valid and self._passes(found, values, floored) and ranked.cost(found[ranked.name]) < lowest_cost
         if better:
             self.best = {**when, **found}
         return better
 
-    def _chosen(self, protocol: Protocol) -> tuple[Measure, Measure | None]:
-        """The measure that decides, and that of the floor if there is one.
+    def _resolve_measures(self, protocol: Protocol) -> tuple[Measure, Measure | None]:
+        """Return the ranking measure and the floor's measure (None without a floor).
 
         Raises:
-            FacehallError: one of them is not measured.
+            FacehallError: validation does not compute one of them.
         """
         measures = {measure.name: measure for measure in protocol.measures}
         wanted = {"measure": self.measure, "floor_measure": self.floor_measure if self.floor is not None else None}
         for key, name in wanted.items():
             if name is not None and name not in measures:
                 raise FacehallError(
-                    f"callbacks.best.{key}={name}: the validation does not measure it, but {', '.join(measures)}. Add "
-                    f"it to metrics.measures, or choose another{' (or floor=null)' if key == 'floor_measure' else ''}."
+                    f"callbacks.best.{key}={name}: validation does not compute it, only {', '.join(measures)}. Add it "
+                    f"to metrics.measures, or choose another{' (or floor=null)' if key == 'floor_measure' else ''}."
                 )
         ranked = protocol.ranking if self.measure is None else measures[self.measure]
         return ranked, None if self.floor is None else measures[self.floor_measure]
 
-    def _passes(self, found: Mapping[str, Any], values: Mapping[str, float], limited: Measure | None) -> bool:
-        if limited is None:
+    def _passes(self, found: Mapping[str, Any], values: Mapping[str, float], floored: Measure | None) -> bool:
+        if floored is None:
             return True
         floor: float | None
         if isinstance(self.floor, (int, float)):
             floor = self.floor
         else:
-            floor = values[f"val/bicubic_{limited.name}"] if self.floor == "bicubic" else self._first_phase
-        assert floor is not None  # the first phase comes first
-        return limited.cost(found[limited.name]) <= limited.cost(floor) + self.margin
+            floor = values[f"val/bicubic_{floored.name}"] if self.floor == "bicubic" else self._first_phase
+        assert floor is not None  # set in the first phase
+        return floored.cost(found[floored.name]) <= floored.cost(floor) + self.margin
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "first_phase": self._first_phase}

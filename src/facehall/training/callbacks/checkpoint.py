@@ -1,4 +1,4 @@
-"""checkpoints/last.ckpt: everything that it takes to go on as if nothing had happened."""
+"""checkpoints/last.ckpt: the complete training state, for exact resumption."""
 
 from __future__ import annotations
 
@@ -13,49 +13,53 @@ from torch import Tensor
 from torch.distributed import all_gather_object
 from torch.utils.data import DataLoader
 
-from facehall.errors import Stopped
+from facehall.errors import StoppedBySignal
 from facehall.training.checkpointing.files import AtomicCheckpointIO
 from facehall.training.checkpointing.state import LoggedSums, State, random_state, set_random_state
 from facehall.training.module import SuperResolution
-from facehall.training.runs import LAST_CHECKPOINT, how_to_resume
-from facehall.training.signals import StopSignals, heed_the_parent_alone
+from facehall.training.runs import LAST_CHECKPOINT, resume_hint
+from facehall.training.signals import StopSignals, ignore_group_signals
 
-Place = Literal["step", "validation", "epoch"]
-_NOTHING = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
-_VALIDATION_BEGUN = {"total": {**_NOTHING, "ready": 1, "started": 1}, "current": _NOTHING, "is_last_batch": False}
-"""Validation's progress as Lightning knows it in the middle of the first image: it starts again with that image."""
+Position = Literal["step", "validation", "epoch"]
+_ZERO_PROGRESS = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+_VALIDATION_RESTART = {
+    "total": {**_ZERO_PROGRESS, "ready": 1, "started": 1},
+    "current": _ZERO_PROGRESS,
+    "is_last_batch": False,
+}
+"""Lightning's validation progress in the middle of the first image: on resumption, validation starts at that image."""
 
 
 class Checkpoints(Checkpoint):
-    """Writes checkpoints/last.ckpt after each epoch and every so many generator steps, and when asked to stop.
+    """Write checkpoints/last.ckpt after each epoch, every `every_steps` generator steps and on a stop signal.
 
-    A checkpoint stands for one of three places: behind a step, before an epoch's validation, behind an epoch. Resumed
-    from any of them, a run ends with the numbers of an undisturbed one: beside what Lightning saves there are the
-    random states, the sums of the epoch's means, and each process's own share of all that.
+    A checkpoint is taken at one of three positions: after a step, before an epoch's validation, or after an epoch.
+    Resuming from any of them gives the same numbers as an uninterrupted run: in addition to Lightning's state it holds
+    the random states, the sums behind the epoch means, and each process's own share of these.
 
-    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C let the step end, save, and raise `Stopped`; during a validation, which is
-    then begun anew, they need not wait for its end (with several processes they do).
+    On SIGTERM, SIGUSR1, SIGHUP or Ctrl-C the current step is finished and saved, and `StoppedBySignal` is raised. A
+    single process stops during validation, which is repeated on resumption; several processes finish it first.
 
     Args:
         folder: the run folder.
-        every_steps: generator steps between two checkpoints within an epoch; null for none.
+        every_steps: generator steps between checkpoints within an epoch; null for none.
     """
 
     def __init__(self, folder: str | Path, every_steps: int | None = 500) -> None:
         if every_steps is not None and every_steps < 1:
-            raise ValueError(f"every_steps is at least 1, or null for none within an epoch, not {every_steps}")
+            raise ValueError(f"every_steps must be at least 1, or null for none within an epoch, not {every_steps}")
         self.path = Path(folder) / LAST_CHECKPOINT
         self.every_steps = every_steps
         self.signals = StopSignals()
         self._saved_step = 0
-        self._place: Place = "epoch"
-        self._random: State | None = None  # to be saved, as it was before the validation
-        self._resumed: tuple[Place, State] | None = None  # the place, and the random state to be set there
+        self._position: Position = "epoch"
+        self._random: State | None = None  # random state before validation, for checkpoints taken during it
+        self._resumed: tuple[Position, State] | None = None  # random state to restore, and where
         self._sums: LoggedSums | None = None
-        self._earlier_sums: State = {}
-        self._latest: State = {}  # what was logged last, step by step
+        self._saved_sums: State = {}
+        self._latest_metrics: State = {}
 
-    # ------------------------------------------------------------------ going on
+    # ------------------------------------------------------------------ resuming
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
@@ -63,35 +67,35 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
         self._saved_step = pl_module.generator_step
-        self._sums = LoggedSums(trainer, self._earlier_sums)
-        trainer.callback_metrics.update(self._latest)
+        self._sums = LoggedSums(trainer, self._saved_sums)
+        trainer.callback_metrics.update(self._latest_metrics)
         if self._resumed is not None and self._resumed[0] == "validation":
-            self._sums.merge(whole=True)
+            self._sums.merge(restore_all=True)
         loader = trainer.train_dataloader
         if isinstance(loader, DataLoader):  # its workers start with the first batch
-            loader.worker_init_fn = partial(heed_the_parent_alone, then=loader.worker_init_fn)
+            loader.worker_init_fn = partial(ignore_group_signals, worker_init_fn=loader.worker_init_fn)
         self.signals.install()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
         assert self._sums is not None
         self._sums.begin_epoch()
-        self._go_on("epoch", trainer)
-        if pl_module.generator_step == self._saved_step and self._asked(trainer):  # the end of the epoch has saved
-            self._leave(trainer, pl_module)
+        self._restore_random_state("epoch", trainer)
+        if pl_module.generator_step == self._saved_step and self._stop_requested(trainer):  # saved at the epoch's end
+            self._stop(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self._go_on("step", trainer)
+        self._restore_random_state("step", trainer)
 
-    def _go_on(self, place: Place, trainer: L.Trainer) -> None:
-        """Set the random states, at the very place where they were saved."""
-        if self._resumed is not None and self._resumed[0] == place:
+    def _restore_random_state(self, position: Position, trainer: L.Trainer) -> None:
+        """Restore the random states if they were saved at this position."""
+        if self._resumed is not None and self._resumed[0] == position:
             set_random_state(self._resumed[1], trainer.strategy.root_device)
             self._resumed = None
 
-    # ------------------------------------------------------------------ the three places
+    # ------------------------------------------------------------------ the three positions
 
     def on_train_batch_end(
         self,
@@ -104,29 +108,29 @@ class Checkpoints(Checkpoint):
         assert isinstance(pl_module, SuperResolution)
         assert self._sums is not None
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        self._sums.merge(whole=last)
-        if last or (batch_idx + 1) % pl_module.accumulate:  # the epoch's end saves; half a step cannot be resumed
+        self._sums.merge(restore_all=last)
+        if last or (batch_idx + 1) % pl_module.accumulate:  # the epoch's end saves; a partial step cannot be resumed
             return
-        stop = self._asked(trainer)
+        stop = self._stop_requested(trainer)
         if stop or self._due(pl_module):
             self._save("step", trainer, pl_module)
         if stop:
-            connector = trainer._logger_connector  # this step's row of the log, which would come after this hook
+            connector = trainer._logger_connector  # write this step's log row, normally written after this hook
             connector.on_batch_end()
             connector.update_train_step_metrics()
-            self._leave(trainer, pl_module)
+            self._stop(trainer, pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
         if trainer.state.fn != "fit" or not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            return  # elsewhere, or in the middle of an epoch, which goes on with steps
-        self._go_on("validation", trainer)
+            return  # not fitting, or validation in the middle of an epoch
+        self._restore_random_state("validation", trainer)
         self._random = random_state(trainer.strategy.root_device)
-        stop = self._asked(trainer)
+        stop = self._stop_requested(trainer)
         if stop or self._due(pl_module):
             self._save("validation", trainer, pl_module)
         if stop:
-            self._leave(trainer, pl_module)
+            self._stop(trainer, pl_module)
 
     def on_validation_batch_end(
         self,
@@ -137,11 +141,11 @@ class Checkpoints(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if self._random is None or trainer.world_size > 1:  # processes validate shares of different size
+        if self._random is None or trainer.world_size > 1:  # processes may have different numbers of images
             return
-        if self._asked(trainer):
+        if self._stop_requested(trainer):
             self._save("validation", trainer, pl_module)
-            self._leave(trainer, pl_module)
+            self._stop(trainer, pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._random = None
@@ -149,25 +153,25 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._save("epoch", trainer, pl_module)
 
-    # ------------------------------------------------------------------ saving and leaving
+    # ------------------------------------------------------------------ saving and stopping
 
     def _due(self, module: SuperResolution) -> bool:
         return self.every_steps is not None and module.generator_step - self._saved_step >= self.every_steps
 
-    def _asked(self, trainer: L.Trainer) -> bool:
-        """Whether any process was asked to stop: then all do."""
+    def _stop_requested(self, trainer: L.Trainer) -> bool:
+        """Whether any process received a stop signal, in which case all stop."""
         return trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False)
 
-    def _save(self, place: Place, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def _save(self, position: Position, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SuperResolution)
-        self._place = place
+        self._position = position
         trainer.save_checkpoint(self.path)
         self._saved_step = module.generator_step
 
-    def _leave(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def _stop(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SuperResolution)
-        text = f"stopped after step {module.generator_step}, all of it saved. {how_to_resume(self.path.parents[1])}"
-        raise Stopped(text if trainer.is_global_zero else "", self.signals.received)
+        text = f"stopped and saved after step {module.generator_step}. {resume_hint(self.path.parents[1])}"
+        raise StoppedBySignal(text if trainer.is_global_zero else "", self.signals.received)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.signals.restore()
@@ -175,28 +179,28 @@ class Checkpoints(Checkpoint):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self.signals.restore()
 
-    # ------------------------------------------------------------------ what a checkpoint holds
+    # ------------------------------------------------------------------ checkpoint contents
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: State) -> None:
         assert self._sums is not None
         own: State = {
             "random": self._random or random_state(trainer.strategy.root_device),
-            "sums": self._sums.state() if self._place != "epoch" else {},
+            "sums": self._sums.state() if self._position != "epoch" else {},
             "latest": dict(trainer.callback_metrics),
             "callbacks": checkpoint["callbacks"],
         }
         ranks = [own] * trainer.world_size
         if trainer.world_size > 1:
             all_gather_object(ranks, own)
-        checkpoint["survival"] = {"place": self._place, "ranks": ranks}
-        if self._place == "validation":
-            checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = _VALIDATION_BEGUN
+        checkpoint["survival"] = {"place": self._position, "ranks": ranks}
+        if self._position == "validation":
+            checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = _VALIDATION_RESTART
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: State) -> None:
         saved = checkpoint.get("survival")
-        if saved is None or len(saved["ranks"]) != trainer.world_size:  # other processes than those that wrote it
+        if saved is None or len(saved["ranks"]) != trainer.world_size:  # written by another number of processes
             return
         own = saved["ranks"][trainer.global_rank]
         self._resumed = saved["place"], own["random"]
-        self._earlier_sums, self._latest = own["sums"], own["latest"]
+        self._saved_sums, self._latest_metrics = own["sums"], own["latest"]
         checkpoint["callbacks"] = own["callbacks"]

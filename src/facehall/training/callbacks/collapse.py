@@ -1,4 +1,4 @@
-"""Watches for the ways in which a GAN goes wrong that PSNR is slow to show."""
+"""Detection of GAN failures that PSNR is slow to show."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DRIFT, CHECKERBOARD = ColourDrift(), Checkerboard()
 
 
 class CollapseWatch(L.Callback):
-    """Logs three measures each epoch, warns when one exceeds its limit, and on request ends the training then.
+    """Log three measures each epoch, warn when one exceeds its limit, and optionally end the training.
 
     `val/color_drift` and `val/checkerboard` are the measures of `facehall.metrics.judges.artefacts` over all validation
-    images. `train/D_gap`, which the module logs: mean logit of HR minus that of SR; at g the discriminator is right e^g
-    times of e^g + 1, and learns no more.
+    images. `train/D_gap`, logged by the module, is the mean logit of HR minus that of SR; at a gap of g the
+    discriminator is right with probability e^g / (e^g + 1), and has stopped learning.
 
     Args:
-        color_drift, checkerboard, gap: limits; None does not warn.
-        stop: exceeding a limit is an error that ends the training, whose last checkpoint is from before it.
+        color_drift, checkerboard, gap: limits; None disables the warning.
+        stop: end the training with an error when a limit is exceeded; the last checkpoint predates that.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CollapseWatch(L.Callback):
         found = measures(trainer.strategy.reduce(self._sums, reduce_op="sum"))
         assert isinstance(pl_module, SuperResolution)
         for name, value in found.items():
-            if name not in pl_module.protocol.names:  # which logs it itself
+            if name not in pl_module.protocol.names:  # else validation logs it
                 pl_module.log(f"val/{name}", value)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -72,7 +72,7 @@ class CollapseWatch(L.Callback):
         for name in new:
             line = f"epoch {trainer.current_epoch + 1}: {_describe(name, values)} (limit {self.limits[name]:g})."
             if self.stop:
-                raise FacehallError(f"{line} callbacks.collapse.stop=true ends the training here. {ADVICE[name]}")
+                raise FacehallError(f"{line} The training ends here (callbacks.collapse.stop=true). {ADVICE[name]}")
             if trainer.is_global_zero:
                 print(f"{line} {ADVICE[name]}", flush=True)
 
@@ -84,22 +84,22 @@ class CollapseWatch(L.Callback):
 
 
 ADVICE = {
-    "val/color_drift": "Give the pixels more weight (curriculum.gan.weights.pixel), or lower optimizer.generator.lr.",
-    "val/checkerboard": "Give the perceptual and the adversarial term less weight (curriculum.gan.weights), or a "
-    "longer ramp (curriculum.gan.ramp).",
-    "train/D_gap": "Lower optimizer.discriminator.lr, choose a smaller discriminator, or give it more pictures.",
+    "val/color_drift": "Raise the pixel weight (curriculum.gan.weights.pixel), or lower optimizer.generator.lr.",
+    "val/checkerboard": "Lower the perceptual and adversarial weights (curriculum.gan.weights), or lengthen the ramp "
+    "(curriculum.gan.ramp).",
+    "train/D_gap": "Lower optimizer.discriminator.lr, choose a smaller discriminator, or train on more pictures.",
 }
 
 
 def sums(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
-    """(7,): the images, and the sums over them of what `ColourDrift` and `Checkerboard` give, three each."""
+    """Return (7,): the number of images, and the sums of the three outputs each of `ColourDrift` and `Checkerboard`."""
     sr = sr.float().clamp(0, 1)
     drift, grids = DRIFT(sr, hr), CHECKERBOARD(sr, hr, scale)
     return torch.cat((drift.new_full((1,), len(drift)), drift.sum(0), grids.sum(0)))
 
 
 def measures(total: Tensor) -> dict[str, float]:
-    """What the sums over all images come to, in levels of 255."""
+    """Return the measures, in levels of 255, from the sums over all images."""
     total = total.cpu().double()
     means = total[1:] / total[0].clamp(min=1)
     drift, grids = means[:3], means[3:]

@@ -1,4 +1,4 @@
-"""torch.compile for the networks of a training, where a short trial shows that it pays."""
+"""torch.compile for a training's networks, where a short trial shows a gain."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ Mode = Literal["auto"] | bool
 
 
 class Compile(L.Callback):
-    """Compiles generator, discriminator and feature extractor before the first step, and says so.
+    """Compile generator, discriminator and feature extractor before the first step, and print the outcome.
 
-    With `auto` each network is timed first, forward and backward, eager and compiled by turns on a batch of the
-    training's own shape; it stays compiled where that is faster. A training that would be over within `worth` minutes
-    is left alone: compiling alone takes about one. A resumed training keeps what its first start chose, because
-    compiled arithmetic rounds differently. All processes of a training choose alike: by the times of the first one, and
-    eager where the compiler fails for any of them.
+    With `auto`, each network's forward and backward pass is first timed on a batch of the training's shape, eager and
+    compiled, interleaved; it stays compiled if that is faster. A training with less than `min_minutes` left is not
+    compiled, since compilation alone takes about a minute. A resumed training keeps its original choice, because
+    compiled arithmetic rounds differently. All processes choose alike: by the timings of the first one, and eager if
+    the compiler fails in any of them.
 
     Args:
         mode: ``auto``, True for all without a trial, False for none.
-        worth: minutes that the rest of the training must take, as it is, for a trial to be made.
-        gain: least gain in speed, as a factor, for a network to stay compiled.
+        min_minutes: minutes left, at eager speed, for a trial to be made.
+        gain: minimum speed-up factor for a network to stay compiled.
         backend: torch.compile's.
     """
 
-    def __init__(self, mode: Mode = "auto", worth: float = 30, gain: float = 1.05, backend: str = "inductor") -> None:
+    def __init__(
+        self, mode: Mode = "auto", min_minutes: float = 30, gain: float = 1.05, backend: str = "inductor"
+    ) -> None:
         if mode not in ("auto", True, False):
-            raise ValueError(f"mode is auto, true or false, not {mode!r}")
+            raise ValueError(f"mode must be auto, true or false, not {mode!r}")
         self.mode = mode
-        self.worth = worth
+        self.min_minutes = min_minutes
         self.gain = gain
         self.backend = backend
         self.chosen: dict[str, bool] = {}
@@ -53,7 +55,7 @@ class Compile(L.Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.chosen = dict(state["chosen"])
-        self.reasons = dict.fromkeys(self.chosen, "as before the interruption")
+        self.reasons = dict.fromkeys(self.chosen, "as chosen before resuming")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
@@ -63,10 +65,10 @@ class Compile(L.Callback):
         for name in (name for name, compiled in self.chosen.items() if compiled and name in eager):
             replace(pl_module, name, self._compiled(eager[name]))
         if trainer.is_global_zero:
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
-        """One line for all the networks of which the same is true."""
+    def _report(self) -> None:
+        """Print one line per group of networks with the same outcome."""
         alike: dict[tuple[bool, str], list[str]] = {}
         for name, compiled in self.chosen.items():
             alike.setdefault((compiled, self.reasons[name]), []).append(name)
@@ -85,19 +87,19 @@ class Compile(L.Callback):
             for side in (data.patch_size, data.patch_size * data.scale)
         )
         inputs = {name: lr if name == "generator" else hr for name in eager}
-        before = copy.deepcopy(module.state_dict())  # batch norm and spectral norm remember what passes through them
+        before = copy.deepcopy(module.state_dict())  # forward passes update batch norm and spectral norm
         passes = {
             name: Pass(inputs[name], parameters(module, name), trainer.precision_plugin.train_step_context)
             for name in eager
         }
-        # Ranks measure different times, and a compiler may fail on one of them alone. So nothing between here and the
-        # end of a trial waits for another rank, and what follows from a trial is agreed on: ranks round alike.
+        # Timings differ between ranks, and a compiler may fail on one of them alone. So nothing until the end of a
+        # trial waits for another rank, and its outcome is shared, so that all ranks round alike.
         with unsynchronized(module):
             step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
         minutes = trainer.strategy.broadcast(self._remaining(module) * step_seconds / 60)
         for name, function in eager.items():
-            if minutes < self.worth:
-                reason = f"about {minutes:.0f} minutes are too few to repay a trial (callbacks.compile.worth)"
+            if minutes < self.min_minutes:
+                reason = f"the {minutes:.0f} minutes left are too few to repay a trial (callbacks.compile.min_minutes)"
                 self.chosen[name], self.reasons[name] = False, reason
                 continue
             with unsynchronized(module):
@@ -105,8 +107,8 @@ class Compile(L.Callback):
             works = trainer.strategy.reduce_boolean_decision(not trial.error, all=True)
             factor = trainer.strategy.broadcast(trial.factor)
             self.chosen[name] = works and factor >= self.gain
-            told = f"{factor:.2f} times as fast as eager in a trial" if works else "it failed in another process"
-            self.reasons[name] = trial.error or told
+            outcome = f"{factor:.2f} times as fast as eager in a trial" if works else "it failed in another process"
+            self.reasons[name] = trial.error or outcome
         module.load_state_dict(before)
 
     @staticmethod
@@ -117,7 +119,7 @@ class Compile(L.Callback):
         compiled = self._compiled(eager)
         try:
             passed.run(compiled)
-        except Exception as error:  # whatever compilers raise; the eager network is none the worse for it
+        except Exception as error:  # compilers may raise anything; the eager network is unaffected
             torch._dynamo.reset()
             return Trial(error=f"it failed: {(str(error) or type(error).__name__).strip().splitlines()[0]}")
         tasks = {"eager": partial(passed.run, eager), "compiled": partial(passed.run, compiled)}
@@ -130,11 +132,11 @@ class Compile(L.Callback):
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial of a compiled network gave.
+    """Outcome of a trial of a compiled network.
 
     Attributes:
-        factor: its gain in speed over the eager one.
-        error: why it does not run; empty if it does.
+        factor: speed-up over eager.
+        error: why it failed; empty if it ran.
     """
 
     factor: float = 0.0
@@ -142,7 +144,7 @@ class Trial:
 
 
 def networks(module: SuperResolution) -> dict[str, Function]:
-    """What a training calls on images."""
+    """Return the functions that training calls on images, by network name."""
     found: dict[str, Function] = {"generator": module.generator.pyramid}
     if module.discriminator is not None:
         found["discriminator"] = module.discriminator.forward
@@ -152,7 +154,7 @@ def networks(module: SuperResolution) -> dict[str, Function]:
 
 
 def replace(module: SuperResolution, name: str, function: Function) -> None:
-    """Put a compiled function in the place of what `networks` gives; parameters keep their names."""
+    """Replace a function returned by `networks`; parameters keep their names."""
     if name == "generator":
         module.generator.pyramid = function  # type: ignore[assignment, method-assign]
     elif name == "discriminator":
@@ -164,25 +166,25 @@ def replace(module: SuperResolution, name: str, function: Function) -> None:
 
 
 def _perceptual_loss(module: SuperResolution) -> PerceptualLoss | None:
-    """The first loss term with a feature extractor; other terms take pairs, and are small."""
+    """Return the first loss term with a feature extractor; other terms take image pairs and are cheap."""
     terms = (module.losses[name] for name in module.losses.names)
     return next((term for term in terms if isinstance(term, PerceptualLoss)), None)
 
 
 def parameters(module: SuperResolution, name: str) -> list[nn.Parameter]:
-    """What a backward pass through one of `networks` gives gradients to; the extractor is frozen."""
+    """Return the parameters that receive gradients through one of `networks`; the extractor is frozen."""
     network = {"generator": module.generator, "discriminator": module.discriminator}.get(name)
     return [] if network is None else list(network.parameters())
 
 
 @dataclass
 class Pass:
-    """A forward and a backward pass of a network as training makes it, on noise.
+    """A forward and backward pass of a network as in training, on noise.
 
     Args:
         images: (B, 3, H, W).
-        parameters: what takes gradients besides the images; their `.grad` stays as it is, and DDP notices nothing.
-        precision: gives the context of the forward pass.
+        parameters: differentiated besides the images; `.grad` is untouched, and DDP's hooks do not run.
+        precision: factory of the forward pass's autocast context.
     """
 
     images: Tensor
@@ -190,7 +192,7 @@ class Pass:
     precision: Callable[[], AbstractContextManager[Any]]
 
     def run(self, function: Function) -> None:
-        """Make the pass once."""
+        """Run the pass once."""
         images = self.images.detach().requires_grad_()
         with self.precision():
             out = function(images)
@@ -199,11 +201,11 @@ class Pass:
         torch.autograd.grad(total, [images, *self.parameters], allow_unused=True)
 
     def seconds(self, function: Function) -> float:
-        """How long a pass takes, after a first one that does not count."""
+        """Time one pass, after a warm-up pass."""
         (times,) = interleaved({"pass": partial(self.run, function)}, 1, synchronize=self.synchronize).values()
         return times[0]
 
     def synchronize(self) -> None:
-        """Wait for the device of the images."""
+        """Wait for the images' device."""
         if self.images.is_cuda:
             torch.cuda.synchronize(self.images.device)

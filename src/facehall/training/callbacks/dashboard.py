@@ -1,4 +1,4 @@
-"""What a dashboard has to know of a training before the first number comes."""
+"""Measure declarations for the W&B dashboard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facehall.training.module import SuperResolution
 
 
 class DefineMeasures(L.Callback):
-    """Declares the measures and their directions on the W&B run; without W&B it does nothing."""
+    """Declare the measures and their directions on the W&B run; does nothing without W&B."""
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)

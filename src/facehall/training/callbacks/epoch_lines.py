@@ -1,4 +1,4 @@
-"""One line an epoch, so that a log without a terminal tells the story too."""
+"""One console line per epoch, also for logs without a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facehall.training.module import SuperResolution
 
 
 class EpochLines(L.Callback):
-    """Prints what validation measured beside bicubic."""
+    """Print each epoch's validation measures next to bicubic's."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
@@ -24,13 +24,13 @@ class EpochLines(L.Callback):
             f"epoch {trainer.current_epoch + 1:3d}/{trainer.max_epochs}",
             f"step {pl_module.generator_step:5d}",
             f"{phase:4s}",
-            *(beside_bicubic(measure, values) for measure in measures),
+            *(compare_to_bicubic(measure, values) for measure in measures),
         ]
         print("  ".join(parts), flush=True)
 
 
-def beside_bicubic(measure: Measure, values: Mapping[str, float]) -> str:
-    """A value, and what it is to bicubic's: the gain in its unit, or bicubic's own value where there is no unit."""
+def compare_to_bicubic(measure: Measure, values: Mapping[str, float]) -> str:
+    """Format a value with its gain over bicubic, or with bicubic's own value if the measure has no unit."""
     value, bicubic = (values[f"val/{prefix}{measure.name}"] for prefix in ("", "bicubic_"))
     text = f"{measure.label} {measure.text(value, unit=True)}"
     if measure.unit:

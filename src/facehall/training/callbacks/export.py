@@ -1,4 +1,4 @@
-"""weights/: the generators of a run as single files that need no training code to load."""
+"""weights/: a run's generators as single files that load without training code."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from facehall.training.module import SuperResolution
 
 
 class ExportWeights(L.Callback):
-    """Writes weights/generator_ema.safetensors and generator.safetensors after each epoch.
+    """Write weights/generator_ema.safetensors and generator.safetensors after each epoch.
 
-    At the end of each phase but the last, generator_PHASE.safetensors keeps the averaged generator as it stood then:
-    generator_psnr.safetensors is the faithful sibling of a GAN's final one.
+    At the end of each phase but the last, the averaged generator is kept as generator_PHASE.safetensors:
+    generator_psnr.safetensors is the high-PSNR counterpart of the final GAN.
 
     Args:
         folder: weights/ in the run folder.
-        run: name of the run, written into the files.
+        run: name of the run, written to the files.
     """
 
     def __init__(self, folder: str | Path, run: str) -> None:
@@ -56,7 +56,7 @@ class ExportWeights(L.Callback):
 
 
 def origin(module: SuperResolution, run: str) -> dict[str, str]:
-    """Where weights come from, for their metadata: run, step, phase, and the measures that were losses on the way."""
+    """Return metadata on the origin of weights: run, step, phase, and the measures used as losses so far."""
     done = module.generator_step
     phase = module.curriculum.at(done - 1)
     phases = module.curriculum.trained[: module.curriculum.trained.index(phase) + 1]

@@ -1,4 +1,4 @@
-"""metrics.csv and curves.png: the numbers of every epoch, and the paper's Figs 4-6."""
+"""metrics.csv and curves.png: every epoch's measures and losses (the paper's Figs 4-6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 
-from facehall.errors import Stopped
+from facehall.errors import StoppedBySignal
 from facehall.io.atomic import replacing
 from facehall.training.curves import draw_curves
 from facehall.training.module import SuperResolution
@@ -18,15 +18,15 @@ Row = dict[str, float | int | str]
 
 
 class History(L.Callback):
-    """Writes one row per epoch: epoch, generator step, phase, what validation measured, the mean of each loss term.
+    """Write one row per epoch: epoch, generator step, phase, validation measures, the mean of each loss term.
 
-    Both files are rewritten whole and atomically. The rows are in the checkpoints, so that a resumed run has those of
-    its checkpoint, whatever became of the file. Drawing takes half a second: where epochs are shorter than `interval`,
-    the curves follow at that interval, and at the end of the training whether it is done or stopped.
+    Both files are rewritten atomically. The rows are stored in checkpoints, so that a resumed run continues from those
+    of its checkpoint, whatever happened to the file. Drawing takes half a second: if epochs are shorter than
+    `interval`, the curves are drawn at that interval, and at the end of the training, finished or stopped.
 
     Args:
         folder: the run folder.
-        interval: least seconds between two drawings of the curves.
+        interval: minimum seconds between drawings of the curves.
 
     Attributes:
         rows: the table so far.
@@ -49,7 +49,7 @@ class History(L.Callback):
         self._drawn_at, self._drawn_rows = time.monotonic(), 0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        trainer.callback_metrics.clear()  # Lightning keeps what earlier epochs measured
+        trainer.callback_metrics.clear()  # Lightning keeps the values of earlier epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
@@ -73,11 +73,11 @@ class History(L.Callback):
             self._draw(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero and isinstance(exception, Stopped):
+        if trainer.is_global_zero and isinstance(exception, StoppedBySignal):
             self._draw(pl_module)
 
     def _draw(self, module: L.LightningModule) -> None:
-        """Draw the curves unless they show every row."""
+        """Draw the curves, unless they are up to date."""
         assert isinstance(module, SuperResolution)
         if len(self.rows) == self._drawn_rows:
             return
@@ -86,7 +86,7 @@ class History(L.Callback):
 
 
 def _measured(trainer: L.Trainer) -> dict[str, float]:
-    """Validation measures and epoch means of the loss terms, under plain names."""
+    """Return validation measures and epoch means of the loss terms, without Lightning's suffixes."""
     means = {
         name.removesuffix("_epoch"): float(value)
         for name, value in trainer.callback_metrics.items()
@@ -96,7 +96,7 @@ def _measured(trainer: L.Trainer) -> dict[str, float]:
 
 
 def write_history(path: Path, rows: list[Row]) -> None:
-    """Write the table atomically. Columns stand in the order in which they first appear."""
+    """Write the table atomically, with columns in order of first appearance."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -105,7 +105,7 @@ def write_history(path: Path, rows: list[Row]) -> None:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Read what `write_history` wrote; empty cells are left out."""
+    """Read a table written by `write_history`; empty cells are omitted."""
     with path.open(newline="") as file:
         return [{key: _number(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 

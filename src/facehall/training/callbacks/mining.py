@@ -1,4 +1,4 @@
-"""What the patch mining does, epoch by epoch: its threshold, how many patches it rejects, how flat the others are."""
+"""Patch mining statistics per epoch: threshold, rejections, and flatness of the accepted patches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 class MiningStatistics(L.Callback):
-    """Logs `mining/…` for batches that carry the flatness, rejections and threshold of their patches.
+    """Log `mining/…` for batches with the flatness, rejections and threshold of their patches.
 
-    `threshold`, `rejections` (before each accepted patch, mean), `rejection_rate` (of all patches drawn), `flatness`
-    (mean) with its deciles 1, 5 and 9; W&B gets the whole histogram of the flatness.
+    `threshold`, `rejections` (mean number before each accepted patch), `rejection_rate` (share of all patches drawn),
+    `flatness` (mean) with its 1st, 5th and 9th decile; W&B also gets the histogram of the flatness.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class MiningStatistics(L.Callback):
             "rejection_rate": rejections.sum() / (rejections.sum() + len(rejections)),
             "flatness": flatness.mean(),
         }
-        levels = flatness.quantile(flatness.new_tensor(QUANTILES))  # also in a training with 64-bit floats
+        levels = flatness.quantile(flatness.new_tensor(QUANTILES))  # same dtype, also in float64 trainings
         values |= {f"flatness_p{q * 100:.0f}": level for q, level in zip(QUANTILES, levels, strict=True)}
         named = {f"mining/{name}": value for name, value in values.items()}
         pl_module.log_dict(named, on_epoch=True, sync_dist=trainer.world_size > 1)

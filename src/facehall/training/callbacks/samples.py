@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facehall.imaging import comparison_sheet, to_uint8, upscale_bicubic, write_picture
 from facehall.metrics import Protocol
-from facehall.metrics.views import PROVIDED
+from facehall.metrics.views import PROVIDED_INPUTS
 from facehall.training.module import SuperResolution
 
 TITLES = ["LR", "bicubic", "facehall", "HR"]
@@ -22,12 +22,12 @@ Panel = tuple[list[np.ndarray], list[str]]
 
 
 class SamplePanels(L.Callback):
-    """Keeps the first validation images of each epoch and draws them.
+    """Draw the first validation images of each epoch.
 
     Args:
         folder: the run folder.
-        count: images to draw.
-        every: epochs between two drawings; the last epoch is always drawn.
+        count: number of images.
+        every: epochs between drawings; the last epoch is always drawn.
     """
 
     def __init__(self, folder: str | Path, count: int = 4, every: int = 1) -> None:
@@ -71,15 +71,15 @@ class SamplePanels(L.Callback):
 
 
 def draw_panel(name: str, lr: Tensor, hr: Tensor, sr: Tensor, protocol: Protocol) -> Panel:
-    """The pictures (H, W, 3) uint8 of one row of a sheet, LR, bicubic, SR, HR, and their captions.
+    """Return one row of a sheet, pictures (H, W, 3) uint8 of LR, bicubic, SR and HR, and their captions.
 
-    The captions give the protocol's first measure that pictures alone suffice for.
+    The captions give the protocol's first measure that needs nothing but images.
 
     Args:
         lr: (3, h, w) in [0, 1]; hr and sr: (3, s h, s w).
     """
     bicubic = upscale_bicubic(lr, protocol.scale)
-    measure = next((each for each in protocol.measures if {*each.needs} <= {*PROVIDED, "lr"}), None)
+    measure = next((each for each in protocol.measures if {*each.needs} <= {*PROVIDED_INPUTS, "lr"}), None)
     captions = ["", ""]
     if measure is not None:
         images, truth = torch.stack((bicubic, sr)), hr.expand(2, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole, with the one before them kept, and looked at before a training builds on them."""
+"""Checkpoint files: atomic writes with a backup of the previous file, and checks before resuming."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ from facehall.training.runs import PREVIOUS
 
 _log = logging.getLogger(__name__)
 
+CHECKPOINT_FORMAT = 2
+"""Raise it when older checkpoints cannot be resumed exactly any more."""
+
 _UNREADABLE = (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's way to files, for checkpoints that are on the disk before they take the place of the last one."""
+    """Lightning's checkpoint IO with atomic, durable writes."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         write_checkpoint(Path(path), checkpoint)
 
 
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically; the file it replaces stays beside it as previous.ckpt.
+    """Write a checkpoint atomically; the file it replaces is kept as previous.ckpt.
 
     Raises:
-        OSError: there is no room, or the like; the file that was there is untouched.
+        OSError: the disk is full, or the like; the existing file is untouched.
     """
-    # By way of memory: torch.save answers a full disk with errors of its own, which do not say what it is.
+    # Serialise in memory first: on a full disk torch.save raises errors of its own, which hide the cause.
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     with replacing(path, durable=True) as partial:
@@ -50,23 +53,23 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def _link(path: Path, other: Path) -> None:
-    """Give a file a second name, in place of what had it."""
+    """Hard-link a file under a second name, replacing what is there."""
     with replacing(other) as second:
         try:
             os.link(path, second)
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             shutil.copyfile(path, second)
 
 
-def sound_checkpoint(path: Path, fall_back: bool) -> Path:
-    """A checkpoint as it is to be resumed: `path`, or where that is damaged, the one before it, which is said.
+def intact_checkpoint(path: Path, fall_back: bool) -> Path:
+    """Return the checkpoint to resume: `path`, or if it is damaged, the previous one, with a warning.
 
     Args:
         path: a .ckpt file.
-        fall_back: whether the one before it will do. The damaged file is then set aside as damaged.ckpt.
+        fall_back: whether the previous checkpoint may be used. The damaged file is then renamed to damaged.ckpt.
 
     Raises:
-        FacehallError: neither is whole.
+        FacehallError: no intact checkpoint.
     """
     damage = _damage(path)
     if damage is None:
@@ -74,17 +77,17 @@ def sound_checkpoint(path: Path, fall_back: bool) -> Path:
     previous = path.with_name(PREVIOUS)
     if not fall_back or path == previous or not previous.is_file() or _damage(previous) is not None:
         raise FacehallError(
-            f"{path}: this is not a readable training checkpoint ({damage}). Resume from another run, or start anew "
+            f"{path}: this is not a readable training checkpoint ({damage}). Resume from another run, or start over "
             "without resume."
         )
-    with suppress(FileNotFoundError):  # another process of this job was first
+    with suppress(FileNotFoundError):  # another process of this job has already renamed it
         path.replace(path.with_name("damaged.ckpt"))
-    _log.warning("%s is damaged (%s): going on from the checkpoint before it, %s.", path, damage, previous)
+    _log.warning("%s is damaged (%s): resuming from the previous checkpoint, %s.", path, damage, previous)
     return previous
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a file, None for nothing: checksums too, which torch does not look at."""
+    """Return what is wrong with a file, or None; includes the checksums, which torch does not verify."""
     try:
         with zipfile.ZipFile(path) as file:
             broken = file.testzip()
@@ -92,24 +95,31 @@ def _damage(path: Path) -> str | None:
             torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     except (*_UNREADABLE, zipfile.BadZipFile) as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
-    return None if broken is None else f"the checksum of {broken} does not fit"
+    return None if broken is None else f"checksum mismatch in {broken}"
 
 
 def check_checkpoint(path: Path, module: nn.Module) -> None:
-    """See that a sound checkpoint holds the networks of `module`.
+    """Check that an intact checkpoint is of this version's format and matches the networks of `module`.
 
     Raises:
-        FacehallError: it is of other networks.
+        FacehallError: another version wrote it, or it belongs to other networks.
     """
-    state = _tensors(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"])
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if checkpoint.get("format") != CHECKPOINT_FORMAT:
+        raise FacehallError(
+            f"{path}: another version of facehall wrote this checkpoint (format {checkpoint.get('format', 1)}, not "
+            f"{CHECKPOINT_FORMAT}). Finish that run with that version, or start from its weights: "
+            "init=RUN/weights/generator_ema.safetensors."
+        )
+    state = _tensors(checkpoint["state_dict"])
     differing = differing_tensors(state, _tensors(module.state_dict()))
     if differing:
         raise FacehallError(
-            f"{path}: this checkpoint is of another network: {len(differing)} tensors differ, first "
-            f"{', '.join(differing[:3])}. Resume with the settings of that run: the config.yaml of its folder."
+            f"{path}: this checkpoint belongs to another network: {len(differing)} tensors differ, first "
+            f"{', '.join(differing[:3])}. Resume with the settings of its run, in config.yaml of the run folder."
         )
 
 
 def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A state dict without what modules keep beside their tensors."""
+    """Return the tensors of a state dict, without the modules' extra state."""
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""What Lightning's checkpoints leave out: the random states, and the running sums behind an epoch's means."""
+"""Training state that Lightning's checkpoints omit: random states, and the running sums behind epoch means."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ State = dict[str, Any]
 
 
 def random_state(device: torch.device) -> State:
-    """The states of Python's, numpy's and torch's global generators, and of the device's where it has one."""
-    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # what others draw from, we do not
+    """Return the states of the global Python, numpy and torch generators, and of the CUDA device's generator."""
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002  # used by third-party code only
     state: State = {
         "python": random.getstate(),
         "numpy": (name, torch.tensor(np.asarray(keys, np.int64)), *rest),
@@ -28,7 +28,7 @@ def random_state(device: torch.device) -> State:
 
 
 def set_random_state(state: State, device: torch.device) -> None:
-    """Go on where `random_state` was called."""
+    """Restore what `random_state` returned."""
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
@@ -38,14 +38,14 @@ def set_random_state(state: State, device: torch.device) -> None:
 
 
 class LoggedSums:
-    """The sums that `log(on_epoch=True)` has gathered in an unfinished epoch, carried over an interruption.
+    """The sums of `log(on_epoch=True)` in an unfinished epoch, preserved across an interruption.
 
-    Lightning forgets them, so that an interrupted epoch's means would be those of its end. They are added to the new
-    ones, term by term as they appear, in the order of an undisturbed run: the means come out equal to the last bit.
+    Lightning drops them, so that an interrupted epoch's means would only cover its remainder. They are added to the new
+    sums key by key as these appear, in the order of an uninterrupted run: the means are equal bit for bit.
 
     Args:
         trainer: the trainer whose training loop logs.
-        earlier: what `state` returned at the interruption.
+        earlier: result of `state` at the interruption.
     """
 
     def __init__(self, trainer: L.Trainer, earlier: State | None = None) -> None:
@@ -54,27 +54,27 @@ class LoggedSums:
         self._rebuilt: list[str] = []
 
     def state(self) -> State:
-        """{key: plain values and tensors}: the sums so far, with those of before the interruption."""
+        """Return {key: plain values and tensors}: the sums so far, including those from before the interruption."""
         results = self.trainer.fit_loop.epoch_loop._results
         known = {key: _plain(metric) for key, metric in results.items() if metric.is_tensor and not metric.has_reset}
         return {**self.earlier, **known}
 
-    def merge(self, whole: bool = False) -> None:
-        """Add what was summed before to what is logged now.
+    def merge(self, restore_all: bool = False) -> None:
+        """Add the earlier sums to the current ones.
 
         Args:
-            whole: restore what has not been logged again, too: the epoch has no further steps.
+            restore_all: also restore sums that were not logged again, since the epoch has no further steps.
         """
         results = self.trainer.fit_loop.epoch_loop._results
         for key in list(self.earlier):
             if key in results and not results[key].has_reset:
                 _add(results[key], self.earlier.pop(key))
-            elif whole:
+            elif restore_all:
                 results[key] = self._rebuild(self.earlier.pop(key))
                 self._rebuilt.append(key)
 
     def begin_epoch(self) -> None:
-        """Let Lightning make anew what was restored for it."""
+        """Drop the restored sums, so that Lightning starts new ones."""
         self.earlier.clear()
         while self._rebuilt:
             self.trainer.fit_loop.epoch_loop._results.pop(self._rebuilt.pop(), None)
@@ -102,7 +102,7 @@ def _plain(metric: _ResultMetric) -> State:
 
 
 def _add(metric: _ResultMetric, earlier: State) -> None:
-    if not metric.meta.on_epoch:  # the latest value alone counts
+    if not metric.meta.on_epoch:  # only the latest value counts
         return
     values = {name: value.to(metric.value.device) for name, value in earlier["values"].items()}
     if metric.meta.is_max_reduction or metric.meta.is_min_reduction:

@@ -1,4 +1,4 @@
-"""A training that learns nothing and remembers what it was given."""
+"""A training that learns nothing and records its batches."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ def fingerprint(batch) -> str:
     return hashlib.sha256(pixels + " ".join(batch["name"]).encode()).hexdigest()
 
 
-class Witness(L.LightningModule):
+class BatchRecorder(L.LightningModule):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
@@ -29,8 +29,8 @@ class Witness(L.LightningModule):
 
 
 def fit(datamodule, epochs, callbacks=(), resume=None, **options):
-    """(epoch, index, fingerprint) of every batch."""
-    witness = Witness()
+    """Run a training; return (epoch, index, fingerprint) of every batch."""
+    recorder = BatchRecorder()
     trainer = L.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -42,5 +42,5 @@ def fit(datamodule, epochs, callbacks=(), resume=None, **options):
         use_distributed_sampler=False,
         **options,
     )
-    trainer.fit(witness, datamodule, ckpt_path=resume, weights_only=True)
-    return witness.seen
+    trainer.fit(recorder, datamodule, ckpt_path=resume, weights_only=True)
+    return recorder.seen

@@ -1,4 +1,4 @@
-"""What an evaluation measures of one image and of one set."""
+"""Results of an evaluation for one image and for one set."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One image.
+class ImageResult:
+    """Results for one image.
 
     Attributes:
-        name: of the image.
-        measures: the values by system and measure.
-        statistics: by system, what the judges gave, for measures whose set figure is not the mean of their values.
-        pictures: if kept, LR, each system's SR, HR, (H, W, 3) uint8.
+        name: the image's name.
+        measures: values by system and measure.
+        statistics: judge outputs by system, for measures whose value over a set is not the mean of the image values.
+        pictures: LR, each system's SR, and HR, (H, W, 3) uint8; None if not kept.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Measured:
     statistics: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def measure(
         cls,
         item: dict[str, Any],
         upscalers: Sequence[Upscaler],
@@ -43,13 +43,13 @@ class Measured:
         device: torch.device,
         grey: bool = False,
         keep_pictures: bool = True,
-    ) -> Measured:
+    ) -> ImageResult:
         """Super-resolve and measure an item of an ImageDataset: lr (3, h, w), hr (3, s h, s w), and annotations.
 
         Args:
-            device: where it is measured.
+            device: the device that measures.
             grey: HR was read from a single-channel file, so single-channel images are measured.
-            keep_pictures: keep them for the comparison sheet.
+            keep_pictures: keep the pictures for the comparison sheet.
         """
         tensors = {key: value.to(device)[None] for key, value in item.items() if isinstance(value, Tensor)}
         hr = tensors.pop("hr")
@@ -68,21 +68,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasuredSet:
-    """A set of images.
+class SetResult:
+    """Results for a set of images.
 
     Attributes:
-        name: of the set.
+        name: the set's name.
         images: one entry per image.
-        failures: those of the images that came out worst, with their pictures, worst first.
+        failures: the worst images with their pictures, worst first.
     """
 
     name: str
-    images: list[Measured]
-    failures: Sequence[Measured] = ()
+    images: list[ImageResult]
+    failures: Sequence[ImageResult] = ()
 
     def means(self, system: str, protocol: Protocol) -> Measures:
-        """The figure of each measure over the images."""
+        """Return the value of each measure over the set."""
         found = {}
         for name in self.images[0].measures[system]:
             columns = [image.statistics.get(system, {}).get(name) for image in self.images]
@@ -94,7 +94,7 @@ class MeasuredSet:
         return found
 
 
-def worst(images: Sequence[Measured], protocol: Protocol, system: str) -> list[int]:
-    """Indices of the images, the worst of a system first, by the measure that ranks (`measures.ranking`)."""
+def worst(images: Sequence[ImageResult], protocol: Protocol, system: str) -> list[int]:
+    """Return image indices ordered by a system's ranking measure (`measures.ranking`), worst first."""
     measure = protocol.ranking
     return sorted(range(len(images)), key=lambda i: -measure.cost(images[i].measures[system][measure.name]))

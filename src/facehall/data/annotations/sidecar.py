@@ -1,4 +1,4 @@
-"""Annotations in files beside their picture: NAME.annotations.json and NAME.parsing.png."""
+"""Annotations in sidecar files next to each picture: NAME.annotations.json and NAME.parsing.png."""
 
 from __future__ import annotations
 
@@ -19,34 +19,33 @@ JSON = ".annotations.json"
 PARSING = ".parsing.png"
 
 _LAYOUT = (
-    'It needs {"landmarks": [[x, y], …], "identity": 3}, either of which may be missing, and may declare '
-    '"landmark_scheme", "parsing_scheme" and "cutout".'
+    'Expected {"landmarks": [[x, y], …], "identity": 3}, both optional; "landmark_scheme", "parsing_scheme" and '
+    '"cutout" may be added.'
 )
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The annotations beside one picture.
+class Sidecar:
+    """Annotations in the sidecar files of one picture.
 
     ``NAME.annotations.json`` holds ``{"landmarks": [[x, y], …], "identity": 3}`` and ``NAME.parsing.png`` the parsing
-    map; either file and either key may be missing. The schemes are declared in NAME.annotations.json or, for the whole
-    set, in `defaults`. ``"cutout": true`` says that the picture is part of a larger one, so that landmarks may lie
-    anywhere outside of it.
+    map; either file and either key may be missing. Schemes are declared in NAME.annotations.json or, for the whole
+    set, in `defaults`. ``"cutout": true`` marks a crop of a larger picture, whose landmarks may lie anywhere outside.
 
     Attributes:
-        picture: NAME with its suffix.
-        defaults: a JSON file with ``landmark_scheme`` and ``parsing_scheme`` of all pictures of the set, or None.
+        picture: path of the picture (NAME with its suffix).
+        defaults: JSON file with ``landmark_scheme`` and ``parsing_scheme`` for all pictures of the set, or None.
     """
 
     picture: Path
     defaults: Path | None = None
 
     def read(self, size: tuple[int, int]) -> Annotations:
-        text, map_path = beside(self.picture)
+        text, map_path = sidecar_paths(self.picture)
         if not text.is_file() and not map_path.is_file():
             raise FacehallError(
-                f"{self.picture} has no annotations: neither {text.name} nor {map_path.name} is beside it. Add one of "
-                "them, or remove the picture."
+                f"{self.picture} has no annotations: neither {text.name} nor {map_path.name} exists next to it. Add "
+                "one of them, or remove the picture."
             )
         declared = {} if self.defaults is None else read_object(self.defaults, _LAYOUT)
         own = read_object(text, _LAYOUT) if text.is_file() else {}
@@ -64,26 +63,26 @@ class Beside:
         return Annotations(size, landmarks, parsing, identity, names, classes)
 
     def state(self) -> str:
-        paths = [*beside(self.picture), *([self.defaults] if self.defaults else [])]
+        paths = [*sidecar_paths(self.picture), *([self.defaults] if self.defaults else [])]
         return " ".join(file_state(path) for path in paths)
 
 
-def beside(picture: Path) -> tuple[Path, Path]:
-    """The JSON file and the parsing map of a picture, there or not."""
+def sidecar_paths(picture: Path) -> tuple[Path, Path]:
+    """Return the paths of a picture's JSON file and parsing map, whether or not they exist."""
     return picture.with_name(picture.stem + JSON), picture.with_name(picture.stem + PARSING)
 
 
 def is_parsing_map(path: Path, stems: set[Path]) -> bool:
-    """Whether an image file is the parsing map of a picture, and not a picture itself.
+    """Return whether an image file is the parsing map of another picture.
 
     Args:
-        stems: the paths, without suffix, of all image files around.
+        stems: paths, without suffix, of all image files in the folder tree.
     """
     return path.name.endswith(PARSING) and path.with_name(path.name.removesuffix(PARSING)) in stems
 
 
 def file_state(path: Path) -> str:
-    """Which file this is, in which state; also of one that is not there."""
+    """Return a text that identifies a file and its current state (path, size, mtime); also for a missing file."""
     try:
         stat = path.stat()
     except OSError:
@@ -91,13 +90,13 @@ def file_state(path: Path) -> str:
     return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def write_beside(picture: Path, annotations: Annotations) -> None:
-    """Write annotations beside the cut-out that they describe, each file whole or not at all, with their schemes.
+def write_sidecar(picture: Path, annotations: Annotations) -> None:
+    """Write the annotations of a crop, with their schemes, next to its picture; each file is written atomically.
 
     Raises:
-        FacehallError, OSError: the disk refuses.
+        FacehallError, OSError: a file cannot be written.
     """
-    text, map_path = beside(picture)
+    text, map_path = sidecar_paths(picture)
     entry: dict[str, object] = {"cutout": True}
     if annotations.landmarks is not None and annotations.landmark_scheme is not None:
         entry["landmark_scheme"] = declaration(annotations.landmark_scheme)

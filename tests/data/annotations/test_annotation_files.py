@@ -1,4 +1,4 @@
-"""Annotations out of files: beside each picture, or one file for all; what is wrong is named."""
+"""Annotation files: sidecar files and set files; errors name the file."""
 
 import json
 import pickle
@@ -9,7 +9,7 @@ from picture_folders import write
 from PIL import Image
 
 from facehall.data import FolderSource
-from facehall.data.annotations import FACES11, FIVE, IBUG68, Annotations, Beside, Entry, read_set, write_beside
+from facehall.data.annotations import FACES11, FIVE, IBUG68, Annotations, Entry, Sidecar, read_set, write_sidecar
 from facehall.errors import FacehallError
 
 SIZE = (24, 32)
@@ -49,7 +49,7 @@ def test_a_json_file_of_a_set(tmp_path):
 
 
 def test_an_npz_file_of_a_set_in_eighths_of_a_pixel(tmp_path):
-    """The kind that dense detectors leave: names, and pts as 16-bit integers."""
+    """The output of dense detectors: names, and pts as 16-bit integers."""
     pts = np.random.default_rng(0).integers(0, 24 * 8, (2, 68, 2)).astype(np.int16)
     np.savez(tmp_path / "set.npz", names=np.array(["a.webp", "b.webp"]), pts=pts)
     found = Entry(tmp_path / "set.npz", "b.webp").read(SIZE)
@@ -73,12 +73,12 @@ def test_an_npz_file_in_pixels_with_identities_and_a_scheme_of_its_own(tmp_path)
     assert found.identity == 2
 
 
-def test_files_beside_a_picture(tmp_path):
+def test_sidecar_files(tmp_path):
     picture = write(tmp_path / "a.b.png", 32, 24)
     (tmp_path / "a.b.annotations.json").write_text(json.dumps({"landmarks": POINTS, "identity": 3}), encoding="utf-8")
     save_map(tmp_path / "a.b.parsing.png", parsing_map(3))
     (tmp_path / "annotations.json").write_text('{"parsing_scheme": ["background", "left_half", "right_half"]}')
-    (file,) = FolderSource(tmp_path, 0, 1, annotations="beside").split("test")  # the map is no picture
+    (file,) = FolderSource(tmp_path, 0, 1, annotations="beside").split("test")  # the map is not listed as a picture
     assert file.hr == picture
     found = file.annotations.read(SIZE)
     assert found.kinds == {"landmarks", "parsing", "identity"}
@@ -86,13 +86,13 @@ def test_files_beside_a_picture(tmp_path):
     assert [file.annotations for file in FolderSource(tmp_path, 0, 1).split("test")] == [None]
 
 
-def test_what_is_written_beside_a_cut_out_is_read_back(tmp_path):
+def test_written_sidecar_files_are_read_back(tmp_path):
     picture = write(tmp_path / "a.png", 32, 24)
     own = type(FACES11)("own", ("background", "left_half", "right_half"))
-    points = np.array([[-70, 3.125], [5, 6], [7, 8], [200, 9], [300, 400]], np.float32)  # far outside of a small patch
+    points = np.array([[-70, 3.125], [5, 6], [7, 8], [200, 9], [300, 400]], np.float32)  # far outside a small patch
     written = Annotations(SIZE, points, parsing_map(3), 9, FIVE, own)
-    write_beside(picture, written)
-    found = Beside(picture).read(SIZE)
+    write_sidecar(picture, written)
+    found = Sidecar(picture).read(SIZE)
     assert np.array_equal(found.landmarks, points)
     assert np.array_equal(found.parsing, written.parsing)
     assert (found.identity, found.landmark_scheme, found.parsing_scheme.labels) == (9, FIVE, own.labels)
@@ -106,7 +106,7 @@ def test_a_map_is_grey_or_a_palette(tmp_path, mode):
         image.putpalette([7, 77, 177] * 256)
     image.save(tmp_path / "a.parsing.png")
     (tmp_path / "a.annotations.json").write_text('{"parsing_scheme": "faces11"}')
-    assert np.array_equal(Beside(picture).read(SIZE).parsing, parsing_map())
+    assert np.array_equal(Sidecar(picture).read(SIZE).parsing, parsing_map())
 
 
 def test_a_file_that_changes_is_read_again(tmp_path):
@@ -119,7 +119,7 @@ def test_a_file_that_changes_is_read_again(tmp_path):
     assert entry.state() != before
 
 
-def test_a_source_names_a_file_that_is_missing(tmp_path):
+def test_a_missing_file_is_named_by_the_source(tmp_path):
     with pytest.raises(FacehallError, match=r"none\.json cannot be read: No such file.*data\.annotations"):
         FolderSource(tmp_path, annotations=tmp_path / "none.json")
     with pytest.raises(FacehallError, match=r"none\.npz cannot be read: No such file"):
@@ -133,8 +133,8 @@ def test_a_source_names_a_file_that_is_missing(tmp_path):
     [
         ("{", "are not JSON"),
         ("[]", "hold a list, not an object"),
-        ("{}", "no usable 'pictures'"),
-        ('{"pictures": {"a": []}}', "no usable 'pictures'"),
+        ("{}", "no valid 'pictures'"),
+        ('{"pictures": {"a": []}}', "no valid 'pictures'"),
         ('{"pictures": {"a": {"landmark": []}}}', "a in .*: unknown key 'landmark'"),
         ('{"pictures": {"a": {"landmarks": [[1, 2, 3]]}}}', "a in .*N pairs of numbers"),
         ('{"pictures": {"a": {"landmarks": [[1, 2], [3]]}}}', "a in .*N pairs of numbers"),
@@ -142,12 +142,12 @@ def test_a_source_names_a_file_that_is_missing(tmp_path):
         ('{"pictures": {"a": {"landmarks": [[1, NaN]]}}}', "a in .*finite"),
         ('{"pictures": {"a": {"parsing": 3}}}', "a in .*path of a PNG"),
         ('{"pictures": {"a": {"parsing": "a.png"}}}', "declares no parsing_scheme"),
-        ('{"pictures": {"a": {"identity": -1}}}', "a in .*whole number from 0 on, not -1"),
-        ('{"pictures": {"a": {"identity": 1}, "b": {"identity": "x"}}}', "b in .*whole number from 0 on, not 'x'"),
+        ('{"pictures": {"a": {"identity": -1}}}', "a in .*non-negative integer, not -1"),
+        ('{"pictures": {"a": {"identity": 1}, "b": {"identity": "x"}}}', "b in .*non-negative integer, not 'x'"),
         ('{"pictures": {"a": {"landmarks": [[1, 2]]}, "b": {"landmarks": [[1, 2], [2, 2]]}}}', "a has 1 but b has 2"),
     ],
 )
-def test_what_is_wrong_with_a_json_file_is_told(tmp_path, content, message):
+def test_errors_in_a_json_file(tmp_path, content, message):
     (tmp_path / "set.json").write_text(content)
     with pytest.raises(FacehallError, match=message):
         read_set(tmp_path / "set.json")
@@ -156,16 +156,16 @@ def test_what_is_wrong_with_a_json_file_is_told(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pts": np.zeros((1, 5, 2), np.int16)}, "no usable names"),
-        ({"names": np.array(["a"])}, "neither landmarks nor pts nor identity"),
-        ({"names": np.array(["a", "a"]), "identity": np.array([1, 2])}, "name a picture twice"),
-        ({"names": np.array(["a"]), "pts": np.zeros((1, 5, 2))}, "pts that are not integers"),
-        ({"names": np.array(["a"]), "landmarks": np.zeros((2, 5, 2))}, r"landmarks \(2, 5, 2\) of 1 names"),
+        ({"pts": np.zeros((1, 5, 2), np.int16)}, "no valid names"),
+        ({"names": np.array(["a"])}, "no landmarks, pts or identity"),
+        ({"names": np.array(["a", "a"]), "identity": np.array([1, 2])}, "list a picture twice"),
+        ({"names": np.array(["a"]), "pts": np.zeros((1, 5, 2))}, r"pts in the annotations .* are not integers"),
+        ({"names": np.array(["a"]), "landmarks": np.zeros((2, 5, 2))}, r"landmarks of shape \(2, 5, 2\) for 1 names"),
         ({"names": np.array(["a"]), "landmarks": np.full((1, 5, 2), np.inf)}, "a in .*finite"),
-        ({"names": np.array(["a"]), "identity": np.zeros((1, 2), int)}, r"identity \(1, 2\) of 1 names"),
+        ({"names": np.array(["a"]), "identity": np.zeros((1, 2), int)}, r"identity of shape \(1, 2\) for 1 names"),
     ],
 )
-def test_what_is_wrong_with_an_npz_file_is_told(tmp_path, arrays, message):
+def test_errors_in_an_npz_file(tmp_path, arrays, message):
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(FacehallError, match=message):
         read_set(tmp_path / "set.npz")
@@ -190,24 +190,26 @@ def test_a_picture_without_an_entry_is_named(tmp_path):
     with pytest.raises(FacehallError, match=r"x/a\.png has no annotations in .*set\.json"):
         Entry(file, "x/a.png").read(SIZE)
     with pytest.raises(FacehallError, match=r"a\.png has no annotations: neither a\.annotations\.json nor a\.parsing"):
-        Beside(tmp_path / "a.png").read(SIZE)
+        Sidecar(tmp_path / "a.png").read(SIZE)
 
 
 @pytest.mark.parametrize(
     ("points", "fits"),
     [
         (POINTS, True),
-        ([[-9, 8], [20, 8], [15, 12], [11, 16], [19, 30]], True),  # a face that is cut off
-        (np.multiply(POINTS, 8).tolist(), False),  # eighths of a pixel taken for pixels
+        ([[-9, 8], [20, 8], [15, 12], [11, 16], [19, 30]], True),  # a cropped face
+        (np.multiply(POINTS, 8).tolist(), False),  # eighths of a pixel read as pixels
         ([[-40, 8], *POINTS[1:]], False),
     ],
 )
-def test_landmarks_far_outside_are_those_of_something_else(tmp_path, points, fits):
+def test_landmarks_far_outside_are_rejected(tmp_path, points, fits):
     file = set_file(tmp_path / "set.json", {"a.png": {"landmarks": points}})
     if fits:
         assert len(Entry(file, "a.png").read(SIZE).landmarks) == 5
         return
-    with pytest.raises(FacehallError, match=r"a\.png in .*set\.json: landmark \d at .*32x24 pixels.*check their unit"):
+    with pytest.raises(
+        FacehallError, match=r"a\.png in .*set\.json: landmark \d is at .*outside its 32x24 pixels.*check their unit"
+    ):
         Entry(file, "a.png").read(SIZE)
 
 
@@ -220,7 +222,7 @@ def test_landmarks_far_outside_are_those_of_something_else(tmp_path, points, fit
         (None, "does not exist"),
     ],
 )
-def test_maps_that_do_not_fit_are_named(tmp_path, parsing, message):
+def test_mismatched_maps_are_named(tmp_path, parsing, message):
     if parsing is not None:
         save_map(tmp_path / "a.png", parsing)
     file = set_file(tmp_path / "set.json", {"x.png": {"parsing": "a.png"}}, parsing_scheme="faces11")
