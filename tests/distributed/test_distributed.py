@@ -80,7 +80,7 @@ def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
 @pytest.mark.slow
 def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
@@ -94,7 +94,7 @@ def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process,
     first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
     started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
     assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
@@ -144,7 +144,7 @@ def test_the_end_of_one_process_ends_all(tmp_path, settings):
     script = Path(forked_ranks.__file__)
     started = command(script, tmp_path, settings=settings)
     # until the last process of each training has closed its end of stderr
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
     assert ended.keys() == REPORTS.keys()
