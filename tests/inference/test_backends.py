@@ -20,8 +20,19 @@ EXACT = ["eager", "channels_last", "onnxruntime", "openvino"]
 NEEDS = {"onnxruntime": ["onnx", "onnxruntime", "onnxscript"], "openvino": ["openvino"], "openvino_bf16": ["openvino"]}
 
 
+@pytest.fixture(scope="module")
+def conversions(tmp_path_factory):
+    """Cache shared by tests that use a conversion for something else than testing the cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
+def _cached(conversions, monkeypatch):
+    monkeypatch.setenv("FACEHALL_CACHE", str(conversions))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
 
 
@@ -105,7 +116,7 @@ def test_networks_without_a_bicubic_base(name, generator):
     assert levels < 3
 
 
-def test_a_conversion_is_cached_by_weights(tmp_path):
+def test_a_conversion_is_cached_by_weights(own_cache, tmp_path):
     generator = tiny_generator()
     built("openvino", generator)
     folder = tmp_path / "cache" / "backends"
@@ -134,13 +145,13 @@ def test_invalid_backends():
     assert NAMES[0] == "auto"
 
 
-def test_a_short_job_is_not_benchmarked(tmp_path):
+def test_a_short_job_is_not_benchmarked(own_cache, tmp_path):
     _, line = choose(tiny_generator(), CPU, "auto", pixels=1000)
     assert "guess" in line
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_long_job_is_benchmarked_once(tmp_path, monkeypatch):
+def test_a_long_job_is_benchmarked_once(own_cache, tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager", "channels_last"])
     generator = tiny_generator()
     backend, line = choose(generator, CPU, "auto", pixels=10**12)
@@ -154,7 +165,7 @@ def test_a_long_job_is_benchmarked_once(tmp_path, monkeypatch):
         torch.testing.assert_close(backend(lr), generator(lr), atol=1e-5, rtol=0)
 
 
-def test_a_damaged_cache_of_choices_is_replaced(tmp_path, monkeypatch):
+def test_a_damaged_cache_of_choices_is_replaced(own_cache, tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager"])
     path = tmp_path / "cache" / "backends" / "choices.json"
     path.parent.mkdir(parents=True)
@@ -162,7 +173,7 @@ def test_a_damaged_cache_of_choices_is_replaced(tmp_path, monkeypatch):
     assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager (measured")
 
 
-def test_inaccurate_and_failing_backends_are_not_chosen(monkeypatch):
+def test_inaccurate_and_failing_backends_are_not_chosen(own_cache, monkeypatch):
     def fails(generator, device):
         raise RuntimeError("unsupported operator")
 

@@ -122,6 +122,7 @@ INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the tra
 ]
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path):
     whole = start("whole")
     expected = dict(rows)
