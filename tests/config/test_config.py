@@ -67,7 +67,8 @@ def test_every_primary_config_composes(compose_config, name):
 
 
 def test_every_folder_of_conf_is_used():
-    used = {folder for name in PRIMARY for folder in groups(name).values()} | {"hydra"}
+    used = {folder for name in PRIMARY for folder in groups(name).values()}
+    used |= {"hydra", "system"}  # system: entries of the catalogue
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == used
 
 
