@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
@@ -35,8 +36,9 @@ def _weights(network: nn.Module) -> Iterator[nn.Parameter]:
     for layer in network.modules():
         if not isinstance(layer, _LAYERS) or getattr(layer, "groups", 1) > 1:
             continue
-        weight = layer.weight
-        if is_parametrized(layer, "weight"):  # type: ignore[arg-type]
-            weight = getattr(layer.parametrizations.weight, "original", weight)  # type: ignore[union-attr]
+        weight: Any = layer.weight
+        if is_parametrized(layer, "weight"):
+            parametrizations: Any = layer.parametrizations
+            weight = getattr(parametrizations.weight, "original", None)  # none: several, as of a weight norm
         if isinstance(weight, nn.Parameter):
             yield weight

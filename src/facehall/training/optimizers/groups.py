@@ -1,4 +1,4 @@
-"""How an optimizer gets its parameters: parameter groups by what a parameter is."""
+"""How an optimizer gets its parameters: parameter groups by what a parameter is, and steps group by group."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -59,10 +60,24 @@ def decay_groups(network: nn.Module) -> list[Group]:
     return [group for group in groups if group["params"]]
 
 
-def with_gradients(group: Group) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the parameters of a group that have a gradient, and the gradients: an inactive scale has none."""
-    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-    return parameters, [parameter.grad for parameter in parameters]
+class GroupOptimizer(Optimizer):
+    """An optimizer that updates its parameters group by group, in `update`."""
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                parameters = [each for each in group["params"] if each.grad is not None]  # an inactive scale has none
+                if parameters:
+                    self.update(group, parameters, [parameter.grad for parameter in parameters])
+        return loss
+
+    def update(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Update parameters of one group in place, at least one; their state is in `self.state[parameter]`."""
+        raise NotImplementedError
 
 
 def check_range(name: str, values: float | Sequence[float], low: float = 0.0, below: float = math.inf) -> None:

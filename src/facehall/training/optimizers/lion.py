@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
-from facehall.training.optimizers.groups import check_range, decay_groups, with_gradients
+from facehall.training.optimizers.groups import Group, GroupOptimizer, check_range, decay_groups
 
 
-class Lion(Optimizer):
+class Lion(GroupOptimizer):
     """Every parameter moves by lr or not at all (the paper's Algorithm 2). With the gradient g and the momentum m:
 
         w <- (1 - lr decay) w - lr sign(beta1 m + (1 - beta1) g)
@@ -38,24 +36,14 @@ class Lion(Optimizer):
         check_range("weight_decay", weight_decay)
         super().__init__(decay_groups(network), {"lr": lr, "betas": tuple(betas), "weight_decay": weight_decay})
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with torch.no_grad():
-            for group in self.param_groups:
-                parameters, gradients = with_gradients(group)
-                if not parameters:
-                    continue
-                for parameter in parameters:
-                    if not self.state[parameter]:
-                        self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-                momenta = [self.state[parameter]["momentum"] for parameter in parameters]
-                directions = torch._foreach_lerp(momenta, gradients, 1 - group["betas"][0])
-                torch._foreach_sign_(directions)
-                if group["decays"] and group["weight_decay"]:
-                    torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(parameters, directions, alpha=-group["lr"])
-                torch._foreach_lerp_(momenta, gradients, 1 - group["betas"][1])
-        return loss
+    def update(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        directions = torch._foreach_lerp(momenta, gradients, 1 - group["betas"][0])
+        torch._foreach_sign_(directions)
+        if group["decays"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, directions, alpha=-group["lr"])
+        torch._foreach_lerp_(momenta, gradients, 1 - group["betas"][1])

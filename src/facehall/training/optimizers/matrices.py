@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.adamw import adamw
 
-from facehall.training.optimizers.groups import Group, check_range, matrix_groups, with_gradients
+from facehall.training.optimizers.groups import Group, GroupOptimizer, check_range, matrix_groups
 
 
-class MatrixOptimizer(Optimizer):
+class MatrixOptimizer(GroupOptimizer):
     """Two parameter groups of one network, told apart by `kind`: ``adam`` and ``matrix``.
 
     Schedules scale the rates of both alike, and settings of a phase (`Phase.optimizer`) hold for both.
@@ -48,24 +47,11 @@ class MatrixOptimizer(Optimizer):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, **settings}
         super().__init__([group for group in groups if group["params"]], defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with torch.no_grad():
-            for group in self.param_groups:
-                parameters, gradients = with_gradients(group)
-                if not parameters:
-                    continue
-                if group["kind"] == "adam":
-                    self._adam(group, parameters, gradients)
-                else:
-                    self._update_matrices(group, parameters, gradients)
-        return loss
+    def update(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        (self._adam if group["kind"] == "adam" else self.update_matrices)(group, parameters, gradients)
 
-    def _update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        """Update the matrices, in place; any state is in `self.state[parameter]`."""
+    def update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Update matrices in place, as `update` does."""
         raise NotImplementedError
 
     def _adam(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:

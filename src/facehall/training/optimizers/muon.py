@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,14 +62,14 @@ class Muon(MatrixOptimizer):
         settings = {"momentum": momentum, "nesterov": nesterov, "iterations": iterations}
         super().__init__(network, lr, muon_lr, betas, eps, weight_decay, **settings)
 
-    def _update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+    def update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         directions = torch._foreach_lerp(gradients, momenta, group["momentum"]) if group["nesterov"] else momenta
-        stacks = defaultdict(list)
+        stacks: dict[Any, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for parameter, direction in zip(parameters, directions, strict=True):
             matrix = direction.flatten(1)
             stacks[matrix.shape, matrix.dtype, matrix.device].append((parameter, matrix))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from facehall.training.optimizers.averaging import AveragingOptimizer
-from facehall.training.optimizers.groups import Group, check_range, decay_groups, with_gradients
+from facehall.training.optimizers.groups import Group, GroupOptimizer, check_range, decay_groups
 
 
-class ScheduleFreeAdamW(AveragingOptimizer):
+class ScheduleFreeAdamW(GroupOptimizer, AveragingOptimizer):
     """Adam's steps z, their average x, and gradients in between (*The Road Less Scheduled*, Algorithm 1).
 
     With the gradient g at y, the weights of the network, and a rate that only warms up:
@@ -61,39 +60,33 @@ class ScheduleFreeAdamW(AveragingOptimizer):
         for state in self.state.values():
             state["weight_sum"] = 0.0  # the next step's c is then 1
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with torch.no_grad():
-            for group in self.param_groups:
-                parameters, _ = with_gradients(group)
-                alike = defaultdict(list)  # parameters of scales that were trained later have taken fewer steps
-                for parameter in parameters:
-                    state = self.state[parameter]
-                    if not state:
-                        state["step"], state["weight_sum"] = 0, 0.0
-                        state["fast"], state["average"] = parameter.clone(), parameter.clone()
-                        state["square"] = torch.zeros_like(parameter)
-                    alike[state["step"], state["weight_sum"]].append(parameter)
-                for (step, weight_sum), bucket in alike.items():
-                    self._update(group, bucket, step + 1, weight_sum)
-        return loss
+    def update(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        # Parameters of scales that are trained later have taken fewer steps than others.
+        alike: dict[tuple[int, float], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            state = self.state[parameter]
+            if not state:
+                state["step"], state["weight_sum"] = 0, 0.0
+                state["fast"], state["average"] = parameter.clone(), parameter.clone()
+                state["square"] = torch.zeros_like(parameter)
+            alike[state["step"], state["weight_sum"]].append((parameter, gradient))
+        for (step, weight_sum), pairs in alike.items():
+            self._update_alike(group, [p for p, _ in pairs], [g for _, g in pairs], step + 1, weight_sum)
 
-    def _update(self, group: Group, parameters: list[Tensor], step: int, weight_sum: float) -> None:
+    def _update_alike(
+        self, group: Group, parameters: list[Tensor], gradients: list[Tensor], step: int, weight_sum: float
+    ) -> None:
         """Take one step of parameters with equal counts: their step number from 1, and the sum of r^2 before it."""
         beta1, beta2 = group["betas"]
         states = [self.state[parameter] for parameter in parameters]
         fast, average, square = ([state[name] for state in states] for name in ("fast", "average", "square"))
-        gradients = [parameter.grad for parameter in parameters]
         rate = group["lr"] * math.sqrt(1 - beta2**step)
         torch._foreach_mul_(square, beta2)
         torch._foreach_addcmul_(square, gradients, gradients, 1 - beta2)
         denominators = torch._foreach_sqrt(square)
         torch._foreach_add_(denominators, group["eps"])
         torch._foreach_addcdiv_(fast, gradients, denominators, -rate)
-        if group["decays"] and group["weight_decay"]:
+        if group["decays"]:
             torch._foreach_add_(fast, parameters, alpha=-rate * group["weight_decay"])
         weight_sum += rate**2
         torch._foreach_lerp_(average, fast, rate**2 / weight_sum if weight_sum else 0.0)

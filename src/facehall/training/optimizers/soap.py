@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class SOAP(MatrixOptimizer):
         settings = {"shampoo_beta": shampoo_beta, "frequency": frequency, "max_size": max_size}
         super().__init__(network, lr, lr, betas, eps, weight_decay, **settings)
 
-    def _update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+    def update_matrices(self, group: Group, parameters: list[Tensor], gradients: list[Tensor]) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             state, tensor = self.state[parameter], gradient.flatten(2) if gradient.ndim > 2 else gradient
             if not state:
@@ -78,7 +79,7 @@ class SOAP(MatrixOptimizer):
             if state["step"] % group["frequency"] == 0:
                 _turn_bases(state)
 
-    def _adam_in(self, bases: Bases, state: dict, gradient: Tensor, group: Group) -> Tensor:
+    def _adam_in(self, bases: Bases, state: dict[str, Any], gradient: Tensor, group: Group) -> Tensor:
         """Return Adam's update in rotated coordinates, rotated back."""
         beta1, beta2 = group["betas"]
         state["momentum"].lerp_(gradient, 1 - beta1)
@@ -105,7 +106,7 @@ def _covariances(tensor: Tensor, max_size: int) -> list[Tensor | None]:
     return [matrix @ matrix.T if 1 < len(matrix) <= max_size else None for matrix in matrices]
 
 
-def _turn_bases(state: dict) -> None:
+def _turn_bases(state: dict[str, Any]) -> None:
     """Improve every basis by one power iteration, its vectors sorted by their eigenvalues, and V with them."""
     for axis, (covariance, basis) in enumerate(zip(state["covariances"], state["bases"], strict=True)):
         if basis is None:
