@@ -64,8 +64,9 @@ def test_resumed_equals_uninterrupted(make, fit, tmp_path, name, psnr_steps):
 
     whole = fit(make(name, psnr_steps), 3, max_epochs=2, callbacks=[Save()])
     resumed = make(name, psnr_steps)
-    for parameter in resumed.parameters():  # all must come from the checkpoint
-        torch.nn.init.normal_(parameter)
+    for network in (resumed.generator, resumed.ema, resumed.discriminator):  # all must come from the checkpoint
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter)
     trainer = quiet_trainer(max_epochs=2)
     loader = whole.trainer.train_dataloader
     trainer.fit(resumed, loader, ckpt_path=tmp_path / "saved.ckpt", weights_only=True)

@@ -63,7 +63,7 @@ def decay_groups(network: nn.Module) -> list[Group]:
 class GroupOptimizer(Optimizer):
     """An optimizer that updates its parameters group by group, in `update`."""
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -63,9 +63,10 @@ class MatrixOptimizer(GroupOptimizer):
         adamw(
             parameters,
             gradients,
-            *([self.state[p][name] for p in parameters] for name in ("exp_avg", "exp_avg_sq")),
-            [],
-            [self.state[p]["step"] for p in parameters],
+            exp_avgs=[self.state[p]["exp_avg"] for p in parameters],
+            exp_avg_sqs=[self.state[p]["exp_avg_sq"] for p in parameters],
+            max_exp_avg_sqs=[],
+            state_steps=[self.state[p]["step"] for p in parameters],
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],
