@@ -27,9 +27,9 @@ class Muon(MatrixOptimizer):
         B <- mu B + (1 - mu) G
         W <- (1 - lr decay) W - lr sqrt(max(1, out / (in k k))) orthogonalise(mu B + (1 - mu) G)
 
-    (without Nesterov, the second line takes B). On a flattened weight it equals torch.optim.Muon, which takes neither
-    convolutions nor, in bfloat16 only, any advantage of equal shapes: a network's convolutions come in few shapes, and
-    those of one shape are orthogonalised together.
+    (without Nesterov, the second line takes B). On a flattened weight these are the steps of torch.optim.Muon, which
+    rejects convolutions and orthogonalises one matrix at a time, in bfloat16. Here matrices of one shape are
+    orthogonalised together, in their own precision: a network's convolutions come in few shapes.
 
     Args:
         network: see `MatrixOptimizer`.
