@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from facehall.models.matrices import matrix_parameters
+
 EXECUTION_ARGS = ("memory", "execution")
 """Arguments that change how a network is executed, not its output; not stored in weights files."""
 
@@ -61,6 +63,13 @@ class Generator(nn.Module):
     def outputs(self, lr: Tensor, up_to: int | None = None) -> dict[str, Any]:
         """Return all outputs for a training step: the pyramid, and any further predictions used by losses."""
         return {"pyramid": self.pyramid(lr) if up_to is None else self.pyramid(lr, up_to)}
+
+    def matrix_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the weights of hidden layers by name, for optimizers of matrices such as Muon.
+
+        Override it if other layers than the first and the last read or write something else than features.
+        """
+        return matrix_parameters(self)
 
 
 def target_name(cls: type[Generator]) -> str:
