@@ -1,8 +1,24 @@
 """Generators: super-resolution networks, as plain modules without training code."""
 
 from facehall.models.generators.base import Generator, records_arguments
+from facehall.models.generators.cscn import CSCN
+from facehall.models.generators.lapsrn import LapSRN
+from facehall.models.generators.ms_lapsrn import MSLapSRN
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
+from facehall.models.generators.prosr import ProSR
 from facehall.models.generators.rrdbnet import RRDBNet
+from facehall.models.generators.srresnet import SRResNet
 from facehall.models.generators.srresnet3 import SRResNet3
 
-__all__ = ["Generator", "MultiScaleRRDB", "RRDBNet", "SRResNet3", "records_arguments"]
+__all__ = [
+    "CSCN",
+    "Generator",
+    "LapSRN",
+    "MSLapSRN",
+    "MultiScaleRRDB",
+    "ProSR",
+    "RRDBNet",
+    "SRResNet",
+    "SRResNet3",
+    "records_arguments",
+]
