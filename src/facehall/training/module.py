@@ -149,6 +149,8 @@ class SuperResolution(MeasuredModule):
             self._begin_phase(phase)
         take_step = (batch_idx + 1) % self.accumulate == 0
         batch = self._prepare(batch, phase)
+        if self.generator.fades_in:
+            self.generator.set_fade(self.curriculum.fade(self.generator_step))
         with span("generator forward"):
             # One pass for both networks: detached for the discriminator, with gradients for the generator's loss.
             outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)

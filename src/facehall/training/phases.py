@@ -93,6 +93,11 @@ def _check_networks(phase: Phase, generator: Generator, discriminator: nn.Module
             f"{key}.trains names the discriminator, but there is none: choose one (discriminator=…), or a curriculum "
             "without one (curriculum=psnr, curriculum=psnr_then_perceptual)"
         )
+    if phase.fade and not generator.fades_in:
+        raise ValueError(
+            f"{key}.fade={phase.fade}, but {type(generator).__name__} has no scales that fade in: set it to 0, or "
+            "choose a progressive network (generator=prosr)"
+        )
     if phase.scale is None:
         return
     if phase.scale not in generator.scales:

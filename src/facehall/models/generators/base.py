@@ -28,6 +28,7 @@ class Generator(nn.Module):
         input: input of `pyramid`: ``lr``, the LR image, or ``bicubic``, that image upscaled to SR size by bicubic.
         colour: input and output channels: ``rgb``, or ``y``, luma only (BT.601, in [0, 1]).
         provides: the keys of the dict returned by `outputs`.
+        fades_in: whether the finest computed scale can fade in during training (`set_fade`), in progressive networks.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -37,6 +38,7 @@ class Generator(nn.Module):
     input: Literal["lr", "bicubic"] = "lr"
     colour: Literal["rgb", "y"] = "rgb"
     provides: tuple[str, ...] = ("pyramid",)
+    fades_in: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -70,6 +72,16 @@ class Generator(nn.Module):
         Override it if other layers than the first and the last read or write something else than features.
         """
         return matrix_parameters(self)
+
+    def set_fade(self, share: float) -> None:
+        """Set the share of the finest computed scale in its own output, in training mode only.
+
+        Only called for networks with `fades_in`. The rest is an upscaling of the next coarser scale's output.
+
+        Args:
+            share: 0, the coarser scale alone, to 1, the finest scale alone, which is also the initial value.
+        """
+        raise NotImplementedError
 
 
 def target_name(cls: type[Generator]) -> str:
