@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from facehall.inference.tiling.receptive_field import receptive_radius
 from facehall.models.generators import AdderEDSR, AdderVDSR
 from facehall.models.generators.adder_sr import AdderUnit, PowerActivation
 from facehall.models.weights import load_generator, save_generator
@@ -87,6 +88,11 @@ def test_every_parameter_gets_a_gradient(net):
     net(torch.rand(2, channels, 8, 8)).square().mean().backward()
     missing = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert missing == []
+
+
+def test_receptive_field():
+    """One pixel a layer: head, four adder layers, the convolution behind them, and two more at twice the size."""
+    assert receptive_radius(AdderEDSR(2, blocks=2, **TINY).eval()) == 1 + 4 + 1 + 1 + 1
 
 
 def test_weights_file(tmp_path):

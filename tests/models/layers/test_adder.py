@@ -75,6 +75,17 @@ def test_values_and_gradients(sizes, execution):
     torch.testing.assert_close(weight_gradient(x.detach(), layer.weight.detach(), g), direction, rtol=1e-4, atol=1e-4)
 
 
+def test_dtypes():
+    """Double stays double; half-precision weights are computed in float32; other inputs take the weights' dtype."""
+    x, exact = torch.randn(1, 3, 4, 5, dtype=torch.float64), Adder2d(3, 2).double()
+    torch.testing.assert_close(exact(x).flatten(2), -differences(exact, x).abs().sum(dim=2))
+    half = Adder2d(3, 2).bfloat16()
+    expected = Adder2d(3, 2, execution="torch")
+    expected.weight.data = half.weight.float()
+    assert half(x.bfloat16()).dtype == torch.bfloat16
+    torch.testing.assert_close(half(x.bfloat16()), expected(x.bfloat16()).bfloat16())
+
+
 def test_the_rate_scales_the_gradient_of_the_weights_alone():
     gradients = []
     for rate in (0.2, 0.05):
@@ -154,7 +165,7 @@ def test_a_compiler_that_fails_is_quoted(empty_cache, monkeypatch):
     script.write_text("#!/bin/sh\necho 'note: x' >&2\necho 'error: no OpenMP here' >&2\nexit 1\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("CXX", str(script))
-    with pytest.raises(FacehallError, match="cannot compile .*: error: no OpenMP here"):
+    with pytest.raises(FacehallError, match=r"cannot compile .*: error: no OpenMP here"):
         use_native("native")
     assert not list((empty_cache / "cache" / "native").iterdir())
 

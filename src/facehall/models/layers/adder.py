@@ -43,10 +43,10 @@ class Adder2d(nn.Module):
         in_channels, out_channels: channels.
         kernel_size: side of the window, odd.
         rate: eta.
-        execution: ``native``: a C++ kernel, compiled on first use; other devices than CPUs use plain torch.
+        execution: ``native``: a C++ kernel, compiled on first use, for float32 on a CPU; otherwise plain torch is used.
             ``torch``: plain torch. None: native, or plain torch with a warning if the kernel cannot be compiled.
 
-    Shapes: (B, C_in, h, w) -> (B, C_out, h, w), float32.
+    Shapes: (B, C_in, h, w) -> (B, C_out, h, w), with the dtype of the weights; computed in at least float32.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class Adder2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if is_capturing_graph():
             return _graph_forward(x, self.weight)
-        native = x.device.type == "cpu" and use_native(self.execution)
-        return _Adder.apply(x.float(), self.weight.float(), self.rate, native)
+        own = self.weight.dtype
+        dtype = own if own == torch.float64 else torch.float32  # long sums of large terms
+        native = x.device.type == "cpu" and dtype == torch.float32 and use_native(self.execution)
+        return _Adder.apply(x.to(dtype), self.weight.to(dtype), self.rate, native).to(own)
 
     def extra_repr(self) -> str:
         outputs, inputs, side, _ = self.weight.shape
