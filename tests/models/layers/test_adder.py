@@ -13,7 +13,7 @@ from facehall.models.layers import adder, native
 from facehall.models.layers.adder import Adder2d, use_native, weight_gradient
 
 try:
-    use_native("native")
+    use_native("native", torch.zeros(1))
     EXECUTIONS = ("native", "torch")
 except FacehallError:
     EXECUTIONS = ("torch",)
@@ -122,11 +122,24 @@ def test_threads_and_memory_formats_do_not_matter():
 
 
 @pytest.mark.filterwarnings("ignore:.*jit.trace.*")
+@torch.no_grad()
 def test_a_captured_graph_holds_basic_operations():
     layer, x, _ = layer_and_data(*SIZES[0], "torch")
-    traced = torch.jit.trace(layer, x.detach(), check_trace=False)
+    traced = torch.jit.trace(layer, x, check_trace=False)
+    assert "facehall::" not in str(traced.inlined_graph)
     other = torch.randn_like(x)
     torch.testing.assert_close(traced(other), layer(other), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_compiled_training_has_the_gradients_of_the_layer(execution):
+    """torch.compile, without the machine code, must not differentiate the formula."""
+    layer, x, g = layer_and_data(*SIZES[0], execution)
+    (dx,), (dw,) = (torch.autograd.grad(layer(x), of, g) for of in (x, layer.weight))
+    torch.compile(layer, backend="aot_eager", fullgraph=True)(x).backward(g)
+    torch.testing.assert_close(x.grad, dx)
+    torch.testing.assert_close(layer.weight.grad, dw)
 
 
 def test_bad_arguments():
@@ -151,13 +164,13 @@ def empty_cache(tmp_path, monkeypatch):
 def test_without_a_compiler_plain_torch_is_used_and_named(empty_cache, monkeypatch, caplog):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with caplog.at_level(logging.WARNING, logger="facehall"):
-        assert not use_native(None)
-        assert not use_native(None)
+        assert not use_native("auto", torch.zeros(1))
+        assert not use_native("auto", torch.zeros(1))
     (record,) = caplog.records
     assert "plain torch" in record.message
     assert "CXX=no-such-compiler" in record.message
     with pytest.raises(FacehallError, match="No C\\+\\+ compiler"):
-        use_native("native")
+        use_native("native", torch.zeros(1))
 
 
 def test_a_compiler_that_fails_is_quoted(empty_cache, monkeypatch):
@@ -166,13 +179,13 @@ def test_a_compiler_that_fails_is_quoted(empty_cache, monkeypatch):
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("CXX", str(script))
     with pytest.raises(FacehallError, match=r"cannot compile .*: error: no OpenMP here"):
-        use_native("native")
+        use_native("native", torch.zeros(1))
     assert not list((empty_cache / "cache" / "native").iterdir())
 
 
 @needs_compiler
 def test_a_compiled_library_is_found_again(empty_cache, monkeypatch):
-    assert use_native("native")
+    assert use_native("native", torch.zeros(1))
     (library,) = (empty_cache / "cache" / "native").iterdir()
     written = library.stat().st_mtime_ns
     native.compiled.cache_clear()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.adder import RATE, Adder2d, AdderExecution
-from facehall.models.layers.blocks import conv3
+from facehall.models.layers.blocks import conv3, init_scaled_he_
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 MIN_MAGNITUDE = 1e-6
@@ -81,6 +81,8 @@ class AdderEDSR(Generator):
         execution: of adder layers, ``native`` (compiled on first use) or ``torch``; None: native if possible.
     """
 
+    mean: Tensor
+
     @records_arguments
     def __init__(
         self,
@@ -138,12 +140,10 @@ class AdderVDSR(Generator):
         if layers < 3:
             raise ValueError(f"layers must be at least 3, not {layers}")
         self.scale = scale
-        self.first = nn.Sequential(conv3(1, features), nn.ReLU())
+        self.first = conv3(1, features)
         self.units = nn.Sequential(*(AdderUnit(features, True, rate, execution) for _ in range(layers - 2)))
         self.last = conv3(features, 1)
-        for conv in (self.first[0], self.last):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
+        init_scaled_he_(self, 1.0)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
-        return {self.scale: lr + self.last(self.units(self.first(lr)))}
+        return {self.scale: lr + self.last(self.units(self.first(lr).relu()))}

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
@@ -67,25 +66,28 @@ class Adder2d(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
 
     def forward(self, x: Tensor) -> Tensor:
-        if is_capturing_graph():
+        if is_capturing_graph() and not torch.is_grad_enabled():
             return _graph_forward(x, self.weight)
         own = self.weight.dtype
         dtype = own if own == torch.float64 else torch.float32  # long sums of large terms
-        native = x.device.type == "cpu" and dtype == torch.float32 and use_native(self.execution)
-        return _Adder.apply(x.to(dtype), self.weight.to(dtype), self.rate, native).to(own)
+        return _adder(x.to(dtype), self.weight.to(dtype), self.rate, self.execution or "auto").to(own)
 
     def extra_repr(self) -> str:
         outputs, inputs, side, _ = self.weight.shape
         return f"{inputs}, {outputs}, kernel_size={side}, rate={self.rate}"
 
 
-def use_native(execution: AdderExecution | None) -> bool:
-    """Return whether the C++ kernel is to be used, compiling it if necessary.
+def use_native(execution: str, x: Tensor) -> bool:
+    """Return whether the C++ kernel computes the layer, compiling it if necessary.
+
+    Args:
+        execution: ``native``, ``torch``, or ``auto`` for native if it can be compiled.
+        x: the layer's input.
 
     Raises:
         FacehallError: it is demanded, but cannot be compiled.
     """
-    if execution == "torch":
+    if execution == "torch" or x.device.type != "cpu" or x.dtype != torch.float32:
         return False
     if execution == "native":
         _kernels()
@@ -103,24 +105,50 @@ def _available() -> bool:
     return True
 
 
-class _Adder(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, rate: float, native: bool) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.rate, ctx.native = rate, native
-        return _native_forward(x, weight) if native else _torch_forward(x, weight)
+# Operators of their own, as torch.compile would differentiate the formula instead of using the layer's gradients.
+@torch.library.custom_op(
+    "facehall::adder", mutates_args=(), schema="(Tensor x, Tensor weight, float rate, str execution) -> Tensor"
+)
+def _adder(x: Tensor, weight: Tensor, rate: float, execution: str) -> Tensor:
+    return (_native_forward if use_native(execution, x) else _torch_forward)(x, weight)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weight = ctx.saved_tensors
-        dx = dw = None
-        if ctx.needs_input_grad[0]:
-            dx = (_native_input_gradient if ctx.native else _torch_input_gradient)(x, weight, grad)
-        if ctx.needs_input_grad[1]:
-            dw = weight_gradient(x, weight, grad)
-            dw *= ctx.rate * math.sqrt(dw.numel()) / dw.norm().clamp(min=1e-12)
-        return dx, dw, None, None
+
+@torch.library.custom_op(
+    "facehall::adder_input_gradient",
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight, Tensor grad, str execution) -> Tensor",
+)
+def _input_gradient(x: Tensor, weight: Tensor, grad: Tensor, execution: str) -> Tensor:
+    return (_native_input_gradient if use_native(execution, x) else _torch_input_gradient)(x, weight, grad)
+
+
+@_adder.register_fake
+def _(x: Tensor, weight: Tensor, rate: float, execution: str) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0], *x.shape[2:])
+
+
+@_input_gradient.register_fake
+def _(x: Tensor, weight: Tensor, grad: Tensor, execution: str) -> Tensor:
+    return x.new_empty(x.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, float, str], output: Tensor) -> None:
+    x, weight, ctx.rate, ctx.execution = inputs
+    ctx.save_for_backward(x, weight)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    x, weight = ctx.saved_tensors
+    dx = dw = None
+    if ctx.needs_input_grad[0]:
+        dx = _input_gradient(x, weight, grad, ctx.execution)
+    if ctx.needs_input_grad[1]:
+        dw = weight_gradient(x, weight, grad)
+        dw = dw * (ctx.rate * math.sqrt(dw.numel()) / dw.norm().clamp(min=1e-12))
+    return dx, dw, None, None
+
+
+_adder.register_autograd(_backward, setup_context=_keep)
 
 
 def weight_gradient(x: Tensor, weight: Tensor, grad: Tensor) -> Tensor:
@@ -167,12 +195,12 @@ def _graph_forward(x: Tensor, weight: Tensor) -> Tensor:
     side = weight.shape[-1]
     height, width = x.shape[-2:]
     padded = F.pad(x, (side // 2,) * 4)
-    total: Tensor | float = 0.0
+    total = x.new_zeros(())
     for i in range(side):
         for j in range(side):
             shifted = padded[:, None, :, i : i + height, j : j + width]
-            total = total + (weight[None, :, :, i, j, None, None] - shifted).abs().sum(dim=2)
-    return -total
+            total = total - (weight[None, :, :, i, j, None, None] - shifted).abs().sum(dim=2)
+    return total
 
 
 # The kernels see a padded image as a vector, its rows of w + 2 p pixels joined: position q = y (w + 2 p) + x is that of
@@ -255,8 +283,8 @@ class _Kernels:
         self.block, self.outputs, self.inputs = (number() for number in numbers)
         self.forward, self.input_gradient = library.facehall_adder_forward, library.facehall_adder_input_gradient
         for function, tensors, sizes in ((self.forward, 3, 5), (self.input_gradient, 4, 6)):
-            shifts = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-            function.argtypes = [*[ctypes.c_void_p] * tensors, *[ctypes.c_int64] * sizes, *shifts]
+            shifts_taps_threads = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+            function.argtypes = (*(ctypes.c_void_p,) * tensors, *(ctypes.c_int64,) * sizes, *shifts_taps_threads)
             function.restype = None
 
 
