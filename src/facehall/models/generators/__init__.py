@@ -1,5 +1,6 @@
 """Generators: super-resolution networks, as plain modules without training code."""
 
+from facehall.models.generators.adder_sr import AdderEDSR, AdderVDSR
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.cscn import CSCN
 from facehall.models.generators.drcn import DRCN
@@ -32,3 +33,4 @@ __all__ = [
     "SRResNet3",
     "records_arguments",
 ]
+__all__ = ["AdderEDSR", "AdderVDSR", "Generator", "MultiScaleRRDB", "RRDBNet", "SRResNet3", "records_arguments"]

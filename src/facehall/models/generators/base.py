@@ -29,6 +29,9 @@ class Generator(nn.Module):
         colour: input and output channels: ``rgb``, or ``y``, luma only (BT.601, in [0, 1]).
         provides: the keys of the dict returned by `outputs`.
         fades_in: whether the finest computed scale can fade in during training (`set_fade`), in progressive networks.
+        eager_only: what is computed depends on the image's values (a search, a tree), so that no other backend than
+            eager torch can run it, and it cannot be exported.
+        whole_picture: any part of the output may depend on all of the input, which is therefore not cut into tiles.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -39,6 +42,8 @@ class Generator(nn.Module):
     colour: Literal["rgb", "y"] = "rgb"
     provides: tuple[str, ...] = ("pyramid",)
     fades_in: bool = False
+    eager_only: bool = False
+    whole_picture: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,0 +1,1 @@
+"""Super-resolution without neural networks: learnt dictionaries, forests, self-similarity."""
