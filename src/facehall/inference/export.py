@@ -55,8 +55,8 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
         `output`.
 
     Raises:
-        FacehallError: if the weights are invalid, the format is unknown or its packages are missing, `output` exists,
-            or the exported file does not reproduce the network's output.
+        FacehallError: if the weights are invalid or of a classical method, the format is unknown or its packages are
+            missing, `output` exists, or the exported file does not reproduce the network's output.
     """
     weights, output = Path(weights), Path(output)
     if format not in FORMATS:
@@ -65,6 +65,11 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
         problem = "is a folder. Give a file." if output.is_dir() else "already exists. Give overwrite, or another name."
         raise FacehallError(f"{output} {problem}")
     generator = load_generator(weights)
+    if generator.eager_only:
+        raise FacehallError(
+            f"{weights} holds {type(generator).__name__}, a classical method, which cannot be exported. "
+            "facehall upscale and facehall evaluate run it."
+        )
     write, read = FORMATS[format]
     content = write(generator, {**_source_metadata(weights, generator), "scale": str(generator.scale)})
     difference = _difference(generator, read(content))

@@ -27,7 +27,10 @@ def receptive_radius(generator: Generator) -> int:
     depend on it, whatever the weights. 66 for the default x4 network, 350 for the public RRDBNet of 23 blocks.
     """
     # float64 on the CPU uses direct convolution; fast algorithms (Winograd, FFT) would spread the NaN further.
-    state = {name: tensor.to("cpu", torch.float64) for name, tensor in generator.state_dict().items()}
+    state = {
+        name: tensor.to("cpu", torch.float64 if tensor.is_floating_point() else None)
+        for name, tensor in generator.state_dict().items()
+    }
     half = 32
     while half < MAX_RADIUS:
         lr = torch.full((1, 3, 1, 2 * half + 1), 0.5, dtype=torch.float64)

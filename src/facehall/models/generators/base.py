@@ -26,6 +26,8 @@ class Generator(nn.Module):
         input: input of `pyramid`: ``lr``, the LR image, or ``bicubic``, that image upscaled to SR size by bicubic.
         colour: input and output channels: ``rgb``, or ``y``, luma only (BT.601, in [0, 1]).
         provides: the keys of the dict returned by `outputs`.
+        eager_only: what is computed depends on the image's values (a search, a tree), so that no other backend than
+            eager torch can run it, and it cannot be exported.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -35,6 +37,7 @@ class Generator(nn.Module):
     input: Literal["lr", "bicubic"] = "lr"
     colour: Literal["rgb", "y"] = "rgb"
     provides: tuple[str, ...] = ("pyramid",)
+    eager_only: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

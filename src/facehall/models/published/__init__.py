@@ -1,22 +1,27 @@
 """Readers of the weights that the authors of a system published, one module per system.
 
-A module NAME has a function ``read(path: Path) -> Generator``, which builds the network of those weights. Files are
-read without unpickling code.
+A module NAME has a function ``read(path: Path) -> Generator``, which builds the network of those weights. Systems of
+other rooms add their function to `READERS`. Files are read without unpickling code.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
 
+READERS: dict[str, Callable[[Path], Generator]] = {}
+"""The readers of systems that are not networks, added by their room when it is imported."""
+
 
 def published_names() -> list[str]:
     """Return the names of the systems whose published weights can be read."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    own = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted({*own, *READERS})
 
 
 def load_published(name: str, path: Path) -> Generator:
@@ -34,5 +39,6 @@ def load_published(name: str, path: Path) -> Generator:
         raise FacehallError(f"{name}: no reader for published weights of this system (only {known}).")
     if not path.is_file():
         raise FacehallError(f"{path}: no such weights file.")
-    generator: Generator = importlib.import_module(f"{__name__}.{name}").read(path)
+    read = READERS.get(name) or importlib.import_module(f"{__name__}.{name}").read
+    generator: Generator = read(path)
     return generator.eval()
