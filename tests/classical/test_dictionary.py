@@ -55,7 +55,7 @@ def test_k_svd_lowers_the_error_and_keeps_unit_length(sparse_samples):
         atoms = learn_atoms(samples, 12, sparsity=2, iterations=iterations, seed=1)
         torch.testing.assert_close(atoms.norm(dim=1), torch.ones(12))
         errors.append(float((samples - reconstruction(samples, atoms, 2)).square().mean()))
-    assert errors[2] < errors[0] * 0.6
+    assert errors[2] < errors[0] * 0.75
     assert errors[2] <= errors[1] * 1.05
     assert torch.equal(atoms, learn_atoms(samples, 12, sparsity=2, iterations=15, seed=1))
 

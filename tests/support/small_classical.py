@@ -11,7 +11,7 @@ TINY_DICTIONARY = {"atoms": 12, "iterations": 2}
 TINY = {
     "anr": ANR(neighbours=6, **TINY_DICTIONARY),
     "a_plus": APlus(neighbours=64, sizes=2, **TINY_DICTIONARY),
-    "rfl": RFL(trees=2, depth=3, min_node=64, min_leaf=32, pairs=3, thresholds=2, scored=96),
+    "rfl": RFL(trees=3, depth=3, min_node=256, min_leaf=128, pairs=3, thresholds=2, scored=256),
 }
 
 

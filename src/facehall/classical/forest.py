@@ -49,10 +49,10 @@ class RegressionForest(Generator):
         self.thresholds = nn.Parameter(torch.zeros(nodes), requires_grad=False)
         self.matrices = nn.Parameter(torch.zeros(leaves, target_size(scale), features + 1), requires_grad=False)
         self.register_buffer("tests", torch.zeros(nodes, 2, dtype=torch.int64))
-        self.register_buffer("children", torch.zeros(nodes, dtype=torch.int64))  # of a leaf: -1 - its number
+        self.register_buffer("next_nodes", torch.zeros(nodes, dtype=torch.int64))  # of a leaf: -1 - its number
         self.register_buffer("roots", torch.zeros(trees, dtype=torch.int64))
         self.tests: Tensor
-        self.children: Tensor
+        self.next_nodes: Tensor
         self.roots: Tensor
 
     @classmethod
@@ -80,7 +80,7 @@ class RegressionForest(Generator):
                 "thresholds": torch.cat([tree.thresholds for tree in grown]),
                 "matrices": torch.cat([tree.matrices for tree in grown]),
                 "tests": torch.cat([tree.tests for tree in grown]),
-                "children": torch.cat(children),
+                "next_nodes": torch.cat(children),
                 "roots": roots,
             }
         )
@@ -101,11 +101,11 @@ class RegressionForest(Generator):
         """Return the leaf of each feature (N, d) in one tree: (N,)."""
         node = root.repeat(len(features))
         for _ in range(self.depth):
-            child, pair = self.children[node], self.tests[node]
+            child, pair = self.next_nodes[node], self.tests[node]
             first, second = (features.gather(1, index)[:, 0] for index in pair.split(1, dim=1))
             below = first - second < self.thresholds[node]
             node = torch.where(child < 0, node, child + (~below))
-        return -1 - self.children[node]
+        return -1 - self.next_nodes[node]
 
 
 @dataclass(frozen=True)

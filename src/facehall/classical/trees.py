@@ -115,7 +115,7 @@ class TreeGrower:
         divided = torch.zeros(count, dtype=torch.bool)
         numbers = 4 * self._settings.scored * (self._features.shape[1] + self._targets.shape[1])
         candidates = (level.counts >= self._settings.min_node).nonzero()[:, 0]
-        for nodes in candidates.split(max(1, _CHUNK_BYTES // numbers)):
+        for nodes in candidates.split(max(1, _CHUNK_BYTES // numbers)) if len(candidates) else ():
             rows, valid = level.draw(nodes, self._settings.scored)
             pair[nodes], threshold[nodes], divided[nodes] = self._best_tests(rows, valid)
         return pair, threshold, divided
