@@ -21,7 +21,8 @@ from facehall.errors import FacehallError
 from facehall.io.progress import progress_bar
 from facehall.models.generators.base import Generator, records_arguments
 
-PCA_AND_DICTIONARY_SAMPLES = 300_000
+DICTIONARY_SAMPLES = 400_000
+"""Most samples from which a dictionary is learned; T91 has fewer."""
 
 
 class AnchoredRegression(Generator):
@@ -142,7 +143,7 @@ def learn_dictionary(
     """
     with progress_bar("features", 2 * len(lumas)) as advance:
         kernels = projection_kernels(learn_basis(lumas, scale, seed, advance), scale)
-        samples = collect(lumas, kernels, 2, limit=PCA_AND_DICTIONARY_SAMPLES, seed=seed, advance=advance)
+        samples = collect(lumas, kernels, 2, limit=DICTIONARY_SAMPLES, seed=seed, advance=advance)
     with progress_bar(f"dictionary of {atoms} atoms", iterations) as advance:
         return kernels, samples, learn_atoms(samples.features, atoms, sparsity, iterations, seed, advance)
 

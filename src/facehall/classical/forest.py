@@ -47,7 +47,9 @@ class RegressionForest(Generator):
         side = REACH * scale
         self.kernels = nn.Parameter(torch.zeros(features, 1, side, side), requires_grad=False)
         self.thresholds = nn.Parameter(torch.zeros(nodes), requires_grad=False)
-        self.matrices = nn.Parameter(torch.zeros(leaves, target_size(scale), features + 1), requires_grad=False)
+        # Rounded to 16 bits, because a forest has tens of thousands of matrices: its files take half a gigabyte.
+        matrices = torch.zeros(leaves, target_size(scale), features + 1, dtype=torch.float16)
+        self.matrices = nn.Parameter(matrices, requires_grad=False)
         self.register_buffer("tests", torch.zeros(nodes, 2, dtype=torch.int64))
         self.register_buffer("next_nodes", torch.zeros(nodes, dtype=torch.int64))  # of a leaf: -1 - its number
         self.register_buffer("roots", torch.zeros(trees, dtype=torch.int64))

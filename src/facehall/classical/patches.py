@@ -113,7 +113,7 @@ def apply_grouped(features: Tensor, choice: Tensor, matrices: Tensor) -> Tensor:
     Args:
         features: (N, d).
         choice: (N,), the index of the matrix.
-        matrices: (K, p, d).
+        matrices: (K, p, d), converted to the features' dtype when they are used.
 
     Returns:
         (N, p).
@@ -122,7 +122,7 @@ def apply_grouped(features: Tensor, choice: Tensor, matrices: Tensor) -> Tensor:
     used, counts = choice[order].unique_consecutive(return_counts=True)
     groups = features[order].split(counts.tolist())
     found = features.new_empty(len(features), matrices.shape[1])
-    products = [group @ matrices[k].T for k, group in zip(used.tolist(), groups, strict=True)]
+    products = [group @ matrices[k].T.to(group) for k, group in zip(used.tolist(), groups, strict=True)]
     if products:
         found[order] = torch.cat(products)
     return found

@@ -23,7 +23,8 @@ from facehall.imaging.colour import rgb_to_y
 
 PCA_ENERGY = 0.999
 """Part of the energy of the differences that the features keep."""
-PCA_SAMPLES = 300_000
+PCA_SAMPLES = 400_000
+"""Most windows from which the projection is learned."""
 
 Advance = Callable[[], None]
 
@@ -67,9 +68,11 @@ def learn_basis(lumas: Sequence[Tensor], scale: int, seed: int, advance: Advance
     """
     size = FILTERS * target_size(scale)
     products = torch.zeros(size, size, dtype=torch.float64)
-    for _, enlarged, chosen in _chosen_windows(lumas, scale, 2, (1.0,), PCA_SAMPLES, seed):
-        rows = difference_windows(enlarged, scale, 2)[chosen]
-        products += rows.T @ rows
+    random = torch.Generator().manual_seed(seed)
+    for job in _plan(lumas, scale, 2, (1.0,), PCA_SAMPLES):
+        if job.wanted:
+            rows = difference_windows(job.pair(scale)[1], scale, 2)[job.choose(random)]
+            products += rows.T @ rows
         advance()
     energies, directions = torch.linalg.eigh(products)
     total = energies.sum()
@@ -104,53 +107,68 @@ def collect(
         FacehallError: no picture is large enough for a window.
     """
     scale = kernels.shape[-1] // REACH
-    features, targets = [], []
-    for hr, enlarged, chosen in _chosen_windows(lumas, scale, step, sizes, limit, seed):
-        features.append(window_features(enlarged, kernels, step)[chosen])
-        targets.append(windows((hr - enlarged)[None], scale, step)[chosen])
+    jobs = _plan(lumas, scale, step, sizes, limit)
+    count = sum(job.wanted for job in jobs)
+    features, targets = torch.empty(count, len(kernels)), torch.empty(count, target_size(scale))
+    random = torch.Generator().manual_seed(seed)
+    start = 0
+    for job in jobs:
+        if job.wanted:
+            hr, enlarged = job.pair(scale)
+            chosen, place = job.choose(random), slice(start, start + job.wanted)
+            features[place] = window_features(enlarged, kernels, step)[chosen]
+            targets[place] = windows((hr - enlarged)[None], scale, step)[chosen]
+            start += job.wanted
         advance()
-    return Samples(torch.cat(features), torch.cat(targets))
+    return Samples(features, targets)
 
 
-def _chosen_windows(
-    lumas: Sequence[Tensor], scale: int, step: int, sizes: Sequence[float], limit: int | None, seed: int
-) -> Iterable[tuple[Tensor, Tensor, Tensor | slice]]:
-    """Yield HR (H, W), its bicubic version and the indices of the chosen windows, for each picture and size."""
-    jobs = [(luma, size, _count(luma, size, scale, step)) for size in sizes for luma in lumas]
-    total = sum(count for *_, count in jobs)
+@dataclass(frozen=True)
+class _Job:
+    """A picture at one size, how many windows it has, and how many of them are wanted."""
+
+    luma: Tensor
+    size: float
+    count: int
+    wanted: int
+
+    def pair(self, scale: int) -> tuple[Tensor, Tensor]:
+        """Return the picture at that size, and what bicubic makes of its LR image: (H, W) each."""
+        hr = self.luma.float().div(255)
+        if self.size != 1:
+            hr = resize_bicubic(hr, _resized(self.luma, self.size))
+        hr = crop_to_multiple(hr, scale)
+        return hr, upscale_bicubic(downscale_bicubic(hr, scale), scale)
+
+    def choose(self, random: torch.Generator) -> Tensor | slice:
+        """Return the indices of the wanted windows."""
+        return slice(None) if self.wanted == self.count else torch.randperm(self.count, generator=random)[: self.wanted]
+
+
+def _plan(lumas: Sequence[Tensor], scale: int, step: int, sizes: Sequence[float], limit: int | None) -> list[_Job]:
+    """Share `limit` samples between all pictures at all sizes, in proportion to their windows."""
+    counts = [(luma, size, _count(luma, size, scale, step)) for size in sizes for luma in lumas]
+    total = sum(count for *_, count in counts)
     if not total:
         raise FacehallError(
             f"No picture is large enough to learn from: x{scale} needs {REACH * scale} pixels on both sides."
         )
-    share = 1.0 if limit is None else min(1.0, limit / total)
-    random = torch.Generator().manual_seed(seed)
+    most = total if limit is None else min(limit, total)
+    jobs = []
     seen = taken = 0
-    for luma, size, count in jobs:
+    for luma, size, count in counts:
         seen += count
-        wanted = int(share * seen) - taken
+        wanted = most * seen // total - taken
         taken += wanted
-        chosen = slice(None) if wanted == count else torch.randperm(count, generator=random)[:wanted]
-        if wanted:
-            hr = _resized(luma, size, scale)
-            enlarged = upscale_bicubic(downscale_bicubic(hr, scale), scale)
-            yield hr, enlarged, chosen
-        else:
-            empty = torch.empty(REACH * scale, REACH * scale)
-            yield empty, empty, slice(0)
+        jobs.append(_Job(luma, size, count, wanted))
+    return jobs
 
 
-def _resized(luma: Tensor, size: float, scale: int) -> Tensor:
-    hr = luma.float().div(255)
-    if size != 1:
-        hr = resize_bicubic(hr, _new_size(luma, size))
-    return crop_to_multiple(hr, scale)
-
-
-def _new_size(luma: Tensor, size: float) -> tuple[int, int]:
+def _resized(luma: Tensor, size: float) -> tuple[int, int]:
     height, width = (max(1, round(side * size)) for side in luma.shape)
     return height, width
 
 
 def _count(luma: Tensor, size: float, scale: int, step: int) -> int:
-    rows, columns = (max(0, (side // scale - REACH) // step + 1) for side in _new_size(luma, size))
+    rows, columns = (max(0, (side // scale - REACH) // step + 1) for side in _resized(luma, size))
     return rows * columns
