@@ -122,7 +122,7 @@ def apply_grouped(features: Tensor, choice: Tensor, matrices: Tensor) -> Tensor:
     used, counts = choice[order].unique_consecutive(return_counts=True)
     groups = features[order].split(counts.tolist())
     found = features.new_empty(len(features), matrices.shape[1])
-    products = [group @ matrices[k].to(group).T for k, group in zip(used.tolist(), groups, strict=True)]
+    products = [group @ matrices[k].T.to(group) for k, group in zip(used.tolist(), groups, strict=True)]
     if products:
         found[order] = torch.cat(products)
     return found
