@@ -57,8 +57,8 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
         `output`.
 
     Raises:
-        FacehallError: if the weights are invalid, the format is unknown or its packages are missing, `output` exists,
-            or the exported file does not reproduce the network's output.
+        FacehallError: if the weights are invalid or of a classical method, the format is unknown or its packages are
+            missing, `output` exists, or the exported file does not reproduce the network's output.
     """
     weights, output = Path(weights), Path(output)
     if format not in FORMATS:
@@ -67,6 +67,11 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
         problem = "is a folder. Give a file." if output.is_dir() else "already exists. Give overwrite, or another name."
         raise FacehallError(f"{output} {problem}")
     loaded = load_generator(weights)
+    if loaded.eager_only:
+        raise FacehallError(
+            f"{weights} holds {type(loaded).__name__}, a classical method, which cannot be exported. "
+            "facehall upscale and facehall evaluate run it."
+        )
     generator = as_rgb(loaded)
     write, read = FORMATS[format]
     content = write(generator, {**_source_metadata(weights, loaded), "scale": str(generator.scale)})

@@ -110,14 +110,7 @@ class Predictor:
         Raises:
             FacehallError: if the backend is not available.
         """
-        network: Network
-        if self.generator.eager_only:
-            if self._backend_name not in ("auto", "eager"):
-                kind = type(self.generator).__name__
-                raise FacehallError(f"backend={self._backend_name} cannot run {kind}. Set backend=eager or auto.")
-            network, self.backend = self.rgb_generator, "eager (the only one for this method)"
-        else:
-            network, self.backend = choose(self.rgb_generator, self.device, self._backend_name, pixels)
+        network, self.backend = choose(self.rgb_generator, self.device, self._backend_name, pixels)
         self._tiler.network = self_ensemble(network) if self._ensemble else network
 
     def upscale(self, picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:

@@ -1,7 +1,8 @@
 """Readers of the weights that the authors of a system published, one module per system.
 
 A module NAME has a function ``read(path: Path) -> Generator``, which builds the network of those weights; one whose
-weights serve several scales also takes ``scale``. Files are read without unpickling code.
+weights serve several scales also takes ``scale``. Systems of other rooms add their function to `READERS`. Files are
+read without unpickling code.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
 
+READERS: dict[str, Callable[[Path], Generator]] = {}
+"""The readers of systems that are not networks, added by their room when it is imported."""
+
 
 def published_names() -> list[str]:
     """Return the names of the systems whose published weights can be read."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    own = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted({*own, *READERS})
 
 
 def load_published(name: str, path: Path, scale: int | None = None) -> Generator:
@@ -36,7 +42,7 @@ def load_published(name: str, path: Path, scale: int | None = None) -> Generator
         raise FacehallError(f"{name}: no reader for published weights of this system (only {known}).")
     if not path.is_file():
         raise FacehallError(f"{path}: no such weights file.")
-    read = importlib.import_module(f"{__name__}.{name}").read
+    read = READERS.get(name) or importlib.import_module(f"{__name__}.{name}").read
     chosen = {} if scale is None or "scale" not in inspect.signature(read).parameters else {"scale": scale}
     generator: Generator = read(path, **chosen)
     if scale not in (None, generator.scale):
