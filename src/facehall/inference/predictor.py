@@ -22,7 +22,9 @@ from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_interpolated
 from facehall.inference.plan import Job, plan
 from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
+from facehall.models.generators import Generator
 from facehall.models.pretrained import default_weights, weights_file
+from facehall.models.published import load_published, split_published
 from facehall.models.weights import load_generator
 from facehall.systems.rgb import as_rgb
 
@@ -53,8 +55,9 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, or a public
-            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None uses the package's x4 weights.
+        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, a public
+            ESRGAN or Real-ESRGAN x4 checkpoint (.pth), or READER:FILE, a file published by a system's authors
+            (`facehall.models.published`); None uses the package's x4 weights.
         device: ``auto`` (CUDA if available) or a torch device name.
         backend: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles for larger pictures, in input pixels without context; ``auto`` depends on the free
@@ -83,8 +86,7 @@ class Predictor:
         ensemble: bool = False,
         fidelity: float | None = None,
     ) -> None:
-        file = weights_file(default_weights() if weights is None else weights)
-        self.generator = load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
+        self.generator = _open(default_weights() if weights is None else weights, fidelity)
         self.device = choose_device(device)
         self.generator.to(self.device)
         self.rgb_generator = as_rgb(self.generator)
@@ -258,6 +260,16 @@ class Predictor:
 
     def _scaled(self, start: int, stop: int) -> slice:
         return slice(start * self.scale, stop * self.scale)
+
+
+def _open(weights: str | Path, fidelity: float | None) -> Generator:
+    published = split_published(weights)
+    if published is None:
+        file = weights_file(weights)
+        return load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
+    if fidelity is not None:
+        raise FacehallError(f"{weights}: fidelity mixes the two weights of a run; these are weights of their authors.")
+    return load_published(*published)
 
 
 def choose_device(name: str) -> torch.device:

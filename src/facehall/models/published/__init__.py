@@ -36,3 +36,9 @@ def load_published(name: str, path: Path) -> Generator:
         raise FacehallError(f"{path}: no such weights file.")
     generator: Generator = importlib.import_module(f"{__name__}.{name}").read(path)
     return generator.eval()
+
+
+def split_published(given: str | Path) -> tuple[str, Path] | None:
+    """Split READER:FILE, a file published by a system's authors; None for anything else, such as a plain path."""
+    name, colon, file = str(given).partition(":")
+    return (name, Path(file)) if colon and name in published_names() else None
