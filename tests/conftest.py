@@ -23,6 +23,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 from small import make_photographs
+from small_catalogue import small_catalogue  # noqa: F401
 
 from facehall.assets import WeightsNotFoundError, resolve
 from facehall.config.build import conf_dir

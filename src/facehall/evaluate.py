@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
-from facehall.config.sets import build_sets
+from facehall.config.sets import build_sets, listed
 from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pairs, recipe_of
 from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
@@ -82,20 +81,9 @@ def _systems(cfg: DictConfig) -> Mapping[str, str]:
             raise FacehallError("weights and systems are both given: list everything in systems.")
         if isinstance(cfg.systems, DictConfig):
             return {str(label): str(weights) for label, weights in cfg.systems.items()}
-        return labels(_listed(cfg.systems))
-    given = _listed(cfg.weights) if cfg.weights else [str(pick_weights(Path(str(cfg.runs))))]
+        return labels(listed(cfg.systems))
+    given = listed(cfg.weights) if cfg.weights else [str(pick_weights(Path(str(cfg.runs))))]
     return {"model": given[0]} if len(given) == 1 else labels(given)
-
-
-def _listed(value: object) -> list[str]:
-    """Split a list, or one or several comma-separated files; a file name may itself contain commas."""
-    if isinstance(value, ListConfig):
-        return [str(item) for item in value]
-    text = str(value)
-    if Path(text).is_file():
-        return [text]
-    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    return [item.strip() for item in inner.split(",") if item.strip()]
 
 
 def _write_recipes(

@@ -5,7 +5,20 @@ from __future__ import annotations
 import re
 
 PATH_KEYS = (
-    *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
+    *(
+        "weights",
+        "input",
+        "output",
+        "runs",
+        "init",
+        "resume",
+        "run_dir",
+        "folder",
+        "sweeps",
+        "hydra.run.dir",
+        "set",
+        "root",
+    ),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "losses.perceptual.extractor.weights", "losses.perceptual.weights"),
 )

@@ -64,6 +64,7 @@ class Predictor:
             memory. Halved if memory runs out.
         ensemble: average over the eight symmetries, at eight times the cost.
         fidelity: interpolate the weights of the GAN and PSNR phases, see `load_interpolated`; None uses the file as is.
+        scale: the scale that is wanted of authors' weights that serve several; None: their reader's default.
 
     Attributes:
         generator: the network, in eval mode on `device`.
@@ -85,8 +86,9 @@ class Predictor:
         tile: int | str = "auto",
         ensemble: bool = False,
         fidelity: float | None = None,
+        scale: int | None = None,
     ) -> None:
-        self.generator = _open(default_weights() if weights is None else weights, fidelity)
+        self.generator = _open(default_weights() if weights is None else weights, fidelity, scale)
         self.device = choose_device(device)
         self.generator.to(self.device)
         self.rgb_generator = as_rgb(self.generator)
@@ -262,14 +264,14 @@ class Predictor:
         return slice(start * self.scale, stop * self.scale)
 
 
-def _open(weights: str | Path, fidelity: float | None) -> Generator:
+def _open(weights: str | Path, fidelity: float | None, scale: int | None) -> Generator:
     published = split_published(weights)
     if published is None:
         file = weights_file(weights)
         return load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
     if fidelity is not None:
         raise FacehallError(f"{weights}: fidelity mixes the two weights of a run; these are weights of their authors.")
-    return load_published(*published)
+    return load_published(*published, scale)
 
 
 def choose_device(name: str) -> torch.device:

@@ -55,7 +55,9 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
     Raises:
         FacehallError: if a name or file is invalid, or the scales differ.
     """
-    networks = {label: _open(label, what, options) for label, what in given.items() if what != "bicubic"}
+    networks = {
+        label: _open(label, what, {**options, "scale": scale}) for label, what in given.items() if what != "bicubic"
+    }
     scales: dict[int, str] = {} if scale is None else {scale: f"scale={scale}"}
     for label, upscaler in networks.items():
         if scales and upscaler.scale not in scales:

@@ -1,0 +1,164 @@
+"""Compare the systems of the catalogue: ``python -m facehall.compare set=set5,set14,faces root=DATA scale=4``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from facehall.cli.hydra_app import entry_point
+from facehall.config.build import build
+from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets
+from facehall.data import ImageDataset, MemoryStore, Pairs, Source
+from facehall.data.patches.pairs import check_pairs
+from facehall.errors import FacehallError
+from facehall.evaluation.comparison import Comparison
+from facehall.evaluation.comparison_report import comparison_text, write_comparison
+from facehall.evaluation.costs import measure_costs
+from facehall.evaluation.evaluation import ComparedSystem, Evaluation
+from facehall.evaluation.measuring import measure_set
+from facehall.inference.availability import (
+    Available,
+    Missing,
+    find_weights_of,
+    open_available,
+    run_folder_of,
+    select_systems,
+)
+from facehall.inference.predictor import choose_device
+from facehall.io.logs import say
+from facehall.metrics import Protocol
+from facehall.sweeps.recipes import train_recipe
+from facehall.systems import System
+from facehall.training.runs import display_path
+
+BICUBIC = "bicubic"
+
+
+def compare(cfg: DictConfig) -> Comparison:
+    """Measure the available systems of the catalogue as configured in conf/compare.yaml, after training missing ones.
+
+    Returns:
+        the table, with the systems that are missing.
+
+    Raises:
+        FacehallError: an error in the config, the data or a weights file.
+    """
+    _check(cfg)
+    device = choose_device(cfg.device)
+    systems = _selected(cfg)
+    if cfg.set:
+        OmegaConf.update(cfg, "sets", named_sets(listed(cfg.set), Path(str(cfg.root)), cfg.face_size), force_add=True)
+    sources = build_sets(cfg)
+    faces = {name for name, source in sources.items() if is_face_set(source)} | _face_sets(cfg, sources)
+    degradation = build(cfg.degradation, "degradation")
+    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
+    files = {name: source.split(cfg.split) for name, source in sources.items()}
+    for of_set in files.values():
+        check_pairs(of_set)
+    datasets = {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
+    protocol: Protocol = build(cfg.metrics, "metrics").to(device)
+    for dataset in datasets.values():
+        protocol.require(dataset[0])
+    output = Path(str(cfg.output))
+    output.mkdir(parents=True, exist_ok=True)  # fail now, not after hours of training
+
+    failures = _train_missing(cfg, systems) if cfg.train.what == "missing" else {}
+    found = _find(cfg, systems)
+    options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile}
+    opened, unopened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
+    missing = [*(each for each in found if isinstance(each, Missing)), *unopened]
+    if not faces:  # nothing to measure these on
+        for name in [name for name in opened if systems[name].faces_only]:
+            missing.append(Missing(name, "it needs a set of aligned faces"))
+            del opened[name]
+    upscalers = [upscaler for _, upscaler in opened.values()]
+    measured = [
+        measure_set(
+            name,
+            f"the {cfg.split} images of {name}",
+            dataset,
+            [each for each in upscalers if name in faces or not systems[each.name].faces_only],
+            protocol,
+            device,
+            cfg.sheet,
+            failures=False,
+        )
+        for name, dataset in datasets.items()
+    ]
+    first = next(iter(datasets.values()))[0]["lr"]
+    comparison = Comparison(
+        evaluation=Evaluation(
+            systems=[ComparedSystem(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
+            protocol=protocol,
+            sets=measured,
+            costs=measure_costs(upscalers, first, device, cfg.repeats, cfg.cost_side),
+        ),
+        scale=cfg.scale,
+        systems={name: systems[name] for name in opened},
+        available={name: each for name, (each, _) in opened.items()},
+        missing=missing,
+        benchmarks={
+            name: benchmark
+            for name, source in sources.items()
+            if degradation.name == "bicubic" and (benchmark := benchmark_name(source, len(files[name])))
+        },
+        failures=failures,
+    )
+    write_comparison(comparison, output)
+    print(comparison_text(comparison))
+    say(f"Tables, per-image measures, sheets of crops and plots are in {display_path(output)}.")
+    return comparison
+
+
+def _check(cfg: DictConfig) -> None:
+    for key, minimum in (("sheet", 0), ("repeats", 1), ("cost_side", 8), ("scale", 2)):
+        if not isinstance(cfg[key], int) or cfg[key] < minimum:
+            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
+    if cfg.set and cfg.sets:
+        raise FacehallError("set and sets are both given: list everything in one of them.")
+    minutes = cfg.train.minutes
+    if minutes is not None and (not isinstance(minutes, (int, float)) or minutes <= 0):
+        raise FacehallError(f"train.minutes={minutes}: give a positive number of minutes, or null.")
+
+
+def _selected(cfg: DictConfig) -> dict[str, System]:
+    """Return the systems to compare, bicubic first."""
+    names = None if cfg.systems == "all" else list(dict.fromkeys([BICUBIC, *listed(cfg.systems)]))
+    chosen = select_systems(names, cfg.scale)
+    return {name: chosen[name] for name in sorted(chosen, key=lambda name: name != BICUBIC)}
+
+
+def _face_sets(cfg: DictConfig, sources: dict[str, Source]) -> set[str]:
+    names = set(listed(cfg.face_sets))
+    if unknown := sorted(names - set(sources)):
+        raise FacehallError(f"face_sets: no set is called {unknown[0]}; the sets are {', '.join(sources)}.")
+    return names
+
+
+def _find(cfg: DictConfig, systems: dict[str, System]) -> list[Available | Missing]:
+    files = {str(name): str(file) for name, file in (cfg.files or {}).items()}
+    if unknown := sorted(set(files) - set(systems)):
+        raise FacehallError(
+            f"files.{unknown[0]}: this system is not among those compared at scale={cfg.scale}: {', '.join(systems)}."
+        )
+    return [find_weights_of(name, system, cfg.scale, files, Path(str(cfg.zoo))) for name, system in systems.items()]
+
+
+def _train_missing(cfg: DictConfig, systems: dict[str, System]) -> dict[str, str]:
+    """Train the systems that have no weights and a recipe; return the reasons of failures by system."""
+    failures = {}
+    for each in _find(cfg, systems):
+        recipe = systems[each.name].recipe
+        if isinstance(each, Missing) and recipe is not None:
+            run = run_folder_of(each.name, cfg.scale, Path(str(cfg.zoo)))
+            settings = [str(item) for item in cfg.train.settings]
+            if error := train_recipe(run, recipe, cfg.scale, settings, cfg.train.minutes):
+                failures[each.name] = f"{error} ({display_path(run)})"
+    return failures
+
+
+main = entry_point("compare")(compare)
+
+if __name__ == "__main__":
+    main()

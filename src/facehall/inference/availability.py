@@ -1,0 +1,154 @@
+"""Which systems of the catalogue can be opened here, with which weights; and how to obtain the others."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from facehall.errors import FacehallError
+from facehall.inference.upscalers import how_to_obtain, open_upscalers
+from facehall.models.weights import SUFFIX
+from facehall.systems import System, Upscaler, load_catalogue
+
+Origin = Literal["none", "package", "authors", "trained"]
+"""Where weights come from: none are needed, the package, the system's authors, or a training by this project."""
+
+WEIGHTS = Path("weights") / f"generator_ema{SUFFIX}"
+"""The weights of a run folder that are compared."""
+FINISHED = "summary.json"
+"""Written at the end of a training."""
+
+
+@dataclass(frozen=True)
+class Available:
+    """A system that can be opened.
+
+    Attributes:
+        name: its name in the catalogue.
+        weights: what `open_upscalers` takes.
+        origin: where the weights come from.
+        minutes: training time, if its run recorded it.
+    """
+
+    name: str
+    weights: str
+    origin: Origin
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A system without weights, and how to obtain them."""
+
+    name: str
+    advice: str
+
+
+def select_systems(names: Sequence[str] | None, scale: int) -> dict[str, System]:
+    """Return the named systems of the catalogue that support a scale, in its order; None: all.
+
+    Raises:
+        FacehallError: an unknown name; none of them supports the scale.
+    """
+    known = load_catalogue()
+    for name in names or ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise FacehallError(
+                f"systems: unknown system {name!r}.{f' Did you mean {near[0]!r}?' if near else ''} Known: "
+                f"{', '.join(known)}."
+            )
+    chosen = {name: known[name] for name in known if names is None or name in names}
+    found = {name: system for name, system in chosen.items() if scale in system.scales}
+    if not found:
+        raise FacehallError(f"systems: none of {', '.join(chosen)} supports scale={scale}.")
+    return found
+
+
+def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, str], runs: Path) -> Available | Missing:
+    """Return the weights of a system: a given file, those in the package, or those of a finished run.
+
+    Args:
+        name: the system's name.
+        system: its entry.
+        scale: s.
+        files: system -> weights file; any that is not a .safetensors file is read as published by the authors.
+        runs: folder of the runs NAME_xSCALE.
+
+    Raises:
+        FacehallError: a given file does not exist or has no reader.
+    """
+    if name in files:
+        return _given(name, system, files[name])
+    if system.kind == "interpolation":
+        return Available(name, name, "none")
+    if system.weights is not None:
+        return Available(name, system.weights, "package")
+    run = run_folder_of(name, scale, runs)
+    if (run / FINISHED).is_file() and (run / WEIGHTS).is_file():
+        return Available(name, str(run / WEIGHTS), "trained", training_minutes(run))
+    if system.kind == "classical":
+        return Available(name, name, "none")  # some need no weights; opening it tells
+    return Missing(name, how_to_obtain(name))
+
+
+def _given(name: str, system: System, file: str) -> Available:
+    path = Path(file)
+    if not path.exists():
+        raise FacehallError(f"files.{name}={file}: no such file.")
+    if path.suffix == SUFFIX or system.kind == "classical":
+        run = path.absolute().parents[1]
+        return Available(name, file, "trained", training_minutes(run))
+    if system.published_weights is None:
+        if path.suffix == ".pth":  # a public RRDBNet
+            return Available(name, file, "authors")
+        raise FacehallError(f"files.{name}={file}: only .safetensors files of this system can be read.")
+    return Available(name, f"{system.published_weights}:{file}", "authors")
+
+
+def run_folder_of(name: str, scale: int, runs: Path) -> Path:
+    """Return the folder in which a system is trained."""
+    return runs / f"{name}_x{scale}"
+
+
+def training_minutes(run: Path) -> float | None:
+    """Return the training time that a run folder records, over all its starts; None if it records none."""
+    for file, key in (("job.json", "seconds"), (FINISHED, "seconds")):
+        try:
+            seconds: Any = json.loads((run / file).read_text(encoding="utf-8")).get(key)
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(seconds, (int, float)):
+            return seconds / 60
+    return None
+
+
+def open_available(
+    found: Iterable[Available], scale: int, **options: Any
+) -> tuple[dict[str, tuple[Available, Upscaler]], list[Missing]]:
+    """Open systems; classical ones that turn out to need a weights file are returned as missing.
+
+    Args:
+        found: the systems.
+        scale: s.
+        options: passed to `Predictor`.
+
+    Raises:
+        FacehallError: a weights file is invalid or of another scale.
+    """
+    opened: dict[str, tuple[Available, Upscaler]] = {}
+    missing = []
+    for each in found:
+        try:
+            upscalers = open_upscalers({each.name: each.weights}, scale, **options)
+        except FacehallError:
+            if each.origin != "none":
+                raise
+            missing.append(Missing(each.name, how_to_obtain(each.name)))
+            continue
+        opened[each.name] = each, next(upscaler for upscaler in upscalers if upscaler.name == each.name)
+    return opened, missing
