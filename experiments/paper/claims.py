@@ -70,11 +70,11 @@ def table_of(claims: list[dict[str, Any]], results: Path) -> str:
         verdict = verdict_of(claim, found)
         verdicts[verdict] += 1
         ours = "; ".join(describe(check, value) for check, value in found)
-        lacking = any(value is None for _, value in found)
-        remark = ". ".join(
-            part for part in (claim.get("remark", ""), f"Open: needs {claim.get('needs', 'the results file')}" if lacking else "") if part
-        )
-        cells = [claim["number"], claim["place"], claim["says"], claim.get("source", ""), ours, f"**{verdict}**", remark]
+        remarks = [claim["remark"]] if "remark" in claim else []
+        if any(value is None for _, value in found):
+            remarks.append(f"Open: needs {claim.get('needs', 'the results file')}")
+        cells = [claim["number"], claim["place"], claim["says"], claim.get("source", "")]
+        cells += [ours, f"**{verdict}**", ". ".join(remarks)]
         rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     counted = ", ".join(f"{verdicts[name]} {name}" for name in VERDICTS if verdicts[name])
     head = "| Number | Place | The paper takes it for | What it is | What we get | Verdict | Remark |"

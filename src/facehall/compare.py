@@ -29,7 +29,7 @@ from facehall.inference.predictor import choose_device
 from facehall.io.logs import say
 from facehall.metrics import Protocol
 from facehall.sweeps.recipes import train_recipe
-from facehall.systems import System
+from facehall.systems import System, Upscaler
 from facehall.training.runs import display_path
 
 BICUBIC = "bicubic"
@@ -89,7 +89,7 @@ def compare(cfg: DictConfig) -> Comparison:
     first = next(iter(datasets.values()))[0]["lr"]
     comparison = Comparison(
         evaluation=Evaluation(
-            systems=[ComparedSystem(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],
+            systems=[_compared(each, systems[each.name]) for each in upscalers],
             protocol=protocol,
             sets=measured,
             costs=measure_costs(upscalers, first, device, cfg.repeats, cfg.cost_side),
@@ -143,6 +143,12 @@ def _find(cfg: DictConfig, systems: dict[str, System]) -> list[Available | Missi
             f"files.{unknown[0]}: this system is not among those compared at scale={cfg.scale}: {', '.join(systems)}."
         )
     return [find_weights_of(name, system, cfg.scale, files, Path(str(cfg.zoo))) for name, system in systems.items()]
+
+
+def _compared(upscaler: Upscaler, system: System) -> ComparedSystem:
+    """Return a row's system; the weights and the catalogue both name the measures used as training losses."""
+    losses = tuple(dict.fromkeys([*upscaler.trained_on, *system.trained_on]))
+    return ComparedSystem(upscaler.name, upscaler.origin, upscaler.backend, losses)
 
 
 def _train_missing(cfg: DictConfig, systems: dict[str, System]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from small import write_weights
+from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference.availability import (
@@ -14,6 +14,7 @@ from facehall.inference.availability import (
     select_systems,
     training_minutes,
 )
+from facehall.models.weights import save_generator
 from facehall.systems import System
 
 OPTIONS = {"device": "cpu", "backend": "eager"}
@@ -48,9 +49,16 @@ def test_a_run_counts_once_it_is_finished(small_catalogue, run, tmp_path):
     weights = str(run / "weights" / "generator_ema.safetensors")
     assert find(system, tmp_path) == Available("tiny", weights, "trained", 1.5)
     (run / "job.json").write_text(json.dumps({"seconds": 240}))  # all starts together
-    assert training_minutes(run) == 4
+    assert training_minutes(run / "weights" / "generator_ema.safetensors") == 4
     assert find(system, tmp_path, {"tiny": weights}) == Available("tiny", weights, "trained", 4)
     assert isinstance(find(system, tmp_path, name="secret"), Missing)
+
+
+def test_fitted_methods_need_no_run(run, tmp_path):
+    weights = run / "weights" / "generator_ema.safetensors"
+    save_generator(weights, tiny_generator(), {"seconds": "90"})
+    assert find(System("A+", kind="classical"), tmp_path) == Available("tiny", str(weights), "trained", 1.5)
+    assert find(System("A+", kind="classical"), tmp_path, name="other") == Available("other", "other", "none")
 
 
 def test_files_of_authors(tmp_path):

@@ -58,7 +58,7 @@ published:
         ("title: a\nrecipe: 1\n", r"recipe must be text or null, not 1"),
         ("title: a\npublished: {set: a}\n", r"published must be a list of figures"),
         ("title: a\npublished: [{set: a, scale: 4}]\n", r"published figure 1: channel is missing"),
-        ("title: a\npublished: [{set: a, scale: true, channel: y}]\n", r"figure 1: scale must be an integer, not True"),
+        ("title: a\npublished: [{set: a, scale: true, channel: y}]\n", r"published figure 1: scale must be an integer"),
         ("title: a\npublished: [{set: a, scale: 4, channel: Y}]\n", r"channel must be y or rgb, not 'Y'"),
         ("title: a\npublished: [{set: a, scale: 4, channel: y, psnr: x}]\n", r"psnr must be a number or null, not 'x'"),
     ],

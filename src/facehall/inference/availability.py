@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from facehall.errors import FacehallError
 from facehall.inference.upscalers import how_to_obtain, open_upscalers
-from facehall.models.weights import SUFFIX
+from facehall.models.weights import SUFFIX, read_metadata
 from facehall.systems import System, Upscaler, load_catalogue
 
 Origin = Literal["none", "package", "authors", "trained"]
@@ -89,8 +89,9 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     if system.weights is not None:
         return Available(name, system.weights, "package")
     run = run_folder_of(name, scale, runs)
-    if (run / FINISHED).is_file() and (run / WEIGHTS).is_file():
-        return Available(name, str(run / WEIGHTS), "trained", training_minutes(run))
+    finished = (run / FINISHED).is_file() or system.kind == "classical"  # those are fitted, and written at the end
+    if finished and (run / WEIGHTS).is_file():
+        return Available(name, str(run / WEIGHTS), "trained", training_minutes(run / WEIGHTS))
     if system.kind == "classical":
         return Available(name, name, "none")  # some need no weights; opening it tells
     return Missing(name, how_to_obtain(name))
@@ -100,14 +101,13 @@ def _given(name: str, system: System, file: str) -> Available:
     path = Path(file)
     if not path.exists():
         raise FacehallError(f"files.{name}={file}: no such file.")
-    if path.suffix == SUFFIX or system.kind == "classical":
-        run = path.absolute().parents[1]
-        return Available(name, file, "trained", training_minutes(run))
-    if system.published_weights is None:
-        if path.suffix == ".pth":  # a public RRDBNet
-            return Available(name, file, "authors")
-        raise FacehallError(f"files.{name}={file}: only .safetensors files of this system can be read.")
-    return Available(name, f"{system.published_weights}:{file}", "authors")
+    if path.suffix == SUFFIX:
+        return Available(name, file, "trained", training_minutes(path))
+    if system.published_weights is not None:
+        return Available(name, f"{system.published_weights}:{file}", "authors")
+    if path.suffix == ".pth":  # a public RRDBNet
+        return Available(name, file, "authors")
+    raise FacehallError(f"files.{name}={file}: only .safetensors files of this system can be read.")
 
 
 def run_folder_of(name: str, scale: int, runs: Path) -> Path:
@@ -115,16 +115,28 @@ def run_folder_of(name: str, scale: int, runs: Path) -> Path:
     return runs / f"{name}_x{scale}"
 
 
-def training_minutes(run: Path) -> float | None:
-    """Return the training time that a run folder records, over all its starts; None if it records none."""
-    for file, key in (("job.json", "seconds"), (FINISHED, "seconds")):
+def training_minutes(weights: Path) -> float | None:
+    """Return the training time that a weights file or its run folder records; None if neither does.
+
+    The run folder's job.json counts all starts of the training, its summary.json the last one only.
+    """
+    run = weights.absolute().parent.parent
+    records: list[Any] = [_read(run / "job.json"), _read(run / FINISHED)]
+    if weights.suffix == SUFFIX:
+        records.append(read_metadata(weights))
+    for record in records:
         try:
-            seconds: Any = json.loads((run / file).read_text(encoding="utf-8")).get(key)
-        except (OSError, ValueError, AttributeError):
+            return float(record["seconds"]) / 60
+        except (KeyError, TypeError, ValueError):
             continue
-        if isinstance(seconds, (int, float)):
-            return seconds / 60
     return None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def open_available(
