@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -28,8 +29,9 @@ from facehall.inference.availability import (
 from facehall.inference.predictor import choose_device
 from facehall.io.logs import say
 from facehall.metrics import Protocol
+from facehall.models.published import split_published
 from facehall.sweeps.recipes import train_recipe
-from facehall.systems import System, Upscaler
+from facehall.systems import System, Upscaler, load_catalogue
 from facehall.training.runs import display_path
 
 BICUBIC = "bicubic"
@@ -136,12 +138,11 @@ def _face_sets(cfg: DictConfig, sources: dict[str, Source]) -> set[str]:
     return names
 
 
-def _find(cfg: DictConfig, systems: dict[str, System]) -> list[Available | Missing]:
+def _find(cfg: DictConfig, systems: Mapping[str, System]) -> list[Available | Missing]:
+    """Return the weights of each system, as far as there are any."""
     files = {str(name): str(file) for name, file in (cfg.files or {}).items()}
-    if unknown := sorted(set(files) - set(systems)):
-        raise FacehallError(
-            f"files.{unknown[0]}: this system is not among those compared at scale={cfg.scale}: {', '.join(systems)}."
-        )
+    if unknown := sorted(set(files) - set(load_catalogue())):
+        raise FacehallError(f"files.{unknown[0]}: no system is called so. Known: {', '.join(load_catalogue())}.")
     return [find_weights_of(name, system, cfg.scale, files, Path(str(cfg.zoo))) for name, system in systems.items()]
 
 
@@ -151,16 +152,26 @@ def _compared(upscaler: Upscaler, system: System) -> ComparedSystem:
     return ComparedSystem(upscaler.name, upscaler.origin, upscaler.backend, losses)
 
 
-def _train_missing(cfg: DictConfig, systems: dict[str, System]) -> dict[str, str]:
-    """Train the systems that have no weights and a recipe; return the reasons of failures by system."""
+def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, str]:
+    """Train the systems that have no weights and a recipe; return the reasons of failures by system.
+
+    Those that start from the weights of another system come after the others.
+    """
     failures = {}
-    for each in _find(cfg, systems):
-        recipe = systems[each.name].recipe
-        if isinstance(each, Missing) and recipe is not None:
-            run = run_folder_of(each.name, cfg.scale, Path(str(cfg.zoo)))
+    for name in sorted(systems, key=lambda name: systems[name].starts_from is not None):
+        system = systems[name]
+        (found,) = _find(cfg, {name: system})
+        if isinstance(found, Missing) and system.recipe is not None:
             settings = [str(item) for item in cfg.train.settings]
-            if error := train_recipe(run, recipe, cfg.scale, settings, cfg.train.minutes):
-                failures[each.name] = f"{error} ({display_path(run)})"
+            if system.starts_from is not None:
+                (start,) = _find(cfg, {system.starts_from: load_catalogue()[system.starts_from]})
+                if isinstance(start, Missing) or split_published(start.weights) is not None:
+                    failures[name] = f"it starts from a training of {system.starts_from}, which there is not"
+                    continue
+                settings.append(f"init={start.weights}")
+            run = run_folder_of(name, cfg.scale, Path(str(cfg.zoo)))
+            if error := train_recipe(run, system.recipe, cfg.scale, settings, cfg.train.minutes):
+                failures[name] = f"{error} ({display_path(run)})"
     return failures
 
 

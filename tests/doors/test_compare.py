@@ -106,6 +106,25 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
     assert json.loads((tmp_path / "report" / "table.json").read_text())["systems"]["tiny"]["origin"] == "trained"
 
 
+def test_a_recipe_starts_from_the_weights_of_another_system(run, sets, monkeypatch):
+    calls = []
+
+    def train_recipe(folder, recipe, scale, settings, minutes):
+        calls.append((folder.name, settings))
+        if folder.name == "tiny_x4" and len(calls) > 1:
+            save_generator(folder / "weights" / "generator_ema.safetensors", tiny_generator(4))
+            (folder / "summary.json").write_text("{}")
+        return "" if len(calls) > 1 else "no data"
+
+    monkeypatch.setattr("facehall.compare.train_recipe", train_recipe)
+    given = ["set=[set5]", f"root={sets}", "scale=4", "sheet=0", "train=missing", "systems=[gan,tiny]"]
+    failed = run(*given)
+    assert failed.failures["gan"] == "it starts from a training of tiny, which there is not"
+    assert [row["method"] for row in run(*given).rows()] == ["bicubic", "tiny"]
+    weights = "runs/zoo/tiny_x4/weights/generator_ema.safetensors"
+    assert calls == [("tiny_x4", []), ("tiny_x4", []), ("gan_x4", [f"init={weights}"])]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,7 +133,7 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
         (["set=set5,set5", "root=sets"], "set: two sets are called set5"),
         (["set=set5", "root=sets", "sets={a: sets}"], "set and sets are both given"),
         (["set=set5", "root=sets", "systems=[tny]"], "unknown system 'tny'. Did you mean 'tiny'?"),
-        (["set=set5", "root=sets", "files={large: x}"], "files.large: this system is not among those compared"),
+        (["set=set5", "root=sets", "files={tny: x}"], "files.tny: no system is called so. Known: bicubic, faces"),
         (["set=set5", "root=sets", "face_sets=[london]"], "face_sets: no set is called london; the sets are set5"),
         (["set=set5", "root=sets", "repeats=0"], "repeats=0: give an integer of at least 1"),
         (["train=missing", "train.minutes=0"], "train.minutes=0: give a positive number of minutes"),

@@ -152,6 +152,7 @@ def test_catalogue_entries_exist(name):
     assert (name in bundled_names()) == (system.weights == name)
     assert system.weights in (name, None)
     assert system.recipe is None or (conf_dir() / "experiment" / f"{system.recipe}.yaml").is_file()
+    assert system.starts_from in (*load_catalogue(), None)
     assert system.published_weights in (*published_names(), None)
     assert {*system.trained_on} <= {*JUDGES}
     assert all(figure.scale in system.scales for figure in system.published)

@@ -108,7 +108,7 @@ def benchmark_name(source: Source, images: int) -> str:
     if not isinstance(source, BenchmarkSource) or source.official:
         return ""
     option = conf_dir() / "data" / f"{source.name.lower()}.yaml"
-    return source.name if option.is_file() and OmegaConf.load(option).get("count") == images else ""
+    return source.name if option.is_file() and OmegaConf.select(OmegaConf.load(option), "count") == images else ""
 
 
 def _complete(name: str, given: Any) -> Any:

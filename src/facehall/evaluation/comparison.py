@@ -92,8 +92,8 @@ class Comparison:
         missing = self.evaluation.protocol.missing
         notes += [f"{label} is missing: {reason}" for label, reason in missing.items()]
         notes.append(
-            "Published figures stand beside complete benchmark sets only, with their own protocol; training time is "
-            "that of the run folder, on the machine that trained."
+            "Published figures stand beside complete benchmark sets only, with their own protocol. Training time is "
+            "that of the run folder, without that of a system whose weights it started from."
         )
         if self.undertrained():
             notes.append(

@@ -166,7 +166,7 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     overrides = []
     for name, count in steps.items():
         overrides.append(f"curriculum.{name}.steps={count}")
-        lengths = {key: phases[name].get(key) for key in ("warmup", "ramp") if phases[name].get(key)}
+        lengths = {key: phases[name].get(key) for key in ("warmup", "ramp", "fade") if phases[name].get(key)}
         overrides += [f"curriculum.{name}.{key}={math.floor(share * length)}" for key, length in lengths.items()]
     total = sum(steps.values())
     epochs = max(1, round(total / per_epoch))

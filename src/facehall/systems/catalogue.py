@@ -55,6 +55,7 @@ class System:
         scales: the supported scales.
         kind: what computes it.
         recipe: the experiment in conf/experiment that trains it; None if it is not trained here.
+        starts_from: the system whose weights its recipe starts from (`init`); None: from scratch.
         weights: the name of its weights in the package; None if it has none there.
         published_weights: the module of `facehall.models.published` that reads the authors' weights; None without one.
         obtain: how to obtain the authors' weights; empty if there are none.
@@ -69,6 +70,7 @@ class System:
     scales: tuple[int, ...] = (4,)
     kind: Kind = "network"
     recipe: str | None = None
+    starts_from: str | None = None
     weights: str | None = None
     published_weights: str | None = None
     obtain: str = ""
