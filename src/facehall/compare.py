@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
         system = systems[name]
         (found,) = _find(cfg, {name: system})
         if isinstance(found, Missing) and system.recipe is not None:
-            settings = [str(item) for item in cfg.train.settings]
+            settings = shlex.split(str(cfg.train.settings or ""))
             if system.starts_from is not None:
                 (start,) = _find(cfg, {system.starts_from: load_catalogue()[system.starts_from]})
                 if isinstance(start, Missing) or split_published(start.weights) is not None:

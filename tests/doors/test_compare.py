@@ -93,12 +93,19 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
         return ""
 
     monkeypatch.setattr("facehall.compare.train_recipe", train_recipe)
-    given = ["set=[set5]", f"root={sets}", "sheet=0", "train=missing", "train.minutes=2", "train.settings=[seed=3]"]
+    given = [
+        "set=[set5]",
+        f"root={sets}",
+        "sheet=0",
+        "train=missing",
+        "train.minutes=2",
+        "train.settings='seed=3 data.root=\"a b\"'",
+    ]
     failed = run(*given)
     assert [row["method"] for row in failed.rows()] == ["bicubic"]
     assert failed.failures == {"tiny": "killed by SIGKILL (runs/zoo/tiny_x2)"}
     found = run(*given)
-    assert calls == [("runs/zoo/tiny_x2", "esrgan_vgg16s", 2, ["seed=3"], 2)] * 2
+    assert calls == [("runs/zoo/tiny_x2", "esrgan_vgg16s", 2, ["seed=3", "data.root=a b"], 2)] * 2
     (tiny,) = (row for row in found.rows() if row["method"] == "tiny")
     assert (tiny["training_minutes"], tiny["weights"]) == (0.5, "trained here")
     run(*given)

@@ -5,20 +5,8 @@ from __future__ import annotations
 import re
 
 PATH_KEYS = (
-    *(
-        "weights",
-        "input",
-        "output",
-        "runs",
-        "init",
-        "resume",
-        "run_dir",
-        "folder",
-        "sweeps",
-        "hydra.run.dir",
-        "set",
-        "root",
-    ),
+    *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
+    *("set", "root", "train.settings"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "losses.perceptual.extractor.weights", "losses.perceptual.weights"),
 )
