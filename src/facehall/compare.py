@@ -31,7 +31,6 @@ from facehall.inference.predictor import choose_device
 from facehall.io.logs import say
 from facehall.metrics import Protocol
 from facehall.models.published import split_published
-from facehall.sweeps.recipes import train_recipe
 from facehall.systems import System, Upscaler, load_catalogue
 from facehall.training.runs import display_path
 
@@ -158,6 +157,8 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
 
     Those that start from the weights of another system come after the others.
     """
+    from facehall.sweeps.recipes import train_recipe  # Lightning is slow to import
+
     failures = {}
     for name in sorted(systems, key=lambda name: systems[name].starts_from is not None):
         system = systems[name]

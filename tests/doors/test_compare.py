@@ -92,7 +92,7 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
         (folder / "summary.json").write_text('{"seconds": 30}')
         return ""
 
-    monkeypatch.setattr("facehall.compare.train_recipe", train_recipe)
+    monkeypatch.setattr("facehall.sweeps.recipes.train_recipe", train_recipe)
     given = [
         "set=[set5]",
         f"root={sets}",
@@ -123,7 +123,7 @@ def test_a_recipe_starts_from_the_weights_of_another_system(run, sets, monkeypat
             (folder / "summary.json").write_text("{}")
         return "" if len(calls) > 1 else "no data"
 
-    monkeypatch.setattr("facehall.compare.train_recipe", train_recipe)
+    monkeypatch.setattr("facehall.sweeps.recipes.train_recipe", train_recipe)
     given = ["set=[set5]", f"root={sets}", "scale=4", "sheet=0", "train=missing", "systems=[gan,tiny]"]
     failed = run(*given)
     assert failed.failures["gan"] == "it starts from a training of tiny, which there is not"

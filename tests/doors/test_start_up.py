@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal")
-COMMANDS = ("predict", "evaluate", "mine", "check", "download")
+COMMANDS = ("predict", "evaluate", "compare", "mine", "check", "download")
 
 
 @pytest.mark.slow
