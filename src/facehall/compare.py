@@ -65,7 +65,8 @@ def compare(cfg: DictConfig) -> Comparison:
     output = Path(str(cfg.output))
     output.mkdir(parents=True, exist_ok=True)  # fail now, not after hours of training
 
-    failures = _train_missing(cfg, systems) if cfg.train.what == "missing" else {}
+    measurable = {name: system for name, system in systems.items() if faces or not system.faces_only}
+    failures = _train_missing(cfg, measurable) if cfg.train.what == "missing" else {}
     found = _find(cfg, systems)
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile}
     opened, unopened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
@@ -164,7 +165,8 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
         system = systems[name]
         (found,) = _find(cfg, {name: system})
         if isinstance(found, Missing) and system.recipe is not None:
-            settings = shlex.split(str(cfg.train.settings or ""))
+            given = cfg.train.face_settings if system.faces_only else cfg.train.settings
+            settings = shlex.split(str(given or ""))
             if system.starts_from is not None:
                 (start,) = _find(cfg, {system.starts_from: load_catalogue()[system.starts_from]})
                 if isinstance(start, Missing) or split_published(start.weights) is not None:

@@ -14,7 +14,7 @@ SYSTEMS = {
     "published: [{set: Set5, scale: 2, channel: y, psnr: 33.66, ssim: 0.9299}]\n",
     "tiny": "title: a tiny network\nscales: [2, 4]\nrecipe: esrgan_vgg16s\ntables: [1]\n"
     "published: [{set: Set5, scale: 2, channel: rgb, psnr: 20.5}, {set: Set5, scale: 2, channel: y, psnr: 21.25}]\n",
-    "faces": "title: for faces\nscales: [2]\nfaces_only: true\n",
+    "faces": "title: for faces\nscales: [2]\nrecipe: release_x4_psnr\nfaces_only: true\n",
     "secret": "title: never released\nscales: [2]\nobtain: write to its authors\n",
     "gan": "title: from tiny\nscales: [4]\nrecipe: release_x4\nstarts_from: tiny\n",
     "large": "title: another scale\nscales: [8]\n",
