@@ -152,6 +152,8 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
         FacehallError: the budget is too short for a step of each phase.
     """
     assert plan.minutes is not None
+    slowest = max(step_seconds.values())  # for phases too short to be measured
+    step_seconds = {str(name): step_seconds.get(str(name), slowest) for name in cfg.curriculum}
     phases = {name: node for name, node in cfg.curriculum.items() if OmegaConf.is_dict(node) and node.steps}
     recipe = {str(name): int(node.steps) for name, node in phases.items()}
     per_epoch = cfg.patches.steps_per_epoch / cfg.training.accumulate
@@ -161,7 +163,7 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     if not all(steps.values()):
         raise FacehallError(
             f"train.minutes={plan.minutes:g} is too short for {plan.recipe}: a step takes up to "
-            f"{max(step_seconds.values()):.2g} s, and every phase needs one."
+            f"{slowest:.2g} s, and every phase needs one."
         )
     overrides = []
     for name, count in steps.items():
@@ -172,7 +174,8 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     epochs = max(1, round(total / per_epoch))
     # Trainings end with an epoch: this length makes the last one end with the last phase, to fewer than `epochs` steps.
     overrides.append(f"patches.steps_per_epoch={math.ceil(total / epochs) * cfg.training.accumulate}")
-    return replace(plan, step_seconds=dict(step_seconds), epoch_end=epoch_end, steps=steps, overrides=overrides)
+    times = {name: step_seconds[name] for name in steps}
+    return replace(plan, step_seconds=times, epoch_end=epoch_end, steps=steps, overrides=overrides)
 
 
 def _composed(plan: Plan) -> DictConfig:
