@@ -110,7 +110,7 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
     assert (tiny["training_minutes"], tiny["weights"]) == (0.5, "trained here")
     run(*given)
     assert len(calls) == 2  # it has weights now; nothing is trained for faces without a set of them
-    run(*given, "face_sets=[set5]", "train.face_settings=seed=4")
+    run(*given, "face_sets=[set5]", "train.face_settings='seed=4'")
     assert calls[2:] == [("runs/zoo/faces_x2", "release_x4_psnr", 2, ["seed=4"], 2)]
     assert json.loads((tmp_path / "report" / "table.json").read_text())["systems"]["tiny"]["origin"] == "trained"
 

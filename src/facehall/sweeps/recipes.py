@@ -22,7 +22,7 @@ from facehall.io.atomic import write_text
 from facehall.io.conf import conf_dir
 from facehall.io.logs import say
 from facehall.sweeps.process import run_training
-from facehall.sweeps.record import Record, read_record, write_record
+from facehall.sweeps.record import Record, read_record, read_summary, write_record
 from facehall.training.callbacks.step_times import STEP_TIMES, StepTimes
 from facehall.training.runs import LAST_CHECKPOINT, display_path
 
@@ -61,7 +61,7 @@ def train_recipe(run: Path, recipe: str, scale: int, settings: Sequence[str] = (
 
     With a budget, a short trial in the run folder first measures the time of a step in each phase and of an epoch's
     end; the phases are then lengthened or shortened alike, so that their schedules end at the budget. The budget counts
-    the training loop with validation, not the start of the process; how long it took is in job.json.
+    the training loop with validation, not the start of the process.
 
     Args:
         run: the run folder.
@@ -100,7 +100,7 @@ def train_recipe(run: Path, recipe: str, scale: int, settings: Sequence[str] = (
 
 
 def _recorded(run: Path, arguments: list[str]) -> str:
-    """Run the training; keep its status and the time of all its starts in job.json."""
+    """Run the training; keep its status and time in job.json: its loop, and the whole process of interrupted starts."""
     earlier = read_record(run) or Record(arguments)
     record = replace(earlier, overrides=arguments, status="running", error="", process=os.getpid())
     write_record(run, record)
@@ -112,7 +112,10 @@ def _recorded(run: Path, arguments: list[str]) -> str:
         record = replace(record, status="interrupted")
         raise
     finally:
-        write_record(run, replace(record, seconds=round(earlier.seconds + time.monotonic() - started, 1)))
+        elapsed = time.monotonic() - started
+        if record.status == "finished":
+            elapsed = read_summary(run).get("seconds", elapsed)
+        write_record(run, replace(record, seconds=round(earlier.seconds + elapsed, 1)))
     return record.error
 
 
@@ -159,6 +162,7 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     per_epoch = cfg.patches.steps_per_epoch / cfg.training.accumulate
     predicted = sum(count * (step_seconds[name] + epoch_end / per_epoch) for name, count in recipe.items())
     share = 60 * plan.minutes / predicted
+    share += 1e-9  # so that rounding does not cost a step
     steps = {name: math.floor(share * count) for name, count in recipe.items()}
     if not all(steps.values()):
         raise FacehallError(
