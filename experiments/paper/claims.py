@@ -21,7 +21,7 @@ from facehall.errors import FacehallError
 
 HERE = Path(__file__).parent
 START = "<!-- the table is written by claims.py -->"
-VERDICTS = ("reproduced", "refuted", "contradictory", "misattributed", "not checkable", "open")
+VERDICTS = ("reproduced", "reached", "refuted", "contradictory", "misattributed", "not checkable", "open")
 KINDS = ("expression", "published", "measured", "result")
 OPERATORS = {
     ast.Add: operator.add,
@@ -89,7 +89,7 @@ def verdict_of(claim: dict[str, Any], found: list[tuple[dict[str, Any], float | 
         if any(value is None for check, value in found if "expect" in check) or not agreed:
             return "open"
         return "reproduced" if all(agreed) else "refuted"
-    if verdict in ("reproduced", "misattributed") and not all(agreed):
+    if verdict in ("reproduced", "reached", "misattributed") and not all(agreed):
         raise FacehallError(f"{claim['number']}: {verdict}, but a check disagrees. Correct the verdict or the check.")
     return verdict
 
