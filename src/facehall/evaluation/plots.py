@@ -48,7 +48,7 @@ def _draw(comparison: Comparison, path: Path, x: str, y: str) -> None:
     titles = {measure.name: measure.title for measure in comparison.evaluation.protocol.measures}
     titles["ms_per_image"] = f"ms for {comparison.evaluation.costs['input']} pixels"
     places = []
-    for number, (axes, name) in enumerate(zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True)):
+    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         points = _points([row for row in rows if row["set"] == name], x, y)
         for origin, colour in COLOURS.items():
             chosen = [(a, b) for a, b, method in points if comparison.available[method].origin == origin]
@@ -60,9 +60,11 @@ def _draw(comparison: Comparison, path: Path, x: str, y: str) -> None:
         axes.margins(0.14, 0.12)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        if not number:
-            axes.legend(frameon=False, fontsize=8)
         places.append((axes, [((a, b), method, "#333333") for a, b, method in points]))
+    handles = {
+        label: handle for axes, _ in places for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
     for axes, labels in places:  # after all panels are laid out
         place_labels(figure, axes, labels)
     with replacing(path) as partial:
