@@ -38,11 +38,11 @@ def main() -> None:
     parser.add_argument("--print-only", action="store_true", help="leave README.md as it is")
     options = parser.parse_args()
     table = table_of(read_claims(HERE / "claims.yaml"), options.results)
-    print(table)
     if not options.print_only:
         readme = HERE / "README.md"
         before = readme.read_text(encoding="utf-8").partition(START)[0]
         readme.write_text(f"{before}{START}\n\n{table}\n", encoding="utf-8")
+    print(table)
 
 
 def read_claims(path: Path) -> list[dict[str, Any]]:
