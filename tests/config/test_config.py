@@ -11,6 +11,7 @@ from facehall.config import build as config
 from facehall.config.build import build, conf_dir
 from facehall.data import FolderSource
 from facehall.errors import FacehallError
+from facehall.io import conf
 
 PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
 
@@ -150,7 +151,7 @@ def test_an_installed_package_finds_its_own_configuration(tmp_path, monkeypatch)
     package = tmp_path / "site-packages" / "facehall"
     (package / "conf").mkdir(parents=True)
     (package / "conf" / "train.yaml").touch()
-    monkeypatch.setattr(config, "__file__", str(package / "config" / "build.py"))
+    monkeypatch.setattr(conf, "__file__", str(package / "io" / "conf.py"))
     assert conf_dir() == package / "conf"
     (package / "conf" / "train.yaml").unlink()
     with pytest.raises(FacehallError, match=r"conf/ is missing.*Reinstall the package"):

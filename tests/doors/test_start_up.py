@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal", "scipy.io")
-COMMANDS = ("train", "predict", "evaluate", "fit", "mine", "check", "download")
+COMMANDS = ("train", "predict", "evaluate", "fit", "compare", "mine", "check", "download")
 
 
 @pytest.mark.slow

@@ -23,8 +23,8 @@ from facehall.io.machine import cores, default_jobs, exclusive_gpu, gpus_per_job
 from facehall.metrics.judges import JUDGES
 from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
-from facehall.sweeps.job import SWEEP_JOB_VARIABLE, failure_reason
 from facehall.sweeps.launch import outcome_text
+from facehall.sweeps.process import SWEEP_JOB_VARIABLE, failure_reason
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
 from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front

@@ -40,7 +40,7 @@ def load_published(name: str, path: Path, scale: int | None = None) -> Generator
     if name not in published_names():
         known = ", ".join(published_names())
         raise FacehallError(f"{name}: no reader for published weights of this system (only {known}).")
-    if not path.is_file():
+    if not path.exists():  # a file, or a folder of several files
         raise FacehallError(f"{path}: no such weights file.")
     read = READERS.get(name) or importlib.import_module(f"{__name__}.{name}").read
     chosen = {} if scale is None or "scale" not in inspect.signature(read).parameters else {"scale": scale}
@@ -48,3 +48,9 @@ def load_published(name: str, path: Path, scale: int | None = None) -> Generator
     if scale not in (None, generator.scale):
         raise FacehallError(f"{path}: these are weights of {name} for x{generator.scale}, not for x{scale}.")
     return generator.eval()
+
+
+def split_published(given: str | Path) -> tuple[str, Path] | None:
+    """Split READER:FILE, a file published by a system's authors; None for anything else, such as a plain path."""
+    name, colon, file = str(given).partition(":")
+    return (name, Path(file)) if colon and name in published_names() else None
