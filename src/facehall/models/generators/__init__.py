@@ -8,6 +8,7 @@ from facehall.models.generators.drrn import DRRN
 from facehall.models.generators.edsr import EDSR
 from facehall.models.generators.lapsrn import LapSRN
 from facehall.models.generators.ms_lapsrn import MSLapSRN
+from facehall.models.generators.multi_scale_resnet import MultiScaleResNet
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
 from facehall.models.generators.prosr import ProSR
 from facehall.models.generators.rrdbnet import RRDBNet
@@ -27,6 +28,7 @@ __all__ = [
     "LapSRN",
     "MSLapSRN",
     "MultiScaleRRDB",
+    "MultiScaleResNet",
     "ProSR",
     "RRDBNet",
     "SRResNet",
