@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -105,17 +106,18 @@ class DataThreads:
 
 def replicate(passes: Passes) -> Passes:
     """Return passes with the same parameters in memory, but gradients, buffers and modes of their own."""
-    parts = (passes.generator, passes.discriminator, passes.losses, passes.discriminator_losses)
-    generator, discriminator, losses, discriminator_losses = (_replica(part) for part in parts)
-    assert generator is not None and losses is not None and discriminator_losses is not None
-    return Passes(generator, discriminator, losses, discriminator_losses, passes.memory_format)
+    return replace(
+        passes,
+        generator=_replica(passes.generator),
+        discriminator=None if passes.discriminator is None else _replica(passes.discriminator),
+        losses=_replica(passes.losses),
+        discriminator_losses=_replica(passes.discriminator_losses),
+    )
 
 
-def _replica(module: Module | None) -> Module | None:
-    if module is None:
-        return None
-    shared = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in module.parameters()}
-    return copy.deepcopy(module, dict(shared))
+def _replica(module: Module) -> Module:
+    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in module.parameters()}
+    return copy.deepcopy(module, shared)
 
 
 def slice_batch(batch: Batch, count: int) -> list[Batch]:
