@@ -16,12 +16,12 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import lightning as L
 import torch
 from hydra import compose, initialize_config_dir
-from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -35,12 +35,21 @@ from step import COMMON, RECIPES
 HERE = Path(__file__).parent
 WARMUP = 3
 GROUPS = {
-    "convolutions, backward": ("convolution_backward", "mkldnn_convolution_backward"),
-    "convolutions, forward": ("mkldnn_convolution", "convolution", "_convolution", "conv2d"),
+    "convolutions, backward": ("convolution_backward", "mkldnn_convolution_backward", "_slow_conv2d_backward"),
+    "convolutions, forward": ("mkldnn_convolution", "convolution", "_convolution", "conv2d", "_slow_conv2d_forward"),
     "concatenation": ("cat",),
     "additions": ("add", "add_", "sum", "_foreach_add_"),
     "activations": ("leaky_relu", "leaky_relu_", "leaky_relu_backward"),
-    "copies and layout": ("copy_", "clone", "contiguous", "to_mkldnn", "fill_", "zero_", "pixel_shuffle", "stack"),
+    "copies and layout": (
+        "copy_",
+        "clone",
+        "contiguous",
+        "to_mkldnn",
+        "fill_",
+        "zero_",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+    ),
     "interpolation": ("_upsample_bicubic2d_aa", "upsample_nearest2d", "upsample_nearest2d_backward", "index_select"),
     "loss": ("sqrt", "sqrt_", "square", "pow", "mean", "sub", "div", "mul", "rsub"),
     "optimizer": ("_fused_adam_",),
@@ -102,43 +111,45 @@ def profiled(steps: int, overrides: list[str]) -> tuple[Profile, float]:
 
 
 def shares(result: Profile) -> list[dict]:
-    """Return the milliseconds per step of each group of operators."""
+    """Return the share of each group of operators in a step."""
     names = {f"aten::{name}": group for group, members in GROUPS.items() for name in members}
     totals: dict[str, float] = defaultdict(float)
     for event in result.profiler.key_averages():
         totals[names.get(event.key, "other operators")] += event.self_cpu_time_total / 1000 / result.steps
-    whole = 1000 * result.seconds
+    whole = 1000 * result.seconds  # by the wall clock, as the operators' own times
     totals["Python, data, logging, Lightning"] = whole - sum(totals.values())
     rows = sorted(totals.items(), key=lambda item: -item[1])
-    return [{"part": part, "ms": round(ms, 2), "share": round(ms / whole, 4)} for part, ms in rows]
+    return [{"part": part, "share": round(ms / whole, 4)} for part, ms in rows]
 
 
 def peak(rounds: int) -> list[dict]:
-    """Return the GFLOP/s of single convolutions, forward and backward, and of a matrix product; on one thread."""
+    """Return the GFLOP/s of single convolutions, pass by pass, and of a matrix product; on one thread."""
     torch.set_num_threads(1)
     tasks, flops = {}, {}
     for layout, memory_format in {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}.items():
         for channels, out, side in LAYERS:
-            conv = nn.Conv2d(channels, out, 3, padding=1).to(memory_format=memory_format)
-            x = torch.rand(BATCH, channels, side, side).to(memory_format=memory_format).requires_grad_()
-            gradient = torch.rand(BATCH, out, side, side).to(memory_format=memory_format)
-            inputs = [x, *conv.parameters()]
+            shapes = (BATCH, channels, side, side), (out, channels, 3, 3), (BATCH, out, side, side)
+            x, weight, gradient = (torch.rand(shape).to(memory_format=memory_format) for shape in shapes)
             key = (f"conv {channels}-{out}, {side}x{side}", layout)
-            tasks[key] = lambda conv=conv, x=x, g=gradient, i=inputs: torch.autograd.grad(conv(x), i, g)
-            flops[key] = 3 * 2 * BATCH * side**2 * channels * out * 9
+            tasks[(*key, "forward")] = partial(torch.conv2d, x, weight, padding=1)
+            for name, mask in (("data gradient", (True, False, False)), ("weight gradient", (False, True, False))):
+                options = ([out], [1, 1], [1, 1], [1, 1], False, [0, 0], 1, mask)
+                tasks[(*key, name)] = partial(torch.ops.aten.convolution_backward, gradient, x, weight, *options)
+            flops |= {task: 2 * BATCH * side**2 * channels * out * 9 for task in tasks if task[:2] == key}
     matrix = torch.rand(1024, 1024)
-    tasks["matrix product", "1024"] = lambda: matrix @ matrix
-    flops["matrix product", "1024"] = 2 * 1024**3
-    seconds = {key: [] for key in tasks}
-    for turn in range(rounds + 3):
+    product = ("matrix product, 1024", "contiguous", "forward")
+    tasks[product], flops[product] = partial(torch.mm, matrix, matrix), 2 * 1024**3
+    seconds: dict[tuple[str, str, str], list[float]] = {key: [] for key in tasks}
+    for turn in range(rounds + 2):
         for key, task in tasks.items():
             started = time.thread_time()
             task()
-            if turn >= 3:
+            if turn >= 2:  # the first rounds are a warm-up
                 seconds[key].append(time.thread_time() - started)
     return [
-        {"what": what, "layout": layout, "gflops": round(flops[what, layout] / took / 1e9, 1)}
-        for (what, layout), took in ((key, statistics.median(times)) for key, times in seconds.items())
+        dict(zip(("what", "layout", "pass"), key, strict=True))
+        | {"gflops": round(flops[key] / statistics.median(times) / 1e9, 1)}
+        for key, times in seconds.items()
     ]
 
 
@@ -158,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     register_resolvers()
     quieten()
-    write(HERE / "peak.csv", peak(rounds=15))
+    write(HERE / "peak.csv", peak(rounds=7))
     result, gflop = profiled(options.steps, options.overrides)
     write(HERE / "profile.csv", shares(result))
     print(f"{gflop:.1f} GFLOP in {result.cpu:.3f} s of a profiled step: {gflop / result.cpu:.1f} GFLOP/s")

@@ -30,7 +30,8 @@ class DataThreads:
 
     Losses are means over the whole batch, as in data-parallel processes: a term that couples images exchanges its
     statistics with `facehall.distributed.gathering.gather`. Results are reproducible bit by bit, since every thread
-    runs its operations in order and gradients are summed by rank.
+    runs its operations in order and gradients are summed by rank. Lightning's hooks around the backward pass
+    (on_before_backward, on_after_backward) run only with a count of 1.
 
     Args:
         passes: of the live networks, used by rank 0; the other ranks get replicas.
