@@ -123,20 +123,25 @@ INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the tra
 
 
 @pytest.mark.slow
-def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path):
-    whole = start("whole")
+@pytest.mark.parametrize(
+    ("overrides", "interruptions"),
+    [([], INTERRUPTIONS), (["runtime.data_threads=2"], [INTERRUPTIONS[1], INTERRUPTIONS[7]])],
+    ids=["anywhere", "data_threads"],
+)
+def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path, overrides, interruptions):
+    whole = start("whole", *overrides)
     expected = dict(rows)
     rows.clear()
     resume = []
-    for owner, hook, step, action, end, resumes_at in INTERRUPTIONS:
+    for owner, hook, step, action, end, resumes_at in interruptions:
         before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGUSR1")}
         with interrupting(owner, hook, step, action), pytest.raises(end):
-            start("parts", *resume)
+            start("parts", *resume, *overrides)
         assert before == {name: signal.getsignal(getattr(signal, name)) for name in before}
         resume = [f"resume={tmp_path / 'parts'}"]
         saved = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=True)
         assert saved["generator_step"] == resumes_at, hook
-    parts = start("parts", *resume)
+    parts = start("parts", *resume, *overrides)
     assert rows == expected
     for name in ("metrics.csv", "samples.png", "curves.png", *(f"weights/{path.name}" for path in whole.glob("w*/*"))):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
