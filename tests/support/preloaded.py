@@ -1,8 +1,8 @@
 """Interpreters that need no imports: forks of one process that has imported what a training imports.
 
-`Preloaded` stands in for subprocess.Popen with commands ``python -m module …`` and ``python script.py …``. Such a
-process has its own arguments, environment, folder, streams and session, runs the module as ``__main__`` and ends as
-every interpreter does; only sys.executable and its imports, which take seconds, are not its own.
+`Preloaded` stands in for subprocess.Popen with commands ``python -m module …``, ``python -c code …`` and
+``python script.py …``. Such a process has its own arguments, environment, folder, streams and session, runs the code as
+``__main__`` and ends as every interpreter does; only its imports, which take seconds, are not its own.
 
 Run as a script, this file is that process: it forks for each request that arrives on a socket, until the socket closes.
 A fork of the process that runs the tests would not do, since autograd refuses to work in forks of processes that have
@@ -45,7 +45,7 @@ class Server:
 
     def run(self, command: list[str | Path], timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        with self.popen(command, **pipes, **options) as process:
+        with self.popen(command, **{**pipes, **options}) as process:
             try:
                 output = process.communicate(timeout=timeout)
             except BaseException:
@@ -163,6 +163,9 @@ if __name__ == "__main__":
     if words[0] == "-m":
         sys.argv, sys.path[0] = words[1:], ""
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        sys.argv, sys.path[0] = ["-c", *words[2:]], ""
+        exec(words[1], {"__name__": "__main__"})
     else:
         sys.argv, sys.path[0] = words, str(Path(words[0]).parent)
         runpy.run_path(words[0], run_name="__main__")
