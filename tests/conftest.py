@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from small_catalogue import small_catalogue  # noqa: F401
 
 from facehall.io.machine import cores
 

@@ -6,27 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
-from facehall.config.sets import build_sets
+from facehall.config.sets import build_sets, listed
 from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pairs, recipe_of
 from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
 from facehall.evaluation.costs import measure_costs
-from facehall.evaluation.report import ComparedSystem, Evaluation, write_report
-from facehall.evaluation.results import ImageResult, SetResult, worst
-from facehall.imaging import read_picture
+from facehall.evaluation.evaluation import ComparedSystem, Evaluation
+from facehall.evaluation.measuring import measure_set
+from facehall.evaluation.report import write_report
 from facehall.inference.picker import pick_weights
 from facehall.inference.predictor import choose_device
 from facehall.inference.upscalers import labels, open_upscalers
 from facehall.io.atomic import write_text
 from facehall.io.logs import say
-from facehall.io.progress import progress_bar
 from facehall.metrics import Protocol
-from facehall.systems import Upscaler
 from facehall.training.runs import display_path
 
 
@@ -61,7 +58,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     sets = []
     for name, dataset in datasets.items():
         title = f"the {cfg.split} images" + (f" of {name}" if len(datasets) > 1 else "")
-        sets.append(_measure(name, title, dataset, upscalers, protocol, device, cfg.sheet))
+        sets.append(measure_set(name, title, dataset, upscalers, protocol, device, cfg.sheet))
     if degradation.random:
         _write_recipes(output, files, degradation, cfg.seed, cfg.scale)
     evaluation = Evaluation(
@@ -84,46 +81,9 @@ def _systems(cfg: DictConfig) -> Mapping[str, str]:
             raise FacehallError("weights and systems are both given: list everything in systems.")
         if isinstance(cfg.systems, DictConfig):
             return {str(label): str(weights) for label, weights in cfg.systems.items()}
-        return labels(_listed(cfg.systems))
-    given = _listed(cfg.weights) if cfg.weights else [str(pick_weights(Path(str(cfg.runs))))]
+        return labels(listed(cfg.systems))
+    given = listed(cfg.weights) if cfg.weights else [str(pick_weights(Path(str(cfg.runs))))]
     return {"model": given[0]} if len(given) == 1 else labels(given)
-
-
-def _listed(value: object) -> list[str]:
-    """Split a list, or one or several comma-separated files; a file name may itself contain commas."""
-    if isinstance(value, ListConfig):
-        return [str(item) for item in value]
-    text = str(value)
-    if Path(text).is_file():
-        return [text]
-    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    return [item.strip() for item in inner.split(",") if item.strip()]
-
-
-def _measure(
-    name: str,
-    title: str,
-    dataset: ImageDataset,
-    upscalers: Sequence[Upscaler],
-    protocol: Protocol,
-    device: torch.device,
-    sheet: int,
-) -> SetResult:
-    def measured(i: int, keep_pictures: bool) -> ImageResult:
-        grey = read_picture(dataset.files[i].hr).grey
-        return ImageResult.measure(dataset[i], upscalers, protocol, device, grey, keep_pictures)
-
-    images = []
-    with progress_bar(f"measuring {title}", len(dataset)) as advance:
-        for i in range(len(dataset)):
-            images.append(measured(i, keep_pictures=i < sheet))
-            advance()
-    if sheet >= len(images):  # comparison.png shows them all
-        return SetResult(name, images)
-    # Recomputed: the worst are known only at the end, and keeping all pictures would not fit into memory.
-    judged = upscalers[min(1, len(upscalers) - 1)].name
-    failures = [measured(i, keep_pictures=True) for i in worst(images, protocol, judged)[:sheet]]
-    return SetResult(name, images, failures)
 
 
 def _write_recipes(

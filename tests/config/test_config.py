@@ -13,6 +13,7 @@ from facehall.config import build as config
 from facehall.config.build import build, conf_dir
 from facehall.data import FolderSource
 from facehall.errors import FacehallError
+from facehall.io import conf
 
 PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
 
@@ -20,7 +21,7 @@ PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
 def groups(name):
     """{group as in an override: its folder} of a primary config."""
     entries = OmegaConf.load(conf_dir() / f"{name}.yaml").defaults
-    keys = [str(key) for entry in entries if not isinstance(entry, str) for key in entry]
+    keys = [str(key).removeprefix("optional ") for entry in entries if not isinstance(entry, str) for key in entry]
     return {key: key.partition("@")[0] for key in keys if not key.startswith("override ") and key != "hydra"}
 
 
@@ -92,7 +93,8 @@ def test_every_primary_config_composes(compose_config, name):
 
 
 def test_every_folder_of_conf_is_used():
-    used = {folder for name in PRIMARY for folder in groups(name).values()} | {"hydra"}
+    used = {folder for name in PRIMARY for folder in groups(name).values()}
+    used |= {"hydra", "system"}  # system: entries of the catalogue
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == used
 
 
@@ -174,7 +176,7 @@ def test_an_installed_package_finds_its_own_configuration(tmp_path, monkeypatch)
     package = tmp_path / "site-packages" / "facehall"
     (package / "conf").mkdir(parents=True)
     (package / "conf" / "train.yaml").touch()
-    monkeypatch.setattr(config, "__file__", str(package / "config" / "build.py"))
+    monkeypatch.setattr(conf, "__file__", str(package / "io" / "conf.py"))
     assert conf_dir() == package / "conf"
     (package / "conf" / "train.yaml").unlink()
     with pytest.raises(FacehallError, match=r"conf/ is missing.*Reinstall the package"):

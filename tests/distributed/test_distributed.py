@@ -88,6 +88,20 @@ def test_two_processes_equal_one_with_their_combined_batch(preloaded, tmp_path, 
     assert_equal_training(folder, reference)
 
 
+MUON = ["optimizer=muon_both", "curriculum.psnr.steps=2", "curriculum.gan.steps=2", "patches.steps_per_epoch=4"]
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_muon(preloaded, tmp_path, settings, train_in_one_process):
+    """Every process orthogonalises the averaged gradients for itself."""
+    reference = train_in_one_process(tmp_path / "reference", *MUON)
+    run = [f"run_dir={tmp_path / 'two'}", f"hydra.run.dir={tmp_path / 'two'}"]
+    started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, *MUON, *run])
+    done = preloaded.run(started, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert_equal_training(tmp_path / "two", reference)
+
+
 @pytest.mark.slow
 def test_torchrun_resumes_the_last_run(preloaded, tmp_path, settings, train_in_one_process, reference):
     """Started by one process, so that an incomplete restoration in two processes would show."""

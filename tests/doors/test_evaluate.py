@@ -13,7 +13,8 @@ from small import make_photographs, run_command, tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.evaluate import evaluate, main
-from facehall.evaluation.report import WIDTH, ComparedSystem, Evaluation, write_report
+from facehall.evaluation.evaluation import WIDTH, ComparedSystem, Evaluation
+from facehall.evaluation.report import write_report
 from facehall.evaluation.results import ImageResult, SetResult, worst
 from facehall.imaging import read_rgb, to_tensor, to_uint8, upscale_bicubic, write_picture
 from facehall.inference.backends.choice import BUILDERS

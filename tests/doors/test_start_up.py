@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal")
-STEPS = {"torch": ("train", "sweep"), " ".join(HEAVY): ("predict", "evaluate", "mine", "check", "download")}
+HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal", "scipy.io")
+COMMANDS = ("predict", "evaluate", "fit", "compare", "mine", "check", "download")
+STEPS = {"torch": ("train", "sweep"), " ".join(HEAVY): COMMANDS}
 """What the commands beside it, and those before them, do not import."""
 
 

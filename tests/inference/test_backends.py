@@ -12,7 +12,8 @@ from facehall.errors import FacehallError
 from facehall.inference.backends import NAMES, build, choose
 from facehall.inference.backends import choice as choices
 from facehall.inference.backends.choice import parity
-from facehall.models.generators import RRDBNet, SRResNet3
+from facehall.models.generators import Generator, RRDBNet, SRResNet3
+from facehall.systems import as_rgb
 
 CPU = torch.device("cpu")
 SIZES = [(1, 1), (1, 9), (2, 2), (3, 17), (24, 31)]
@@ -114,6 +115,30 @@ def test_networks_without_a_bicubic_base(name, generator):
     with torch.inference_mode():
         levels, _ = parity(built(name, generator)(lr), generator(lr))
     assert levels < 3
+
+
+class Luma(Generator):
+    """A residual of the enlarged luma."""
+
+    scale, input, colour, arguments = 2, "bicubic", "y", {}
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Conv2d(4, 1, 3, padding=1)
+
+    def pyramid(self, lr, up_to=None):
+        return {2: lr + self.last(self.inner(lr).relu())}
+
+
+@pytest.mark.parametrize("name", ["channels_last", "bf16", "onnxruntime", "openvino", "openvino_bf16"])
+def test_networks_of_the_enlarged_luma(name):
+    torch.manual_seed(0)
+    generator = as_rgb(Luma()).eval()
+    backend = built(name, generator)
+    with torch.inference_mode():
+        for lr in pictures():
+            levels, _ = parity(backend(lr), generator(lr))
+            assert levels < (3 if "bf16" in name else 0.05)
 
 
 def test_a_conversion_is_cached_by_weights(own_cache, tmp_path):

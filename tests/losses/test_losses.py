@@ -20,7 +20,7 @@ from facehall.losses import (
     charbonnier,
     perceptual_distance,
 )
-from facehall.losses.adversarial import HingeLoss, RelativisticAverageLoss, VanillaLoss
+from facehall.losses.adversarial import HingeLoss, LeastSquaresLoss, RelativisticAverageLoss, VanillaLoss
 from facehall.metrics.lpips import LPIPS
 
 ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss()]
@@ -111,6 +111,12 @@ def test_hinge_by_hand():
     assert HingeLoss().generator(real, fake).item() == 0.5
 
 
+def test_least_squares_by_hand():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
+    assert LeastSquaresLoss().discriminator(real, fake).item() == (1.0 + 2.5) / 2
+    assert LeastSquaresLoss().generator(real, fake).item() == (9.0 + 0.0) / 2
+
+
 @pytest.mark.parametrize("loss", ADVERSARIAL, ids=lambda loss: type(loss).__name__)
 def test_the_two_sides_pull_in_opposite_directions(loss):
     real, fake = torch.zeros(3, 1), torch.zeros(3, 1, requires_grad=True)
@@ -148,7 +154,7 @@ def test_outputs_are_computed_once_and_only_when_asked_for():
         outputs["heatmaps"]
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge"])
+@pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge", "lsgan"])
 def test_gan_terms_are_the_two_losses_of_their_kind(kind):
     real, fake = torch.tensor([[0.3], [1.2]]), torch.tensor([[-0.4], [0.9]])
     outputs = {"real_logits": real, "fake_logits": fake}
@@ -156,7 +162,7 @@ def test_gan_terms_are_the_two_losses_of_their_kind(kind):
     torch.testing.assert_close(generator(outputs, {}), generator.gan.generator(real, fake))
     torch.testing.assert_close(discriminator(outputs, {}), discriminator.gan.discriminator(real, fake))
     assert ("outputs.real_logits" in generator.needs) == (kind == "ragan")
-    with pytest.raises(ValueError, match="vanilla, ragan, hinge"):
+    with pytest.raises(ValueError, match="vanilla, ragan, hinge, lsgan"):
         AdversarialLoss("wgan")
 
 

@@ -23,9 +23,9 @@ from facehall.io.machine import cores, default_jobs, exclusive_gpu, gpus_per_job
 from facehall.metrics.judges import JUDGES
 from facehall.metrics.measures import Measure, to_json
 from facehall.models.weights import read_metadata
-from facehall.sweeps import job
-from facehall.sweeps.job import SWEEP_JOB_VARIABLE, failure_reason
+from facehall.sweeps import process as sweep_process
 from facehall.sweeps.launch import outcome_text
+from facehall.sweeps.process import SWEEP_JOB_VARIABLE, failure_reason
 from facehall.sweeps.record import Record, claim_folder, read_record, write_record
 from facehall.sweeps.report import write_report
 from facehall.sweeps.scatter import pareto_front
@@ -224,7 +224,7 @@ def processes(preloaded, monkeypatch):
         started.append(preloaded.popen(*args, **options))
         return started[-1]
 
-    monkeypatch.setattr(job, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": popen}))
+    monkeypatch.setattr(sweep_process, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": popen}))
     return started
 
 

@@ -15,8 +15,9 @@ from facehall.inference.upscalers import labels, open_upscalers
 from facehall.metrics.judges import JUDGES
 from facehall.models.generators import Generator
 from facehall.models.pretrained import bundled_names
+from facehall.models.published import published_names
 from facehall.models.weights import save_generator
-from facehall.systems import CATALOGUE, Bicubic, Upscaler, as_rgb
+from facehall.systems import Bicubic, Upscaler, as_rgb, load_catalogue
 
 OPTIONS = {"device": "cpu", "backend": "eager"}
 
@@ -145,17 +146,20 @@ def test_labels_are_the_shortest_unique_ones():
         labels(["a", "a"])
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", load_catalogue())
 def test_catalogue_entries_exist(name):
-    system = CATALOGUE[name]
-    assert (name in bundled_names()) == (system.weights is True)
+    system = load_catalogue()[name]
+    assert (name in bundled_names()) == (system.weights == name)
+    assert system.weights in (name, None)
     assert system.recipe is None or (conf_dir() / "experiment" / f"{system.recipe}.yaml").is_file()
+    assert system.starts_from in (*load_catalogue(), None)
+    assert system.published_weights in (*published_names(), None)
     assert {*system.trained_on} <= {*JUDGES}
     assert all(figure.scale in system.scales for figure in system.published)
-    if system.weights is False:
+    if system.kind == "network" and system.weights is None:
         with pytest.raises(FacehallError, match=f"systems: {name} requires a weights file: "):
             open_upscalers({name: name}, **OPTIONS)
 
 
 def test_all_bundled_weights_are_in_the_catalogue():
-    assert {*bundled_names()} <= {*CATALOGUE}
+    assert {*bundled_names()} <= {*load_catalogue()}

@@ -156,6 +156,15 @@ def pairs(one, other):
     return zip(one["state"].values(), other["state"].values(), strict=True)
 
 
+def test_interrupted_with_muon_it_ends_equal(start, dice, rows, tmp_path):
+    whole = start("whole", "optimizer=muon_both")
+    with interrupting(SuperResolution, "training_step", 5, cut), pytest.raises(PowerCut):
+        start("parts", "optimizer=muon_both")
+    parts = start("parts", "optimizer=muon_both", f"resume={tmp_path / 'parts'}")
+    for name in ("metrics.csv", *(f"weights/{path.name}" for path in whole.glob("weights/*"))):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+
+
 def test_epochs_without_validation_do_not_repeat_old_measures(start):
     run = start("run", "trainer.check_val_every_n_epoch=2")
     first, second = (line.split(",") for line in (run / "metrics.csv").read_text().splitlines()[1:])

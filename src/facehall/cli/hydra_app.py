@@ -25,15 +25,18 @@ from facehall.config.plugins import import_plugins
 from facehall.config.resolvers import register_resolvers
 from facehall.errors import INTERRUPTED, FacehallError, StoppedBySignal
 from facehall.io.logs import configure
-from facehall.sweeps.job import SWEEP_JOB_VARIABLE, run_job
+from facehall.sweeps.job import run_job
 from facehall.sweeps.launch import run_sweep, terminate_with_sweep
+from facehall.sweeps.process import SWEEP_JOB_VARIABLE
 
 _log = logging.getLogger(__name__)
 
 _RESUME_HINTS = {
     "train": "Run the same command with resume=last to resume from the last checkpoint.",
     "predict": "Images written so far are complete; run the same command for the rest.",
+    "fit": "Nothing was written.",
     "evaluate": "Nothing was written.",
+    "compare": "Trainings are kept; run the same command to continue them.",
     "download": "Partial downloads are kept; run the same command to resume.",
     "mine": "Everything stored so far is complete; run the same command for the rest.",
 }

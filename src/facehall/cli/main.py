@@ -31,11 +31,12 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 
   facehall train experiment=esrgan_vgg16s
   facehall evaluate weights=FILE data=images data.root=DIR
+  facehall compare set=set5,set14,faces root=DATA scale=4
 """
 
 COMMANDS = (
     *("upscale", "weights", "export"),
-    *("train", "evaluate", "predict", "sweep"),
+    *("train", "fit", "evaluate", "compare", "predict", "sweep"),
     *("check", "mine", "download", "assets", "completion"),
 )
 """Modules of cli/commands/, in the order of --help."""

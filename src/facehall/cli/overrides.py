@@ -6,6 +6,7 @@ import re
 
 PATH_KEYS = (
     *("weights", "input", "output", "runs", "init", "resume", "run_dir", "folder", "sweeps", "hydra.run.dir"),
+    *("set", "root", "train.settings", "train.face_settings"),
     *("data.root", "data.test_root", "data.boxes", "patches.root"),
     *("metrics.lpips_weights", "losses.perceptual.extractor.weights", "losses.perceptual.weights"),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -13,20 +12,9 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from facehall.config.plugins import allowed_prefixes
 from facehall.errors import FacehallError
+from facehall.io.conf import conf_dir as conf_dir
 
 ALLOWED_TARGETS = ("facehall.", "lightning.", "torch.", "torchmetrics.")
-
-
-def conf_dir() -> Path:
-    """Return the configuration folder: inside an installed wheel, or at the top of a source checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "conf", package.parents[1] / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise FacehallError(
-        f"facehall's configuration folder conf/ is missing: neither inside {package} nor at the top of a source "
-        "checkout. Reinstall the package, from its wheel or with `pip install -e .` in the checkout."
-    )
 
 
 def build(node: Any, key: str, **extra: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config.build import build, conf_dir, missing_value_error
-from facehall.data import Source
+from facehall.data import BenchmarkSource, FacesSource, Source
 from facehall.errors import FacehallError
 
 DEFAULT_OPTION = "images"
@@ -38,6 +39,76 @@ def build_sets(cfg: DictConfig) -> dict[str, Source]:
             cfg.sets[name] = node
         found[name] = build(cfg.sets[name], f"sets.{name}")
     return found
+
+
+def listed(value: object) -> list[str]:
+    """Split a list, or one or several comma-separated files or names; a file name may itself contain commas."""
+    if isinstance(value, ListConfig):
+        return [str(item) for item in value]
+    text = str(value)
+    if Path(text).exists():
+        return [text]
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    return [item.strip() for item in inner.split(",") if item.strip()]
+
+
+def named_sets(names: list[str], root: Path, face_size: int | None) -> dict[str, dict[str, Any]]:
+    """Return the `sets` of a config for names of options of conf/data, found below `root`, and for folders.
+
+    Args:
+        names: options such as set5 or faces, or folders, whose pictures are all used.
+        root: the folder that holds the sets: Set5, or set5, …, and faces.
+        face_size: shorter side to which the pictures of `faces` are reduced; None: original size.
+
+    Raises:
+        FacehallError: an option or its folder does not exist, or two sets have one name.
+    """
+    options = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        is_folder = name not in options and Path(name).is_dir()
+        label = Path(name).absolute().name if is_folder else name
+        if label in found:
+            raise FacehallError(f"set: two sets are called {label}. Use sets={{NAME: FOLDER, …}} to name them.")
+        if not is_folder and name not in options:
+            raise FacehallError(
+                f"set={name}: neither a folder nor an option of conf/data. Options: {', '.join(options)}."
+            )
+        where = Path(name) if is_folder else _below(root, name)
+        found[label] = {"data": DEFAULT_OPTION if is_folder else name, "root": str(where)}
+        if name == "faces" and face_size is not None:
+            found[label]["size"] = face_size
+    return found
+
+
+def _below(root: Path, name: str) -> Path:
+    """Return the sub-folder of that name, regardless of case."""
+    entries = sorted(root.iterdir()) if root.is_dir() else []
+    for entry in entries:
+        if entry.is_dir() and entry.name.lower() == name.lower():
+            return entry
+    raise FacehallError(
+        f"set={name}: {root} holds no folder of that name. Set root=DIR, the folder that holds the sets, or give each "
+        f"set's own folder: 'sets={{{name}: DIR}}'."
+    )
+
+
+def is_face_set(source: Source) -> bool:
+    """Return whether a source holds faces (data=faces)."""
+    return isinstance(source, FacesSource)
+
+
+def benchmark_name(source: Source, images: int) -> str:
+    """Return the name of a complete benchmark set, to which published figures apply; else an empty string.
+
+    Args:
+        source: the source.
+        images: its number of images.
+    """
+    if not isinstance(source, BenchmarkSource) or source.official:
+        return ""
+    option = conf_dir() / "data" / f"{source.name.lower()}.yaml"
+    return source.name if option.is_file() and OmegaConf.select(OmegaConf.load(option), "count") == images else ""
 
 
 def _complete(name: str, given: Any) -> Any:

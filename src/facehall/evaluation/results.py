@@ -81,6 +81,11 @@ class SetResult:
     images: list[ImageResult]
     failures: Sequence[ImageResult] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """The systems measured on this set."""
+        return list(self.images[0].measures)
+
     def means(self, system: str, protocol: Protocol) -> Measures:
         """Return the value of each measure over the set."""
         found = {}

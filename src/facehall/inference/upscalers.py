@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from facehall.errors import FacehallError
+from facehall.inference.methods import METHODS
 from facehall.inference.predictor import Predictor
 from facehall.models.pretrained import bundled_names, weights_file
 from facehall.models.weights import SUFFIX, read_metadata
-from facehall.systems import CATALOGUE, Bicubic, Upscaler
+from facehall.systems import Bicubic, Upscaler, load_catalogue
 
 LOSSES = "losses"
 """Metadata key of a weights file: measures used as training losses, separated by commas."""
@@ -47,14 +48,18 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
     """Create upscalers by label, bicubic first; bicubic, the baseline of every table, is added if missing.
 
     Args:
-        given: label -> ``bicubic``, the name of weights in the package, or a weights file.
+        given: label -> ``bicubic``, a name from `METHODS`, the name of weights in the package, a weights file, or
+            READER:FILE, weights published by a system's authors (`facehall.models.published`).
         scale: required scale of all of them; None uses that of the weights.
         options: passed to `Predictor`.
 
     Raises:
         FacehallError: if a name or file is invalid, or the scales differ.
     """
-    networks = {label: _open(label, what, options) for label, what in given.items() if what != "bicubic"}
+    scaleless = ("bicubic", *METHODS)
+    networks = {
+        label: _open(label, what, {**options, "scale": scale}) for label, what in given.items() if what not in scaleless
+    }
     scales: dict[int, str] = {} if scale is None else {scale: f"scale={scale}"}
     for label, upscaler in networks.items():
         if scales and upscaler.scale not in scales:
@@ -63,20 +68,41 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
             raise FacehallError(f"{first}, but {given[label]} is a x{upscaler.scale} network. {advice}")
         scales.setdefault(upscaler.scale, f"{given[label]} is a x{upscaler.scale} network")
     if not scales:
-        raise FacehallError("systems: bicubic alone has no scale. Set scale=2, 3, 4 or 8.")
+        named = [what for what in given.values() if what != "bicubic"]
+        subject = f"{' and '.join(['bicubic', *named])} have" if named else "bicubic alone has"
+        raise FacehallError(f"systems: {subject} no scale. Set scale=2, 3, 4 or 8.")
     (common,) = scales
     labels = [label for label, what in given.items() if what == "bicubic"] or ["bicubic"]
-    return [*(Bicubic(common, label) for label in labels), *networks.values()]
+    others = [
+        networks[label] if label in networks else _method(label, what, common)
+        for label, what in given.items()
+        if what != "bicubic"
+    ]
+    return [*(Bicubic(common, label) for label in labels), *others]
+
+
+def _method(label: str, what: str, scale: int) -> Upscaler:
+    method = METHODS[what](scale)
+    method.name = label
+    return method
 
 
 def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:
-    system = CATALOGUE.get(what)
-    if system is not None and not system.weights and not Path(what).is_file():
-        raise FacehallError(f"systems: {what} requires a weights file: {system.obtain}. Then give that file.")
-    file = weights_file(what)
-    known = CATALOGUE.get(what) if what in bundled_names() else None
-    trained_on = known.trained_on if known else _losses(file)
-    return NetworkUpscaler(Predictor(file, **options), label, what, trained_on)
+    system = load_catalogue().get(what)
+    if system is not None and system.weights is None and not Path(what).is_file():
+        raise FacehallError(f"systems: {what} requires a weights file: {how_to_obtain(what)}. Then give that file.")
+    known = system if system is not None and system.weights in bundled_names() else None
+    trained_on = known.trained_on if known else _losses(weights_file(what))
+    return NetworkUpscaler(Predictor(what, **options), label, what, trained_on)
+
+
+def how_to_obtain(name: str) -> str:
+    """Return how to obtain weights of a system of the catalogue: from its authors, or by training it."""
+    system = load_catalogue()[name]
+    ways = [system.obtain.rstrip(".")] if system.obtain else []
+    if system.recipe is not None:
+        ways.append(f"train it: python -m facehall.train experiment={system.recipe}")
+    return "; or ".join(ways) or "there are no public weights, and no recipe here"
 
 
 def _losses(file: Path) -> tuple[str, ...]:
@@ -95,7 +121,7 @@ def labels(given: Iterable[str]) -> dict[str, str]:
     for item in items:
         if items.count(item) > 1:
             raise FacehallError(f"{item} is given twice. Give each system once.")
-    parts = {item: (item,) if item in CATALOGUE else Path(item).with_suffix("").parts for item in items}
+    parts = {item: (item,) if item in load_catalogue() else Path(item).with_suffix("").parts for item in items}
     found = {}
     for item in items:
         own = parts[item]

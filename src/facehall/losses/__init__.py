@@ -5,6 +5,7 @@ from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.losses.lpips import LPIPSLoss
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
+from facehall.losses.recursions import RecursionLoss
 from facehall.losses.weighted import WeightedTerms
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Outputs",
     "PerceptualLoss",
     "PyramidPixelLoss",
+    "RecursionLoss",
     "WeightedTerms",
     "charbonnier",
     "perceptual_distance",

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from facehall.distributed.gathering import gather
 from facehall.losses.base import Batch, LossTerm, Outputs
 
-GanKind = Literal["vanilla", "ragan", "hinge"]
+GanKind = Literal["vanilla", "ragan", "hinge", "lsgan"]
 
 
 class GanLoss(Protocol):
@@ -77,7 +77,24 @@ class HingeLoss:
         return -fake.mean()
 
 
-GAN_LOSSES: dict[str, type[GanLoss]] = {"vanilla": VanillaLoss, "ragan": RelativisticAverageLoss, "hinge": HingeLoss}
+class LeastSquaresLoss:
+    """LSGAN (Mao et al. 2017): squared distances of the logits to 1 for real and 0 for fake."""
+
+    relativistic = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+    def generator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return (fake - 1).square().mean()
+
+
+GAN_LOSSES: dict[str, type[GanLoss]] = {
+    "vanilla": VanillaLoss,
+    "ragan": RelativisticAverageLoss,
+    "hinge": HingeLoss,
+    "lsgan": LeastSquaresLoss,
+}
 
 
 def gan_loss(kind: GanKind) -> GanLoss:
@@ -91,7 +108,7 @@ class AdversarialLoss(LossTerm):
     """The generator's GAN term. The discriminator evaluates HR only if the loss is relativistic.
 
     Args:
-        kind: ``vanilla``, ``ragan`` or ``hinge``.
+        kind: ``vanilla``, ``ragan``, ``hinge`` or ``lsgan``.
     """
 
     def __init__(self, kind: GanKind = "ragan") -> None:

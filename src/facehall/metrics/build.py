@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from facehall.assets import WeightsNotFoundError
 from facehall.errors import FacehallError
 from facehall.metrics.judges import JUDGES, Judge
 from facehall.metrics.protocol import Protocol
@@ -22,6 +23,7 @@ def build_protocol(
     lpips: Literal["alex", "vgg", "none"] = "alex",
     lpips_weights: str | Path | None = None,
     border: int | None = None,
+    skip_missing: bool = False,
 ) -> Protocol:
     """Build the evaluation protocol for a scale.
 
@@ -32,6 +34,7 @@ def build_protocol(
         lpips: backbone of the measure `lpips`; ``none`` omits it.
         lpips_weights: weights file of that backbone; None searches the default locations.
         border: pixels cropped on each side; None: equal to the scale.
+        skip_missing: omit measures whose weights are unavailable; `Protocol.missing` then names them.
 
     Raises:
         FacehallError: a measure is unknown or given twice, or its weights are unavailable.
@@ -39,7 +42,7 @@ def build_protocol(
     if lpips not in ("alex", "vgg", "none"):
         raise FacehallError(f"metrics.lpips={lpips}: give alex, vgg, or none to omit LPIPS.")
     own = {} if lpips == "none" else {"net": lpips, "weights": lpips_weights}
-    judges = []
+    judges, missing = [], {}
     for given in [measures] if isinstance(measures, str) else measures:
         if isinstance(given, Judge):
             judges.append(given)
@@ -49,10 +52,17 @@ def build_protocol(
             if lpips == "none":
                 continue
             settings = {**own, **settings}
-        judges.append(_build(name, settings))
+        try:
+            judges.append(_build(name, settings))
+        except WeightsNotFoundError as error:
+            if not skip_missing:
+                raise
+            missing[judge_class(name).measure.label] = str(error)
     if not judges:
         raise FacehallError("metrics.measures is empty: give at least one, such as psnr.")
-    return Protocol(scale, judges, border)
+    protocol = Protocol(scale, judges, border)
+    protocol.missing = missing
+    return protocol
 
 
 def judge_class(name: str) -> type[Judge]:

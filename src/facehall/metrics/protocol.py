@@ -45,6 +45,7 @@ class Protocol(nn.Module):
 
     Attributes:
         measures: the declarations, in the order of the table.
+        missing: label -> reason of measures that were asked for but left out, as their weights are unavailable.
     """
 
     def __init__(self, scale: int, judges: Sequence[Judge] | None = None, border: int | None = None) -> None:
@@ -60,6 +61,7 @@ class Protocol(nn.Module):
         self.border = scale if border is None else border
         chosen = [PSNR(), SSIM(), LumaPSNR(), LumaSSIM()] if judges is None else list(judges)
         self.measures = [judge.measure for judge in chosen]
+        self.missing: dict[str, str] = {}
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise FacehallError(f"metrics.measures: {twice[0]} is given twice; give each measure once.")

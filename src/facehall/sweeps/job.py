@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,23 +15,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.config.resolvers import register_resolvers
-from facehall.errors import PEER_LOST, USER_ERROR, FacehallError
-from facehall.io.atomic import write_text
+from facehall.errors import FacehallError
 from facehall.io.logs import say
 from facehall.io.machine import exclusive_gpu
 from facehall.metrics.measures import headlines
+from facehall.sweeps.process import ERROR, run_training
 from facehall.sweeps.record import SUMMARY, claim_folder, declared_measures, read_summary, write_record
 from facehall.sweeps.report import write_report
 from facehall.sweeps.table import final_measures
 from facehall.training.runs import LAST_CHECKPOINT
-
-MODULE = "facehall.train"
-LOG = "log.txt"
-ERROR = "error.txt"
-SWEEP_JOB_VARIABLE = "FACEHALL_SWEEP_JOB"
-"""Environment variable set in a job's process; the job's standard input closes when the sweep ends."""
-
-GRACE = 60.0  # seconds that an interrupted job gets to write its checkpoint
 
 
 def run_job(cfg: DictConfig) -> float | tuple[float, ...] | None:
@@ -82,8 +70,6 @@ def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
     arguments = [*overrides, "trainer.enable_progress_bar=false", f"hydra.run.dir={folder}"]
     environment = {
         **os.environ,
-        SWEEP_JOB_VARIABLE: "1",
-        "PYTHONUNBUFFERED": "1",  # the output of a killed job is not lost
         "WANDB_RUN_GROUP": "-".join(folder.parent.parts[-2:]),
         "WANDB_NAME": f"{cfg.name}-{folder.name}",
     }
@@ -93,47 +79,11 @@ def _train(cfg: DictConfig, folder: Path, overrides: Sequence[str]) -> str:
             arguments.append(f"runtime.threads={threads}")
     if (folder / LAST_CHECKPOINT).is_file() and cfg.resume is None:
         arguments.append(f"resume={folder}")
-    command = [sys.executable, "-m", MODULE, *_config_flags(), *arguments]
-    (folder / ERROR).unlink(missing_ok=True)
-    with exclusive_gpu(folder.parent, jobs or 1) as gpu, (folder / LOG).open("ab") as log:
+    with exclusive_gpu(folder.parent, jobs or 1) as gpu:
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        status = _wait(
-            subprocess.Popen(
-                command,
-                cwd=HydraConfig.get().runtime.cwd,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches it only once, through this process
-            )
-        )
-    if status == 0 and (folder / SUMMARY).is_file():
-        return ""
-    output = (folder / LOG).read_text(encoding="utf-8", errors="replace")
-    error = failure_reason(status, output)
-    rerun = shlex.join(["python", *command[1:]])
-    tail = "\n".join(output.splitlines()[-60:])
-    write_text(folder / ERROR, f"{error}\n\nTo run this job alone:\n  {rerun}\n\nThe end of {LOG}:\n{tail}\n")
-    return error.splitlines()[0]
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the exit status; an interruption also terminates the job, which gets some time to save its state."""
-    try:
-        return process.wait()
-    except BaseException:
-        process.terminate()  # not SIGINT, which is ignored under nohup and some launchers
-        try:
-            process.wait(GRACE)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.kill()
-            process.wait()
-        raise
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
+        error = run_training([*_config_flags(), *arguments], folder, environment, Path(HydraConfig.get().runtime.cwd))
+    return error.partition("\n")[0]
 
 
 def _config_flags() -> list[str]:
@@ -144,23 +94,6 @@ def _config_flags() -> list[str]:
         if source.provider == "command-line":
             flags += ["--config-dir", source.path]
     return flags
-
-
-def failure_reason(status: int, output: str) -> str:
-    """Return why a job failed: its error paragraph, its exception, or the signal that ended it.
-
-    Args:
-        status: exit status of the process.
-        output: its output.
-    """
-    if status < 0:
-        name = signal.Signals(-status).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    if status in (USER_ERROR, PEER_LOST) and (paragraph := output.rpartition("\nfacehall: ")[2].strip()):
-        return paragraph
-    lines = output.rpartition("Traceback (most recent call last):")[2].splitlines()
-    exceptions = [line for line in lines if re.match(r"[\w.]+(:|$)", line)]
-    return exceptions[0] if "Traceback" in output and exceptions else f"exited with status {status}"
 
 
 def _outcome(folder: Path, error: str, seconds: float) -> str:

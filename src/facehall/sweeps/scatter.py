@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from facehall.imaging.charts import place_labels
 from facehall.io.atomic import replacing
 from facehall.metrics.measures import Measure
 from facehall.sweeps.table import Job, baselines, final_measures, job_measures, phase_keys, varied_keys
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.transforms import Bbox
-
 
 COLOURS = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
 MAX_LABEL_LENGTH = 44  # characters
@@ -105,7 +100,7 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    _place_labels(figure, axes, labels)
+    place_labels(figure, axes, labels)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     return True
@@ -124,32 +119,3 @@ def _label(job: Job, jobs: Sequence[Job]) -> str:
     parts = [f"{key.rpartition('.')[2]}={job.overrides[key]}" for key in varied_keys(jobs) if key in job.overrides]
     text = " ".join(parts) or f"job {job.name}"
     return text if len(text) <= MAX_LABEL_LENGTH else f"{job.name}: {text[: MAX_LABEL_LENGTH - len(job.name) - 3]}…"
-
-
-def _place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[Point, str, str]]) -> None:
-    """Put each label at the first position around its point that is inside the axes and overlaps no other label."""
-    figure.draw_without_rendering()
-    taken: list[Bbox] = [legend.get_window_extent()] if (legend := axes.get_legend()) else []
-    room = axes.get_window_extent()
-    steps = (6, 18, 30, 42, 54, 66)
-    places = [(x, y * sign, side) for y in steps for sign in (1, -1) for x, side in ((7, "left"), (-7, "right"))]
-    for point, text, ink in labels:
-        for place in places:
-            note = axes.annotate(
-                text,
-                point,
-                place[:2],
-                textcoords="offset points",
-                ha=place[2],
-                va="center",
-                fontsize=7.5,
-                color=ink,
-                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": ink, "alpha": 0.5, "shrinkB": 4},
-            )
-            box = note.get_window_extent()
-            inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
-            if (inside and not any(box.overlaps(other) for other in taken)) or place is places[-1]:
-                taken.append(box)
-                break
-            note.remove()
-    axes.set_autoscale_on(False)

@@ -1,9 +1,20 @@
-"""The catalogue of systems: paper, training recipe, weights and published figures of each."""
+"""The catalogue of systems: paper, training recipe, weights and published figures of each, read from conf/system."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import functools
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from facehall.errors import FacehallError
+from facehall.io.conf import conf_dir
+
+Kind = Literal["network", "classical", "interpolation"]
+Channel = Literal["y", "rgb"]
 
 
 @dataclass(frozen=True)
@@ -13,15 +24,25 @@ class PublishedFigure:
     Attributes:
         set: the test set.
         scale: s.
-        channel: measured on luma or RGB, with a border of s pixels cropped.
-        psnr, ssim: means over the set.
+        channel: measured on luma or RGB.
+        psnr, ssim, lpips: means over the set; None if not published.
+        border: pixels cropped on each side; None: s pixels.
+        source: where the figure stands, if not in the system's own paper.
     """
 
     set: str
     scale: int
-    channel: Literal["y", "rgb"]
-    psnr: float
-    ssim: float
+    channel: Channel
+    psnr: float | None = None
+    ssim: float | None = None
+    lpips: float | None = None
+    border: int | None = None
+    source: str = ""
+
+    @property
+    def protocol(self) -> str:
+        """Channel and border in a few words."""
+        return f"{'Y' if self.channel == 'y' else 'RGB'}, border {self.scale if self.border is None else self.border}"
 
 
 @dataclass(frozen=True)
@@ -32,64 +53,111 @@ class System:
         title: a short description.
         paper: the publication; empty for our own weights.
         scales: the supported scales.
+        kind: what computes it.
         recipe: the experiment in conf/experiment that trains it; None if it is not trained here.
-        weights: True: bundled with the package under this name; False: a weights file is required; None: no weights.
-        obtain: how to obtain weights that are not bundled.
+        starts_from: the system whose weights its recipe starts from (`init`); None: from scratch.
+        weights: the name of its weights in the package; None if it has none there.
+        published_weights: the module of `facehall.models.published` that reads the authors' weights; None without one.
+        obtain: how to obtain the authors' weights; empty if there are none.
         trained_on: the measures used as training losses.
+        tables: the paper's tables that list it.
+        faces_only: it works on aligned faces only.
         published: published results.
     """
 
     title: str
     paper: str = ""
     scales: tuple[int, ...] = (4,)
+    kind: Kind = "network"
     recipe: str | None = None
-    weights: bool | None = True
+    starts_from: str | None = None
+    weights: str | None = None
+    published_weights: str | None = None
     obtain: str = ""
     trained_on: tuple[str, ...] = ()
+    tables: tuple[int, ...] = ()
+    faces_only: bool = False
     published: tuple[PublishedFigure, ...] = ()
 
+    def figures(self, set_name: str, scale: int) -> tuple[PublishedFigure, ...]:
+        """Return the published figures for a test set, by its name regardless of case, at one scale."""
+        return tuple(each for each in self.published if each.scale == scale and each.set.lower() == set_name.lower())
 
-CATALOGUE: dict[str, System] = {
-    "bicubic": System(
-        title="MATLAB's bicubic interpolation",
-        paper="Keys, Cubic convolution interpolation for digital image processing, 1981",
-        scales=(2, 3, 4, 8),
-        weights=None,
-        published=(
-            PublishedFigure("Set5", 4, "y", 28.42, 0.8104),
-            PublishedFigure("Set14", 4, "y", 26.00, 0.7027),
-            PublishedFigure("BSD100", 4, "y", 25.96, 0.6675),
-            PublishedFigure("Urban100", 4, "y", 23.14, 0.6577),
-        ),
-    ),
-    "multi_scale_rrdb": System(
-        title="the extended ESRGAN with refine blocks",
-        paper="al'naeimee and Lakizadeh, A Method for Face Hallucination Based on Generative Adversarial Network by "
-        "Extending ESRGAN Architecture",
-        scales=(2, 3, 4, 8),
-        recipe="esrgan_vgg16s",
-        weights=False,
-        obtain="train it: python -m facehall.train experiment=esrgan_vgg16s",
-    ),
-    "esrgan": System(
-        title="ESRGAN's RRDBNet",
-        paper="Wang et al., ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks, 2018 (arXiv:1809.00219)",
-        weights=False,
-        obtain="download RRDB_ESRGAN_x4.pth, published by its authors (github.com/xinntao/ESRGAN)",
-        published=(PublishedFigure("DIV2K validation", 4, "rgb", 26.65, 0.7340),),
-    ),
-    "facehall-x4": System(
-        title="multi_scale_rrdb for faces of 256 pixels, GAN", recipe="release_x4", trained_on=("lpips",)
-    ),
-    "facehall-x4_balanced": System(
-        title="like facehall-x4, between GAN and PSNR", recipe="release_x4_balanced", trained_on=("lpips",)
-    ),
-    "facehall-x4_psnr": System(title="like facehall-x4, before its GAN phase", recipe="release_x4_psnr"),
-    "facehall-x8": System(
-        title="multi_scale_rrdb for faces of 128 pixels, GAN",
-        scales=(8,),
-        recipe="release_x8",
-        trained_on=("lpips",),
-    ),
-    "facehall-x8_psnr": System(title="like facehall-x8, before its GAN phase", scales=(8,), recipe="release_x8_psnr"),
+
+@functools.cache
+def load_catalogue() -> Mapping[str, System]:
+    """Return the systems of conf/system by name.
+
+    Raises:
+        FacehallError: as `read_catalogue`.
+    """
+    return read_catalogue(conf_dir() / "system")
+
+
+def read_catalogue(folder: Path) -> dict[str, System]:
+    """Read NAME.yaml of each system in a folder, in the order of the names.
+
+    Raises:
+        FacehallError: a file is not YAML, or has an unknown key or an invalid value; the message names both.
+    """
+    return {path.stem: _read(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _read(path: Path) -> System:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FacehallError(f"{path}: not a readable YAML file ({' '.join(str(error).split())}).") from None
+    values = _checked(given, System, str(path))
+    for name, kind in (("scales", int), ("tables", int), ("trained_on", str)):
+        if name in values:
+            values[name] = _list_of(values[name], kind, f"{path}: {name}")
+    if values.get("kind", "network") not in get_args(Kind):
+        raise FacehallError(f"{path}: kind must be one of {', '.join(get_args(Kind))}, not {values['kind']!r}.")
+    if not isinstance(values.get("published", []), list):
+        raise FacehallError(f"{path}: published must be a list of figures.")
+    rows = enumerate(values.get("published", []), start=1)
+    values["published"] = tuple(_figure(row, f"{path}: published figure {number}") for number, row in rows)
+    return System(**values)
+
+
+def _figure(row: object, where: str) -> PublishedFigure:
+    figure = PublishedFigure(**_checked(row, PublishedFigure, where))
+    if figure.channel not in get_args(Channel):
+        raise FacehallError(f"{where}: channel must be y or rgb, not {figure.channel!r}.")
+    return figure
+
+
+def _checked(given: object, kind: type[System] | type[PublishedFigure], where: str) -> dict[str, Any]:
+    """Return a mapping whose keys and plain values fit a dataclass."""
+    if not isinstance(given, dict):
+        raise FacehallError(f"{where}: expected KEY: VALUE lines, not {given!r}.")
+    declared = {field.name: field for field in fields(kind)}
+    if unknown := [key for key in given if key not in declared]:
+        raise FacehallError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(declared)}.")
+    required = [name for name, field in declared.items() if field.default is MISSING]
+    if missing := [name for name in required if given.get(name) is None]:
+        raise FacehallError(f"{where}: {missing[0]} is missing.")
+    for key, value in given.items():
+        expected = _PLAIN.get(str(declared[key].type))
+        if expected is not None and (not isinstance(value, expected[0]) or isinstance(value, bool) != expected[1]):
+            raise FacehallError(f"{where}: {key} must be {expected[2]}, not {value!r}.")
+    return dict(given)
+
+
+_PLAIN: dict[str, tuple[tuple[type, ...], bool, str]] = {
+    "str": ((str,), False, "text"),
+    "str | None": ((str, type(None)), False, "text or null"),
+    "int": ((int,), False, "an integer"),
+    "int | None": ((int, type(None)), False, "an integer or null"),
+    "float | None": ((int, float, type(None)), False, "a number or null"),
+    "bool": ((bool,), True, "true or false"),
 }
+"""Annotation of a field -> accepted types, whether it is a bool (which Python counts as an integer), in words."""
+
+
+def _list_of(value: object, kind: type, where: str) -> tuple[Any, ...]:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, kind) and not isinstance(item, bool) for item in items):
+        raise FacehallError(f"{where} must be a list of {'integers' if kind is int else 'names'}, not {value!r}.")
+    return tuple(items)

@@ -26,6 +26,8 @@ class Phase:
         ramp: steps after the warm-up over which the loss weights move from the previous phase's to `weights`.
         ramp_shape: ``linear`` or ``cosine``.
         scale: active scale: the generator is trained only up to this scale of its pyramid; None trains all.
+        fade: first steps of the phase in which the active scale fades in, linearly, in a progressive network
+            (`Generator.fades_in`).
         optimizer: network -> optimizer settings in this phase, such as ``betas``, except the learning rate.
         scheduler: network -> settings of its phased schedule in this phase (`facehall.training.schedulers`).
     """
@@ -39,17 +41,20 @@ class Phase:
     ramp: int = 0
     ramp_shape: RampShape = "linear"
     scale: int | None = None
+    fade: int = 0
     optimizer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scheduler: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         key = f"curriculum.{self.name}"
-        for name in ("steps", "warmup", "ramp"):
+        for name in ("steps", "warmup", "ramp", "fade"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{key}.{name} must be a number of steps, 0 or more, not {value!r}")
         if self.steps and self.warmup + self.ramp > self.steps:
             raise ValueError(f"{key}: warmup={self.warmup} and ramp={self.ramp} do not fit into steps={self.steps}")
+        if self.steps and self.fade > self.steps:
+            raise ValueError(f"{key}: fade={self.fade} does not fit into steps={self.steps}")
         if self.ramp_shape not in get_args(RampShape):
             raise ValueError(f"{key}.ramp_shape must be {' or '.join(get_args(RampShape))}, not {self.ramp_shape!r}")
         if not self.trains or not set(self.trains) <= set(NETWORKS):
@@ -63,6 +68,10 @@ class Phase:
             for term, weight in weights.items():
                 if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
                     raise ValueError(f"{key}: the weight of {term} must be a number, 0 or more, not {weight!r}")
+
+    def fade_progress(self, step: int) -> float:
+        """Return the share of the active scale at step `step` of this phase: 0 at the first step, 1 after `fade`."""
+        return min(1.0, step / self.fade) if self.fade else 1.0
 
     def ramp_progress(self, step: int) -> float:
         """Return the ramp's progress at step `step` of this phase: 0 before its first step, 1 after its last."""
@@ -130,6 +139,11 @@ class Curriculum:
         phase, within = self._locate(step)
         return blend(self._previous(phase).weights, phase.weights, phase.ramp_progress(within))
 
+    def fade(self, step: int) -> float:
+        """Return the share of the active scale in its own output at step `step`."""
+        phase, within = self._locate(step)
+        return phase.fade_progress(within)
+
     def extremes(self, phase: Phase) -> list[dict[str, float]]:
         """Return the loss weights at the first and last step of a phase; all others lie in between."""
         first = self.end(phase.name) - phase.steps
@@ -165,7 +179,13 @@ class Curriculum:
         limits = [limits[0]] * max(0, len(self.phases) - len(limits)) + limits[-len(self.phases) :]
         return Curriculum(
             [
-                replace(phase, steps=min(phase.steps, most), warmup=0, ramp=min(phase.ramp, 1, most))
+                replace(
+                    phase,
+                    steps=min(phase.steps, most),
+                    warmup=0,
+                    ramp=min(phase.ramp, 1, most),
+                    fade=min(phase.fade, most),
+                )
                 for phase, most in zip(self.phases, limits, strict=True)
             ]
         )

@@ -10,6 +10,7 @@ from facehall.training.callbacks.export import ExportWeights
 from facehall.training.callbacks.history import History
 from facehall.training.callbacks.mining import MiningStatistics
 from facehall.training.callbacks.samples import SamplePanels
+from facehall.training.callbacks.step_times import StepTimes
 
 __all__ = [
     "BestWeights",
@@ -22,4 +23,5 @@ __all__ = [
     "History",
     "MiningStatistics",
     "SamplePanels",
+    "StepTimes",
 ]

@@ -1,0 +1,36 @@
+"""Networks of other systems in tiled inference and export: measured receptive fields, pictures of any size."""
+
+import pytest
+import torch
+from torch.export import Dim
+
+from facehall.inference.export import MIN_SIDE
+from facehall.inference.tiling.receptive_field import receptive_radius
+from facehall.models.generators import CSCN, LapSRN, MSLapSRN, ProSR, SRResNet
+from facehall.systems import as_rgb
+
+NETWORKS = {
+    "lapsrn": (lambda: LapSRN(4, depth=2, features=4), 5),
+    "ms_lapsrn": (lambda: MSLapSRN(4, depth=2, recursions=2, features=4), 8),
+    "cscn": (lambda: CSCN(4), 7),
+    "srresnet": (lambda: SRResNet(4, blocks=2, features=4), 12),
+    "prosr": (lambda: ProSR(4, [[2, 1], [1]], features=6, growth=2), 8),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_receptive_field(name):
+    """Also probes an image of one row, in float64."""
+    make, radius = NETWORKS[name]
+    assert receptive_radius(as_rgb(make().eval())) == radius
+
+
+@pytest.mark.parametrize("name", ["lapsrn", "cscn"])  # those that crop by the size of their input
+def test_an_exported_network_takes_any_size(name):
+    network = NETWORKS[name][0]().eval()
+    channels = 1 if network.colour == "y" else 3
+    sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
+    example = (torch.rand(1, channels, 40, 48),)
+    exported = torch.export.export(network, example, dynamic_shapes=(sides,), strict=False).module()
+    images = torch.rand(1, channels, 17, 22)
+    torch.testing.assert_close(exported(images), network(images))

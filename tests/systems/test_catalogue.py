@@ -1,0 +1,68 @@
+"""Reading the catalogue: every file of conf/system, and mistakes in one."""
+
+import pytest
+
+from facehall.errors import FacehallError
+from facehall.io.conf import conf_dir
+from facehall.systems import PublishedFigure, System, load_catalogue, read_catalogue
+
+
+def write(folder, text):
+    (folder / "srcnn.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_catalogue_is_the_folder():
+    assert list(load_catalogue()) == sorted(path.stem for path in (conf_dir() / "system").glob("*.yaml"))
+    bicubic = load_catalogue()["bicubic"]
+    assert (bicubic.kind, bicubic.recipe, bicubic.weights) == ("interpolation", None, None)
+    assert [figure.psnr for figure in bicubic.figures("set5", 4)] == [28.42]
+    assert bicubic.figures("Set5", 8) == ()
+    assert load_catalogue()["facehall-x8"].scales == (8,)
+
+
+def test_an_entry_as_written(tmp_path):
+    text = """
+title: SRCNN 9-1-5
+scales: [2, 3]
+recipe: zoo/srcnn
+published_weights: srcnn
+tables: [1, 2]
+published:
+  - { set: Set5, scale: 3, channel: y, psnr: 32, ssim: 0.9 }
+  - { set: DIV2K, scale: 3, channel: rgb, lpips: 0.2, border: 9, source: another paper }
+"""
+    figures = (
+        PublishedFigure("Set5", 3, "y", 32, 0.9),
+        PublishedFigure("DIV2K", 3, "rgb", lpips=0.2, border=9, source="another paper"),
+    )
+    expected = System(
+        "SRCNN 9-1-5", scales=(2, 3), recipe="zoo/srcnn", published_weights="srcnn", tables=(1, 2), published=figures
+    )
+    assert read_catalogue(write(tmp_path, text)) == {"srcnn": expected}
+    assert [figure.protocol for figure in figures] == ["Y, border 3", "RGB, border 9"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"expected KEY: VALUE lines, not None"),
+        ("- a\n", r"expected KEY: VALUE lines, not \['a'\]"),
+        ("title: [a\n", r"not a readable YAML file"),
+        ("title: a\nscale: 4\n", r"unknown key 'scale'. Known keys: title, paper, scales"),
+        ("paper: a\n", r"title is missing"),
+        ("title: 4\n", r"title must be text, not 4"),
+        ("title: a\nscales: [x]\n", r"scales must be a list of integers, not \['x'\]"),
+        ("title: a\nkind: net\n", r"kind must be one of network, classical, interpolation, not 'net'"),
+        ("title: a\nfaces_only: 1\n", r"faces_only must be true or false, not 1"),
+        ("title: a\nrecipe: 1\n", r"recipe must be text or null, not 1"),
+        ("title: a\npublished: {set: a}\n", r"published must be a list of figures"),
+        ("title: a\npublished: [{set: a, scale: 4}]\n", r"published figure 1: channel is missing"),
+        ("title: a\npublished: [{set: a, scale: true, channel: y}]\n", r"published figure 1: scale must be an integer"),
+        ("title: a\npublished: [{set: a, scale: 4, channel: Y}]\n", r"channel must be y or rgb, not 'Y'"),
+        ("title: a\npublished: [{set: a, scale: 4, channel: y, psnr: x}]\n", r"psnr must be a number or null, not 'x'"),
+    ],
+)
+def test_mistakes_are_named_with_their_file(tmp_path, text, message):
+    with pytest.raises(FacehallError, match=rf"srcnn\.yaml: (.*: )?{message}"):
+        read_catalogue(write(tmp_path, text))
