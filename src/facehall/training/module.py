@@ -132,6 +132,8 @@ class SuperResolution(MeasuredModule):
         batch = self._prepare(batch, phase)
         if self.generator.fades_in:
             self.generator.set_fade(self.curriculum.fade(self.generator_step))
+        if self.generator.parts:
+            self.generator.set_part(phase.part)
         with span("generator forward"):
             # One pass for both networks: detached for the discriminator, with gradients for the generator's loss.
             outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)

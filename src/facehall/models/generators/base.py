@@ -27,6 +27,7 @@ class Generator(nn.Module):
         colour: input and output channels: ``rgb``, or ``y``, luma only (BT.601, in [0, 1]).
         provides: the keys of the dict returned by `outputs`.
         fades_in: whether the finest computed scale can fade in during training (`set_fade`), in progressive networks.
+        parts: names of the parts that a phase of the training may train alone (`set_part`), in order.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -37,6 +38,7 @@ class Generator(nn.Module):
     colour: Literal["rgb", "y"] = "rgb"
     provides: tuple[str, ...] = ("pyramid",)
     fades_in: bool = False
+    parts: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,6 +73,16 @@ class Generator(nn.Module):
 
         Args:
             share: 0, the coarser scale alone, to 1, the finest scale alone, which is also the initial value.
+        """
+        raise NotImplementedError
+
+    def set_part(self, part: str | None) -> None:
+        """Train one part alone: `outputs` then returns the image up to this part, with gradients to this part only.
+
+        Only called for networks with `parts`. `forward` and `pyramid` always use the whole network.
+
+        Args:
+            part: one of `parts`; None, the initial value, trains all of them.
         """
         raise NotImplementedError
 
