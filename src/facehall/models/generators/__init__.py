@@ -2,16 +2,22 @@
 
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.cscn import CSCN
+from facehall.models.generators.gafh_ridn import GAFHRIDN
 from facehall.models.generators.lapsrn import LapSRN
 from facehall.models.generators.ms_lapsrn import MSLapSRN
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
+from facehall.models.generators.ppon import PPON
 from facehall.models.generators.prosr import ProSR
 from facehall.models.generators.rrdbnet import RRDBNet
+from facehall.models.generators.spsr import SPSR
 from facehall.models.generators.srresnet import SRResNet
 from facehall.models.generators.srresnet3 import SRResNet3
 
 __all__ = [
     "CSCN",
+    "GAFHRIDN",
+    "PPON",
+    "SPSR",
     "Generator",
     "LapSRN",
     "MSLapSRN",
