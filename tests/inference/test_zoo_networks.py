@@ -6,7 +6,7 @@ from torch.export import Dim
 
 from facehall.inference.export import MIN_SIDE
 from facehall.inference.tiling.receptive_field import receptive_radius
-from facehall.models.generators import CSCN, LapSRN, MSLapSRN, ProSR, SRResNet
+from facehall.models.generators import CSCN, GAFHRIDN, PPON, SPSR, LapSRN, MSLapSRN, ProSR, SRResNet
 from facehall.systems import as_rgb
 
 NETWORKS = {
@@ -15,6 +15,9 @@ NETWORKS = {
     "cscn": (lambda: CSCN(4), 7),
     "srresnet": (lambda: SRResNet(4, blocks=2, features=4), 12),
     "prosr": (lambda: ProSR(4, [[2, 1], [1]], features=6, growth=2), 8),
+    "gafh_ridn": (lambda: GAFHRIDN(4, blocks=1, ridbs=1, features=4), 17),
+    "ppon": (lambda: PPON(1, 1, 1, features=4, branch=2), 85),
+    "spsr": (lambda: SPSR(2, features=4, growth=2, taps=[1, 2]), 55),
 }
 
 
@@ -25,7 +28,7 @@ def test_receptive_field(name):
     assert receptive_radius(as_rgb(make().eval())) == radius
 
 
-@pytest.mark.parametrize("name", ["lapsrn", "cscn"])  # those that crop by the size of their input
+@pytest.mark.parametrize("name", ["lapsrn", "cscn", "spsr"])  # those that crop by the size of their input
 def test_an_exported_network_takes_any_size(name):
     network = NETWORKS[name][0]().eval()
     channels = 1 if network.colour == "y" else 3

@@ -105,6 +105,14 @@ def test_relativistic_average_by_hand():
     torch.testing.assert_close(RelativisticAverageLoss().generator(real, fake), generator)
 
 
+def test_relativistic_averages_are_those_of_each_discriminator():
+    real, fake = torch.randn(2, 5, 2, 3, 3).unbind()
+    loss = RelativisticAverageLoss()
+    for side in (loss.discriminator, loss.generator):
+        apart = [side(real[:, c : c + 1], fake[:, c : c + 1]) for c in (0, 1)]
+        torch.testing.assert_close(side(real, fake), torch.stack(apart).mean())
+
+
 def test_hinge_by_hand():
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
     assert HingeLoss().discriminator(real, fake).item() == (0.5 + 1.0) / 2

@@ -2,22 +2,29 @@
 
 from facehall.losses.adversarial import AdversarialLoss, DiscriminatorLoss
 from facehall.losses.base import Batch, LossTerm, Outputs
+from facehall.losses.gradient import GradientLoss
 from facehall.losses.lpips import LPIPSLoss
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
 from facehall.losses.recursions import RecursionLoss
+from facehall.losses.structure import MSSSIMLoss, MultiScaleL1Loss
+from facehall.losses.targeted import TargetedPerceptualLoss
 from facehall.losses.weighted import WeightedTerms
 
 __all__ = [
     "AdversarialLoss",
     "Batch",
     "DiscriminatorLoss",
+    "GradientLoss",
     "LPIPSLoss",
     "LossTerm",
+    "MSSSIMLoss",
+    "MultiScaleL1Loss",
     "Outputs",
     "PerceptualLoss",
     "PyramidPixelLoss",
     "RecursionLoss",
+    "TargetedPerceptualLoss",
     "WeightedTerms",
     "charbonnier",
     "perceptual_distance",

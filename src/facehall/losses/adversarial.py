@@ -47,7 +47,8 @@ class VanillaLoss:
 class RelativisticAverageLoss:
     """RaGAN: is real more realistic than the average fake? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018).
 
-    The average is over the whole batch, across all processes.
+    The average is over the whole batch, across all processes, and over positions, but not over channels: logits
+    (B, C, …) are the opinions of C discriminators.
     """
 
     relativistic = True
@@ -62,7 +63,8 @@ class RelativisticAverageLoss:
 
     @staticmethod
     def _means(real: Tensor, fake: Tensor) -> Tensor:
-        return gather(torch.stack([real.mean(), fake.mean()])).mean(0)
+        dims = [dim for dim in range(real.ndim) if dim != 1]
+        return gather(torch.stack([logits.mean(dims, keepdim=True) for logits in (real, fake)])).mean(0)
 
 
 class HingeLoss:
