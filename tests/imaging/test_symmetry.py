@@ -1,10 +1,11 @@
 """The eight symmetries of the square."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facehall.imaging.symmetry import COUNT, transform
+from facehall.imaging.symmetry import COUNT, check_symmetry, transform
 
 
 def test_the_symmetries_are_those_of_the_square():
@@ -20,3 +21,9 @@ def test_symmetries_are_consistent_between_lr_and_hr(which, scale):
     lr = np.random.default_rng(which).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     hr = lr.repeat(scale, 0).repeat(scale, 1)
     assert np.array_equal(transform(lr, which).repeat(scale, 0).repeat(scale, 1), transform(hr, which))
+
+
+@pytest.mark.parametrize("symmetry", ["flip", "true", None, 8])
+def test_unknown_augmentation_is_an_error(symmetry):
+    with pytest.raises(ValueError, match="true, mirror or false"):
+        check_symmetry(symmetry)

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 COUNT = 8
+MIRROR = 4
+"""The symmetry that swaps left and right."""
+
+Symmetry = bool | Literal["mirror"]
+"""Augmentation: True, all eight symmetries; ``mirror``, left and right swapped or not; False, none."""
+
+
+def draw_symmetry(rng: np.random.Generator, symmetry: Symmetry) -> int:
+    """Draw the symmetry of a training sample uniformly; without augmentation nothing is drawn."""
+    if symmetry == "mirror":
+        return MIRROR * int(rng.integers(2))
+    return int(rng.integers(COUNT)) if symmetry else 0
+
+
+def check_symmetry(symmetry: object) -> None:
+    """Raise a ValueError unless `symmetry` is True, False or ``mirror``."""
+    if symmetry not in (True, False, "mirror"):
+        raise ValueError(f"symmetry must be true, mirror or false, not {symmetry!r}")
 
 
 def is_mirror(which: int) -> bool:

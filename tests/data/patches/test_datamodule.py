@@ -101,6 +101,15 @@ def test_all_symmetries_are_drawn_and_can_be_disabled(source):
     assert min(drawn.values()) > 20
 
 
+def test_mirror_keeps_pictures_upright(source):
+    mirrored, plain = dataset(source, symmetry="mirror"), dataset(source, symmetry=False)
+    drawn = Counter()
+    for i in range(100):
+        before, after = plain[i]["lr"], mirrored[i]["lr"]
+        drawn[next(f for f in (False, True) if torch.equal(before.flip(2) if f else before, after))] += 1
+    assert min(drawn.values()) > 25  # 50 each expected, with a standard deviation of 5
+
+
 def test_items_hold_mining_statistics(source):
     flat = dataset(source, mining=Mining(threshold=0.5, max_threshold=0.5, max_rejections=3))
     free = dataset(source, mining=Mining())

@@ -16,6 +16,7 @@ from facehall.data.patches.pairs import Pairs
 from facehall.data.sources.base import Source, Split
 from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
+from facehall.imaging.symmetry import Symmetry, check_symmetry
 
 PATCH_KEYS = frozenset({"lr", "hr", "name", "flatness", "rejections", "threshold"})
 """Keys of every training batch."""
@@ -42,7 +43,7 @@ class PatchDataModule(L.LightningDataModule):
         checks: policy for unusable pictures, see `survey`.
         workers: loader processes; 0 loads in the training process.
         seed: determines every patch.
-        symmetry: augment with all eight symmetries.
+        symmetry: augmentation, see `facehall.imaging.symmetry.Symmetry`.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PatchDataModule(L.LightningDataModule):
         checks: Policy = "strict",
         workers: int = 0,
         seed: int = 0,
-        symmetry: bool = True,
+        symmetry: Symmetry = True,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -70,6 +71,7 @@ class PatchDataModule(L.LightningDataModule):
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
+        check_symmetry(symmetry)
         if checks not in get_args(Policy):
             raise ValueError(f"checks must be one of {', '.join(get_args(Policy))}, not {checks!r}")
         self.source = source

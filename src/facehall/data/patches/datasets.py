@@ -14,7 +14,7 @@ from facehall.data.patches.mining import Corner, Mining
 from facehall.data.patches.pairs import Pairs
 from facehall.data.sources.base import ImageFile
 from facehall.imaging import to_tensor
-from facehall.imaging.symmetry import COUNT, transform
+from facehall.imaging.symmetry import Symmetry, draw_symmetry, transform
 
 Item = dict[str, Any]
 
@@ -39,7 +39,7 @@ class PatchDataset(Dataset):
         samples_per_epoch: number of indices per epoch, from which the threshold schedule derives the epoch.
         mining: selects patches.
         seed: determines every patch.
-        symmetry: apply one of the eight symmetries, drawn uniformly.
+        symmetry: augmentation, see `facehall.imaging.symmetry.Symmetry`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PatchDataset(Dataset):
         samples_per_epoch: int,
         mining: Mining,
         seed: int,
-        symmetry: bool = True,
+        symmetry: Symmetry = True,
     ) -> None:
         self.files = list(files)
         self.pairs = pairs.for_mining()
@@ -73,7 +73,7 @@ class PatchDataset(Dataset):
         lr = lr[corner.top : corner.top + size, corner.left : corner.left + size]
         top, left = corner.top * s, corner.left * s
         hr = hr[top : top + size * s, left : left + size * s]
-        which = int(rng.integers(COUNT)) if self.symmetry else 0
+        which = draw_symmetry(rng, self.symmetry)
         lr, hr = transform(lr, which), transform(hr, which)
         mined = {
             "flatness": corner.flatness,

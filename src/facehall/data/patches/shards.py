@@ -22,7 +22,7 @@ from facehall.data.storage.chunk_store import ChunkStore
 from facehall.data.storage.shard_files import ShardItem
 from facehall.data.storage.store import Store
 from facehall.errors import FacehallError
-from facehall.imaging.symmetry import COUNT, transform
+from facehall.imaging.symmetry import Symmetry, draw_symmetry, transform
 
 
 class ShardDataset(Dataset):
@@ -38,11 +38,11 @@ class ShardDataset(Dataset):
         patch_size: side in LR pixels; smaller patches are cropped from stored ones and keep the latter's flatness.
         samples_per_epoch: number of indices per epoch.
         seed: determines order, crops and symmetries.
-        symmetry: apply one of the eight symmetries, drawn uniformly.
+        symmetry: augmentation, see `facehall.imaging.symmetry.Symmetry`.
     """
 
     def __init__(
-        self, store: ChunkStore, scale: int, patch_size: int, samples_per_epoch: int, seed: int, symmetry: bool = True
+        self, store: ChunkStore, scale: int, patch_size: int, samples_per_epoch: int, seed: int, symmetry: Symmetry = True
     ) -> None:
         self.store = store
         self.scale = scale
@@ -67,9 +67,8 @@ class ShardDataset(Dataset):
         top, left = (int(rng.integers(side - size + 1)) for side in lr.shape[:2])
         lr = lr[top : top + size, left : left + size]
         hr = hr[top * s : (top + size) * s, left * s : (left + size) * s]
-        if self.symmetry:
-            which = int(rng.integers(COUNT))
-            lr, hr = transform(lr, which), transform(hr, which)
+        which = draw_symmetry(rng, self.symmetry)
+        lr, hr = transform(lr, which), transform(hr, which)
         mined = {name: torch.tensor(float(getattr(stored, name))) for name in ("flatness", "rejections", "threshold")}
         return pair_item(stored.name, lr, hr) | mined
 
@@ -152,7 +151,7 @@ class ShardDataModule(PatchDataModule):
         images: Literal["data", "shards"] = "data",
         workers: int = 0,
         seed: int = 0,
-        symmetry: bool = True,
+        symmetry: Symmetry = True,
         cache_gb: float = 20,
     ) -> None:
         if images not in ("data", "shards"):
