@@ -42,7 +42,13 @@ class ShardDataset(Dataset):
     """
 
     def __init__(
-        self, store: ChunkStore, scale: int, patch_size: int, samples_per_epoch: int, seed: int, symmetry: Symmetry = True
+        self,
+        store: ChunkStore,
+        scale: int,
+        patch_size: int,
+        samples_per_epoch: int,
+        seed: int,
+        symmetry: Symmetry = True,
     ) -> None:
         self.store = store
         self.scale = scale

@@ -2,9 +2,12 @@
 
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.generators.cscn import CSCN
+from facehall.models.generators.eipnet import EIPNet
 from facehall.models.generators.lapsrn import LapSRN
 from facehall.models.generators.ms_lapsrn import MSLapSRN
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
+from facehall.models.generators.pfsr import PFSR
+from facehall.models.generators.pro_uigan import ProUIGAN
 from facehall.models.generators.prosr import ProSR
 from facehall.models.generators.rrdbnet import RRDBNet
 from facehall.models.generators.srresnet import SRResNet
@@ -12,11 +15,14 @@ from facehall.models.generators.srresnet3 import SRResNet3
 
 __all__ = [
     "CSCN",
+    "PFSR",
+    "EIPNet",
     "Generator",
     "LapSRN",
     "MSLapSRN",
     "MultiScaleRRDB",
     "ProSR",
+    "ProUIGAN",
     "RRDBNet",
     "SRResNet",
     "SRResNet3",
