@@ -1,12 +1,17 @@
-"""Fixtures for the whole suite: composed configs, noise photographs, pretrained weights."""
+"""Fixtures for the whole suite: composed configs, noise photographs, pretrained weights.
+
+Heavy packages are imported in the fixtures: the process that only hands out the tests has no use for them.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
 
-# Before torch is imported anywhere: the suite runs in several processes with one thread each.
+# Before torch is imported anywhere: the suite runs in several processes with one thread each. Where a test wants more,
+# they wait for each other asleep, as spinning beside busy neighbours takes ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["WANDB_MODE"] = "offline"
 if "FACEHALL_PICTURES" not in os.environ:  # also inherited by commands that tests run
     os.environ["FACEHALL_PICTURES"] = tempfile.mkdtemp(prefix="facehall-pictures-")
@@ -16,17 +21,17 @@ import logging
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hypothesis import settings
-from omegaconf import DictConfig
-from small import make_photographs
 
-from facehall.assets import WeightsNotFoundError, resolve
-from facehall.config.build import conf_dir
-from facehall.config.resolvers import register_resolvers
+from facehall.io.machine import cores
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by shells for background jobs
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,12 +40,37 @@ settings.register_profile("facehall", deadline=None)  # time per example depends
 settings.load_profile("facehall")
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist may be switched off
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the processes of -n auto: one more than there are cores, as many tests wait for processes of their own."""
+    return cores() + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each process of --dist worksteal start with its share of the slow tests, so that none is left to the end."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    left, dealt = len(items), []
+    for process in range(processes):
+        share = left // (processes - process)  # as xdist cuts the list
+        left -= share
+        first = slow[process::processes]
+        dealt += first + list(islice(others, max(0, share - len(first))))
+    items[:] = dealt + list(others)
+
+
 @pytest.fixture(scope="session")
 def compose_config():
     """Compose a primary config with overrides, as the command line would."""
+    from hydra import compose, initialize_config_dir
+
+    from facehall.config.build import conf_dir
+    from facehall.config.resolvers import register_resolvers
+
     register_resolvers()
 
-    def run(name: str, *overrides: str) -> DictConfig:
+    def run(name: str, *overrides: str) -> "DictConfig":
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose(name, overrides=list(overrides))
 
@@ -60,12 +90,16 @@ def restore_logging():
 @pytest.fixture
 def photographs(tmp_path):
     """A folder of six small PNG files with edges in them."""
+    from small import make_photographs
+
     return make_photographs(tmp_path / "photographs", 6)
 
 
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory):
     """Paths of the pretrained weights; skips only without a network to fetch them."""
+    from facehall.assets import WeightsNotFoundError, resolve
+
     try:
         return {name: resolve(name) for name in ("vgg16", "alexnet")}
     except WeightsNotFoundError as error:

@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
+import facehall.config.assembly  # noqa: F401 - which a training imports, but not before it starts
 from facehall import train
 from facehall.cli.experiments import experiment_parser
 from facehall.training.callbacks import Checkpoints

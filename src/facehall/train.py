@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from facehall.cli.hydra_app import entry_point
-from facehall.config.assembly import assemble
 from facehall.errors import FacehallError
 from facehall.io.atomic import disk_full_error, remove_partials, write_text
 from facehall.io.logs import say
-from facehall.training.checkpointing.files import check_checkpoint, intact_checkpoint
-from facehall.training.loggers import finish_wandb
-from facehall.training.quiet import quieten
-from facehall.training.run import Training
 from facehall.training.runs import LAST_CHECKPOINT, SUMMARY, checkpoint_to_resume, resume_hint
-from facehall.training.summary import closing_lines, opening_lines, summarise
+
+if TYPE_CHECKING:
+    from facehall.training.run import Training
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,13 @@ def train(cfg: DictConfig) -> Result:
     Raises:
         FacehallError: a mistake in the config, the data or a file.
     """
+    # Not above: Lightning takes seconds, and sweeps and commands with a mistyped key train nothing in their process.
+    from facehall.config.assembly import assemble
+    from facehall.training.checkpointing.files import check_checkpoint, intact_checkpoint
+    from facehall.training.loggers import finish_wandb
+    from facehall.training.quiet import quieten
+    from facehall.training.summary import closing_lines, opening_lines, summarise
+
     quieten()
     tests = bool(cfg.test)
     checkpoint = checkpoint_to_resume(cfg.resume, cfg.name)

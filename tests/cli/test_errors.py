@@ -144,12 +144,15 @@ def test_other_exit_statuses_are_unchanged():
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
-    [("data=foldr", "Did you mean 'folder'?"), ("data.root=/nowhere data=folder", "/nowhere does not exist")],
+    ("words", "message"),
+    [
+        ("facehall.train experiment=psnr data=foldr", "Did you mean 'folder'?"),
+        ("facehall.mine data=folder data.root=/nowhere output=out", "/nowhere does not exist"),  # without Lightning
+    ],
 )
-def test_through_the_real_command(argument, message):
-    words = [sys.executable, "-m", "facehall.train", *TINY, *argument.split(" ")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+def test_through_the_real_command(words, message):
+    words = [sys.executable, "-m", *words.split(" ")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -18,7 +18,7 @@ PRIMARY = sorted(path.stem for path in conf_dir().glob("*.yaml"))
 def groups(name):
     """{group as in an override: its folder} of a primary config."""
     entries = OmegaConf.load(conf_dir() / f"{name}.yaml").defaults
-    keys = [str(key) for entry in entries if not isinstance(entry, str) for key in entry]
+    keys = [str(key).removeprefix("optional ") for entry in entries if not isinstance(entry, str) for key in entry]
     return {key: key.partition("@")[0] for key in keys if not key.startswith("override ") and key != "hydra"}
 
 
@@ -67,7 +67,8 @@ def test_every_primary_config_composes(compose_config, name):
 
 
 def test_every_folder_of_conf_is_used():
-    used = {folder for name in PRIMARY for folder in groups(name).values()} | {"hydra"}
+    used = {folder for name in PRIMARY for folder in groups(name).values()}
+    used |= {"hydra", "system"}  # system: entries of the catalogue
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == used
 
 

@@ -1,12 +1,15 @@
 """Two CPU processes (gloo) with the real command: they train like one process and end together."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import forked_ranks
 import pytest
 import torch
 from small import LIGHT, TINY, make_photographs
@@ -77,12 +80,26 @@ def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
 @pytest.mark.slow
 def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
     assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
     assert_equal_training(folder, reference)
+
+
+MUON = ["optimizer=muon_both", "curriculum.psnr.steps=2", "curriculum.gan.steps=2", "patches.steps_per_epoch=4"]
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_muon(tmp_path, settings, train_in_one_process):
+    """Every process orthogonalises the averaged gradients for itself."""
+    reference = train_in_one_process(tmp_path / "reference", *MUON)
+    run = [f"run_dir={tmp_path / 'two'}", f"hydra.run.dir={tmp_path / 'two'}"]
+    started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, *MUON, *run])
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert_equal_training(tmp_path / "two", reference)
 
 
 @pytest.mark.slow
@@ -91,7 +108,7 @@ def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process,
     first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
     started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
     assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
@@ -127,66 +144,34 @@ def test_the_exit_status_tells_a_shell_loop_whether_to_restart(child, ours, agai
     assert (ours > INTERRUPTED) == again
 
 
-ENDS = """
-import os, signal, time
-import torch
-from facehall.cli.hydra_app import entry_point
-from facehall.data.patches.datasets import PatchDataset
-from facehall.errors import FacehallError
-from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
-from facehall.train import train
-
-how = os.environ["HOW"]
-plain = PatchDataset.__getitem__
-
-def ends(self, index):
-    if os.environ.get("LOCAL_RANK") == "1" and index > 4:
-        if how == "picture":
-            raise FacehallError("photo.png is broken: remove it")
-        if how == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if how == "hangs":
-            time.sleep(600)
-    elif index > 4 and how == "first killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return plain(self, index)
-
-PatchDataset.__getitem__ = ends
-if __name__ == "__main__":
-    entry_point("train")(train)()
-"""
+REPORTS = {  # exit status of the first process, and what is said once
+    "killed": (PEER_LOST, "process 1 of 2 was killed by SIGKILL"),
+    "hangs": (PEER_LOST, "did not answer for 5 seconds (trainer.strategy.timeout)"),
+    "picture": (USER_ERROR, "photo.png is broken: remove it"),
+    "first_killed": (-signal.SIGKILL, "process 1 of 2 lost contact with another process"),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "status", "message"),
-    [
-        ("killed", PEER_LOST, "process 1 of 2 was killed by SIGKILL"),
-        ("hangs", PEER_LOST, "did not answer for 5 seconds (trainer.strategy.timeout)"),
-        ("picture", 2, "photo.png is broken: remove it"),
-        ("first killed", -9, "process 1 of 2 lost contact with another process"),
-    ],
-)
-def test_the_end_of_one_process_ends_all(tmp_path, settings, how, status, message):
-    script = tmp_path / "script.py"
-    script.write_text(ENDS)
-    overrides = [f"run_dir={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]
-    if how == "hangs":  # the others end at once, and must not pass for silent beside busy neighbours
-        overrides.append("trainer.strategy.timeout=5")
-    started = [sys.executable, script, *settings, "trainer=ddp_cpu", *overrides]
-    environment = os.environ | {"HOW": how}
-    job = subprocess.Popen(
-        started, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=environment,
-    )  # fmt: skip
-    _, output = job.communicate(timeout=240)  # until the last process has closed its end
-    assert job.returncode == status, output
-    assert output.count(message) == 1, output
-    assert "Traceback" not in output
-    deadline = time.monotonic() + 120
-    while (left := running(job.pid)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not left, output
+def test_the_end_of_one_process_ends_all(tmp_path, settings):
+    """Each training is two forks of one process, as each start of an interpreter costs as much as all trainings."""
+    script = Path(forked_ranks.__file__)
+    started = command(script, tmp_path, settings=settings)
+    # until the last process of each training has closed its end of stderr
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout)
+    assert ended.keys() == REPORTS.keys()
+    for name, (status, message) in REPORTS.items():
+        process, found = ended[name]
+        output = (tmp_path / f"{name}.txt").read_text()
+        assert found == status, output
+        deadline = time.monotonic() + 240
+        while running(process) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not running(process), output
+        assert output.count(message) == 1, output
+        assert "Traceback" not in output
 
 
 def running(session):

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal")
-COMMANDS = ("predict", "evaluate", "mine", "check", "download")
+HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal", "scipy.io")
+COMMANDS = ("train", "predict", "evaluate", "fit", "mine", "check", "download")
 
 
 @pytest.mark.slow

@@ -25,21 +25,29 @@ SHORT = [
 TRAINING = ["experiment=esrgan_vgg16s", *TINY, *SHORT]
 
 
+@pytest.fixture(scope="module")
+def small_pictures(tmp_path_factory):
+    """Settings of data whose validation takes no longer than the rest of a tiny training."""
+    folder = make_photographs(tmp_path_factory.mktemp("small"), 8, side=128)
+    return ["data=folder", f"data.root={folder}", "data.val_fraction=0.25"]
+
+
 @pytest.fixture
-def run(compose_config, tmp_path):
+def run(compose_config, small_pictures, tmp_path):
     """Train a tiny experiment=esrgan_vgg16s in its own folder."""
 
     def start(*overrides, folder="run"):
-        return train(compose_config("train", *TRAINING, f"run_dir={tmp_path / folder}", *overrides))
+        data = [] if any(override.startswith("data=") for override in overrides) else small_pictures
+        return train(compose_config("train", *TRAINING, *data, f"run_dir={tmp_path / folder}", *overrides))
 
     return start
 
 
 @pytest.fixture(scope="module")
-def finished(compose_config, tmp_path_factory):
+def finished(compose_config, small_pictures, tmp_path_factory):
     """One complete training, shared by tests that only read it."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    return train(compose_config("train", *TRAINING, *LIGHT, f"run_dir={folder}"))
+    return train(compose_config("train", *TRAINING, *LIGHT, *small_pictures, f"run_dir={folder}"))
 
 
 def test_a_run_folder_is_complete(run, pretrained):

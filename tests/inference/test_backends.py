@@ -12,7 +12,8 @@ from facehall.errors import FacehallError
 from facehall.inference.backends import NAMES, build, choose
 from facehall.inference.backends import choice as choices
 from facehall.inference.backends.choice import parity
-from facehall.models.generators import RRDBNet, SRResNet3
+from facehall.models.generators import Generator, RRDBNet, SRResNet3
+from facehall.systems import as_rgb
 
 CPU = torch.device("cpu")
 SIZES = [(1, 1), (1, 9), (2, 2), (3, 17), (24, 31)]
@@ -20,8 +21,19 @@ EXACT = ["eager", "channels_last", "onnxruntime", "openvino"]
 NEEDS = {"onnxruntime": ["onnx", "onnxruntime", "onnxscript"], "openvino": ["openvino"], "openvino_bf16": ["openvino"]}
 
 
+@pytest.fixture(scope="module")
+def conversions(tmp_path_factory):
+    """Cache shared by tests that use a conversion for something else than testing the cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
+def _cached(conversions, monkeypatch):
+    monkeypatch.setenv("FACEHALL_CACHE", str(conversions))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
 
 
@@ -105,7 +117,31 @@ def test_networks_without_a_bicubic_base(name, generator):
     assert levels < 3
 
 
-def test_a_conversion_is_cached_by_weights(tmp_path):
+class Luma(Generator):
+    """A residual of the enlarged luma."""
+
+    scale, input, colour, arguments = 2, "bicubic", "y", {}
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Conv2d(4, 1, 3, padding=1)
+
+    def pyramid(self, lr, up_to=None):
+        return {2: lr + self.last(self.inner(lr).relu())}
+
+
+@pytest.mark.parametrize("name", ["channels_last", "bf16", "onnxruntime", "openvino", "openvino_bf16"])
+def test_networks_of_the_enlarged_luma(name):
+    torch.manual_seed(0)
+    generator = as_rgb(Luma()).eval()
+    backend = built(name, generator)
+    with torch.inference_mode():
+        for lr in pictures():
+            levels, _ = parity(backend(lr), generator(lr))
+            assert levels < (3 if "bf16" in name else 0.05)
+
+
+def test_a_conversion_is_cached_by_weights(own_cache, tmp_path):
     generator = tiny_generator()
     built("openvino", generator)
     folder = tmp_path / "cache" / "backends"
@@ -134,13 +170,13 @@ def test_invalid_backends():
     assert NAMES[0] == "auto"
 
 
-def test_a_short_job_is_not_benchmarked(tmp_path):
+def test_a_short_job_is_not_benchmarked(own_cache, tmp_path):
     _, line = choose(tiny_generator(), CPU, "auto", pixels=1000)
     assert "guess" in line
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_long_job_is_benchmarked_once(tmp_path, monkeypatch):
+def test_a_long_job_is_benchmarked_once(own_cache, tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager", "channels_last"])
     generator = tiny_generator()
     backend, line = choose(generator, CPU, "auto", pixels=10**12)
@@ -154,7 +190,7 @@ def test_a_long_job_is_benchmarked_once(tmp_path, monkeypatch):
         torch.testing.assert_close(backend(lr), generator(lr), atol=1e-5, rtol=0)
 
 
-def test_a_damaged_cache_of_choices_is_replaced(tmp_path, monkeypatch):
+def test_a_damaged_cache_of_choices_is_replaced(own_cache, tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "candidates", lambda: ["eager"])
     path = tmp_path / "cache" / "backends" / "choices.json"
     path.parent.mkdir(parents=True)
@@ -162,7 +198,7 @@ def test_a_damaged_cache_of_choices_is_replaced(tmp_path, monkeypatch):
     assert choose(tiny_generator(), CPU, "auto", pixels=10**12)[1].startswith("eager (measured")
 
 
-def test_inaccurate_and_failing_backends_are_not_chosen(monkeypatch):
+def test_inaccurate_and_failing_backends_are_not_chosen(own_cache, monkeypatch):
     def fails(generator, device):
         raise RuntimeError("unsupported operator")
 

@@ -9,9 +9,26 @@ from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
 from facehall.inference import export as module
-from facehall.inference.export import export, portable_program
-from facehall.models.generators import RRDBNet
+from facehall.inference.export import FORMATS, export, portable_program
+from facehall.models.generators import Generator, RRDBNet, records_arguments
 from facehall.models.weights import load_generator, save_generator
+from facehall.systems import as_rgb
+
+
+class Luma(Generator):
+    """A convolution without a skip on the enlarged luma."""
+
+    input, colour = "bicubic", "y"
+
+    @records_arguments
+    def __init__(self, scale=2):
+        super().__init__()
+        self.scale = scale
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="replicate")
+
+    def pyramid(self, lr, up_to=None):
+        return {self.scale: self.conv(lr)}
 
 
 @pytest.fixture
@@ -71,6 +88,22 @@ def test_rrdbnet(tmp_path):
     assert_same(
         torch.export.load(io.BytesIO(path.read_bytes())).module(), load_generator(tmp_path / "rrdb.safetensors")
     )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_luma_network_is_exported_with_its_colour_conversion(tmp_path, format):
+    if format == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    save_generator(tmp_path / "luma.safetensors", Luma(2))
+    path = export(tmp_path / "luma.safetensors", tmp_path / "net", format)
+    assert_same(FORMATS[format][1](path.read_bytes()), as_rgb(load_generator(tmp_path / "luma.safetensors")))
+
+
+def test_a_network_that_computes_with_its_bicubic_image_keeps_it():
+    program, adds_base = portable_program(as_rgb(Luma(3)), base=False)
+    assert not adds_base
+    assert_same(program.module(), as_rgb(Luma(3)))
 
 
 def test_invalid_arguments(weights, tmp_path):

@@ -30,7 +30,7 @@ def test_golden_value(metric):
     assert values.mean().item() == pytest.approx(0.184992, abs=2e-6)
     smooth = torch.nn.functional.avg_pool2d(sr, 3, 1, 1)
     assert metric(sr, smooth).mean().item() == pytest.approx(0.3862, abs=5e-5)
-    assert metric(sr, sr).abs().max() < 1e-6
+    assert metric(sr[:2], sr[:2]).abs().max() < 1e-6
 
 
 def test_invalid_inputs_are_refused(metric):

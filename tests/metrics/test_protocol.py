@@ -76,7 +76,7 @@ def test_ssim_agrees_with_scikit_image_on_the_valid_region(astronaut):
 
 def test_ssim_agrees_with_torchmetrics_on_the_valid_region(astronaut):
     """Torchmetrics averages over the whole map, including the mirrored border."""
-    sr, hr = (image.double() for image in astronaut)
+    sr, hr = (image[..., :200, :240].double() for image in astronaut)
     _, full = structural_similarity_index_measure(sr, hr, data_range=1.0, sigma=1.5, return_full_image=True)
     assert ssim(sr, hr).item() == pytest.approx(full[..., 5:-5, 5:-5].mean().item(), abs=1e-6)
 

@@ -155,3 +155,29 @@ def test_shapes_of_a_schedule_and_settings_of_a_phase():
     for settings, message in (({"shape": "cubic"}, "one of cosine, linear, constant"), ({"peak": 1}, "not peak")):
         with pytest.raises(ValueError, match=message):
             rates(two_phases(scheduler={"generator": settings}).schedule("generator"), 1)
+
+
+def test_a_warm_up_rises_linearly_and_the_shape_starts_after_it():
+    phases = two_phases(6, 2).schedule("generator")
+    found = rates(phases, 8, shape="linear", floor=0.0, warmup=2)
+    assert found == pytest.approx([0.05, 0.1, 0.1, 0.075, 0.05, 0.025, 0.05, 0.1])
+
+
+def test_a_trapezoid_is_constant_and_then_falls_in_a_straight_line():
+    phases = two_phases(10, 5, scheduler={"generator": {"cooldown": 1.0}}).schedule("generator")
+    found = rates(phases, 16, shape="trapezoid", floor=0.0, cooldown=0.4)
+    assert found[:10] == pytest.approx([0.1] * 7 + [0.075, 0.05, 0.025])
+    assert found[10:] == pytest.approx([0.1, 0.08, 0.06, 0.04, 0.02, 0.0])
+    assert rates(phases[:1], 12, shape="trapezoid", floor=0.1, cooldown=0.4)[9:] == pytest.approx([0.0325, 0.01, 0.01])
+
+
+def test_a_phase_shorter_than_its_warm_up_only_rises():
+    assert rates(two_phases(2, 2).schedule("generator"), 4, warmup=4) == pytest.approx([0.025, 0.05] * 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"warmup": -1}, "number of steps, 0 or more"), ({"cooldown": 0}, r"in \(0, 1\], not 0")]
+)
+def test_warm_ups_and_cooldowns_out_of_range_are_rejected(settings, message):
+    with pytest.raises(ValueError, match=message):
+        rates(two_phases().schedule("generator"), 1, **settings)

@@ -122,6 +122,7 @@ INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the tra
 ]
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path):
     whole = start("whole")
     expected = dict(rows)
@@ -153,6 +154,15 @@ def flat(state):
 
 def pairs(one, other):
     return zip(one["state"].values(), other["state"].values(), strict=True)
+
+
+def test_interrupted_with_muon_it_ends_equal(start, dice, rows, tmp_path):
+    whole = start("whole", "optimizer=muon_both")
+    with interrupting(SuperResolution, "training_step", 5, cut), pytest.raises(PowerCut):
+        start("parts", "optimizer=muon_both")
+    parts = start("parts", "optimizer=muon_both", f"resume={tmp_path / 'parts'}")
+    for name in ("metrics.csv", *(f"weights/{path.name}" for path in whole.glob("weights/*"))):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_epochs_without_validation_do_not_repeat_old_measures(start):

@@ -35,7 +35,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 
 COMMANDS = (
     *("upscale", "weights", "export"),
-    *("train", "evaluate", "predict", "sweep"),
+    *("train", "fit", "evaluate", "predict", "sweep"),
     *("check", "mine", "download", "assets", "completion"),
 )
 """Modules of cli/commands/, in the order of --help."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ _TO_YCBCR = (
     (112.0, -93.786, -18.214),
 )
 _OFFSETS = (16.0, 128.0, 128.0)
+_TO_RGB: list[list[float]] = np.linalg.inv(_TO_YCBCR).tolist()
 
 
 def rgb_to_ycbcr(images: Tensor) -> Tensor:
@@ -41,6 +43,6 @@ def rgb_to_ycbcr(images: Tensor) -> Tensor:
 
 def ycbcr_to_rgb(images: Tensor) -> Tensor:
     """Invert `rgb_to_ycbcr`; neither rounded nor clamped."""
-    inverse = torch.tensor(_TO_YCBCR, dtype=torch.float64).inverse().mul(255.0).to(images)
-    offsets = images.new_tensor(_OFFSETS).div(255.0)[:, None, None]
-    return torch.einsum("ij,...jhw->...ihw", inverse, images - offsets)
+    # Scalars, because a tensor created here would be a constant of every exported graph.
+    luma, blue, red = (255.0 * plane - offset for plane, offset in zip(images.unbind(dim=-3), _OFFSETS, strict=True))
+    return torch.stack([y * luma + cb * blue + cr * red for y, cb, cr in _TO_RGB], dim=-3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -59,6 +58,8 @@ def comparison_sheet(
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib  # for every command that draws no sheet the import would be a waste
+
     # Pillow's built-in font has no multiplication sign or arrow, and file names may contain any letter.
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
 

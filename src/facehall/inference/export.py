@@ -1,7 +1,8 @@
 """Export of generators to ONNX, TorchScript and torch.export files, verified against the network before writing.
 
 Every file takes an image ``lr`` (1, 3, h, w) RGB in [0, 1] with h, w >= 2 and returns ``sr`` (1, 3, s h, s w), roughly
-in [0, 1], not clamped. Its metadata are those of the weights file, and ``scale``.
+in [0, 1], not clamped; networks of luma or of the bicubic image are wrapped to do so (`as_rgb`). Its metadata are those
+of the weights file, and ``scale``.
 
     onnxruntime.InferenceSession("net.onnx").run(None, {"lr": lr})[0]       # scale: get_modelmeta().custom_metadata_map
     torch.jit.load("net.pt")(lr)                                            # in C++ too: torch::jit::load
@@ -31,6 +32,7 @@ from facehall.imaging import upscale_bicubic
 from facehall.io.atomic import replacing
 from facehall.models.generators import Generator
 from facehall.models.weights import load_generator, read_metadata
+from facehall.systems.rgb import as_rgb
 
 MIN_SIDE = 2
 """LR pixels; torch.export treats a side of one as a constant, and the bicubic base has another code path there."""
@@ -55,8 +57,8 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
         `output`.
 
     Raises:
-        FacehallError: if the weights are invalid, the format is unknown or its packages are missing, `output` exists,
-            or the exported file does not reproduce the network's output.
+        FacehallError: if the weights are invalid or of a classical method, the format is unknown or its packages are
+            missing, `output` exists, or the exported file does not reproduce the network's output.
     """
     weights, output = Path(weights), Path(output)
     if format not in FORMATS:
@@ -64,9 +66,15 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
     if output.is_dir() or (output.exists() and not overwrite):
         problem = "is a folder. Give a file." if output.is_dir() else "already exists. Give overwrite, or another name."
         raise FacehallError(f"{output} {problem}")
-    generator = load_generator(weights)
+    loaded = load_generator(weights)
+    if loaded.eager_only:
+        raise FacehallError(
+            f"{weights} holds {type(loaded).__name__}, a classical method, which cannot be exported. "
+            "facehall upscale and facehall evaluate run it."
+        )
+    generator = as_rgb(loaded)
     write, read = FORMATS[format]
-    content = write(generator, {**_source_metadata(weights, generator), "scale": str(generator.scale)})
+    content = write(generator, {**_source_metadata(weights, loaded), "scale": str(generator.scale)})
     difference = _difference(generator, read(content))
     if not difference < TOLERANCE:
         raise FacehallError(
@@ -106,14 +114,26 @@ def portable_program(generator: Generator, base: bool = True) -> tuple[ExportedP
     Args:
         generator: the network.
         base: include the bicubic base. Otherwise the graph returns the residual only, for backends with 16-bit
-            precision, which would round the base.
+            precision, which would round the base; but a network that also computes with its bicubic image is
+            converted as a whole.
 
     Returns:
-        The graph, and whether the network adds a residual to a bicubic base at all.
+        The graph, and whether the network adds a residual to a bicubic base (and, without `base`, the graph omits it).
     """
     replaced: list[torch.Size] = []
     program = _trace(_PortableBase(_cpu_copy(generator), base, replaced.append))
+    if not base and replaced and not _is_residual(program, generator):
+        return portable_program(generator)[0], False
     return program, bool(replaced)
+
+
+@torch.no_grad()
+def _is_residual(program: ExportedProgram, generator: Generator) -> bool:
+    """Whether the graph's output, plus the bicubic image, is the network's output."""
+    network = _cpu_copy(generator)
+    lr = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    difference = program.module()(lr) + upscale_bicubic(lr, network.scale) - network(lr)
+    return float(difference.abs().max()) < TOLERANCE
 
 
 class _PortableBase(nn.Module):

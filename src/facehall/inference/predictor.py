@@ -20,8 +20,11 @@ from facehall.imaging.png import write_png
 from facehall.inference.backends import choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_interpolated
+from facehall.inference.methods import METHODS
 from facehall.inference.plan import Job, plan
 from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
+from facehall.inference.tiling.whole import WholePicture
+from facehall.models.generators import Generator
 from facehall.models.pretrained import default_weights, weights_file
 from facehall.models.weights import load_generator
 from facehall.systems.rgb import as_rgb
@@ -53,14 +56,16 @@ class Predictor:
     """Super-resolves pictures with the generator of a weights file.
 
     Args:
-        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, or a public
-            ESRGAN or Real-ESRGAN x4 checkpoint (.pth); None uses the package's x4 weights.
+        weights: a name from `facehall.models.pretrained.bundled_names`, a .safetensors file from training, a public
+            ESRGAN or Real-ESRGAN x4 checkpoint (.pth), or a name from `facehall.inference.methods.METHODS`; None uses
+            the package's x4 weights.
         device: ``auto`` (CUDA if available) or a torch device name.
         backend: ``auto``, ``eager`` or another of `facehall.inference.backends`.
         tile: side of the tiles for larger pictures, in input pixels without context; ``auto`` depends on the free
             memory. Halved if memory runs out.
         ensemble: average over the eight symmetries, at eight times the cost.
         fidelity: interpolate the weights of the GAN and PSNR phases, see `load_interpolated`; None uses the file as is.
+        scale: required scale; None uses that of the weights, and 4 for methods.
 
     Attributes:
         generator: the network, in eval mode on `device`.
@@ -82,16 +87,20 @@ class Predictor:
         tile: int | str = "auto",
         ensemble: bool = False,
         fidelity: float | None = None,
+        scale: int | None = None,
     ) -> None:
-        file = weights_file(default_weights() if weights is None else weights)
-        self.generator = load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
+        self.generator = _open(weights, fidelity, scale)
         self.device = choose_device(device)
         self.generator.to(self.device)
         self.rgb_generator = as_rgb(self.generator)
         self.scale = self.generator.scale
         self.tile = tile
         self._backend_name, self._ensemble = backend, ensemble
-        self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, tile)
+        self._tiler: Tiler | WholePicture
+        if self.generator.whole_picture:
+            self._tiler = WholePicture(self.rgb_generator, self.device, tile)
+        else:
+            self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, tile)
         self.prepare()
 
     def prepare(self, pixels: int = 0) -> None:
@@ -258,6 +267,18 @@ class Predictor:
 
     def _scaled(self, start: int, stop: int) -> slice:
         return slice(start * self.scale, stop * self.scale)
+
+
+def _open(weights: str | Path | None, fidelity: float | None, scale: int | None) -> Generator:
+    if method := METHODS.get(str(weights)):
+        if fidelity is not None:
+            raise FacehallError(f"fidelity interpolates weights, and {weights} has none. Do not set fidelity.")
+        return method(4 if scale is None else scale)
+    file = weights_file(default_weights(4 if scale is None else scale) if weights is None else weights)
+    generator = load_generator(file) if fidelity is None else load_interpolated(file, fidelity)
+    if scale not in (None, generator.scale):
+        raise FacehallError(f"scale={scale}, but {weights} is a x{generator.scale} network. Do not set scale.")
+    return generator
 
 
 def choose_device(name: str) -> torch.device:

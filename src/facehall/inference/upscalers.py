@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from facehall.errors import FacehallError
+from facehall.inference.methods import METHODS
 from facehall.inference.predictor import Predictor
 from facehall.models.pretrained import bundled_names, weights_file
 from facehall.models.weights import SUFFIX, read_metadata
@@ -47,14 +48,15 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
     """Create upscalers by label, bicubic first; bicubic, the baseline of every table, is added if missing.
 
     Args:
-        given: label -> ``bicubic``, the name of weights in the package, or a weights file.
+        given: label -> ``bicubic``, a name from `METHODS`, the name of weights in the package, or a weights file.
         scale: required scale of all of them; None uses that of the weights.
         options: passed to `Predictor`.
 
     Raises:
         FacehallError: if a name or file is invalid, or the scales differ.
     """
-    networks = {label: _open(label, what, options) for label, what in given.items() if what != "bicubic"}
+    scaleless = ("bicubic", *METHODS)
+    networks = {label: _open(label, what, options) for label, what in given.items() if what not in scaleless}
     scales: dict[int, str] = {} if scale is None else {scale: f"scale={scale}"}
     for label, upscaler in networks.items():
         if scales and upscaler.scale not in scales:
@@ -63,10 +65,23 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
             raise FacehallError(f"{first}, but {given[label]} is a x{upscaler.scale} network. {advice}")
         scales.setdefault(upscaler.scale, f"{given[label]} is a x{upscaler.scale} network")
     if not scales:
-        raise FacehallError("systems: bicubic alone has no scale. Set scale=2, 3, 4 or 8.")
+        named = [what for what in given.values() if what != "bicubic"]
+        subject = f"{' and '.join(['bicubic', *named])} have" if named else "bicubic alone has"
+        raise FacehallError(f"systems: {subject} no scale. Set scale=2, 3, 4 or 8.")
     (common,) = scales
     labels = [label for label, what in given.items() if what == "bicubic"] or ["bicubic"]
-    return [*(Bicubic(common, label) for label in labels), *networks.values()]
+    others = [
+        networks[label] if label in networks else _method(label, what, common)
+        for label, what in given.items()
+        if what != "bicubic"
+    ]
+    return [*(Bicubic(common, label) for label in labels), *others]
+
+
+def _method(label: str, what: str, scale: int) -> Upscaler:
+    method = METHODS[what](scale)
+    method.name = label
+    return method
 
 
 def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:

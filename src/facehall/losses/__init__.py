@@ -12,6 +12,7 @@ from facehall.losses.inpainting import InpaintingLoss
 from facehall.losses.lpips import LPIPSLoss
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
+from facehall.losses.recursions import RecursionLoss
 from facehall.losses.weighted import WeightedTerms
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Outputs",
     "PerceptualLoss",
     "PyramidPixelLoss",
+    "RecursionLoss",
     "WeightedTerms",
     "charbonnier",
     "perceptual_distance",

@@ -8,7 +8,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from facehall.io.timing import interleaved, medians
 
@@ -24,6 +23,8 @@ def count_gmacs(net: nn.Module, example: Tensor) -> float:
     As usual, convolutions, matrix products and attention count; element-wise operations and resampling do not. This is
     half the figure of `torch.utils.flop_counter`, which counts a multiply-accumulate as two operations.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # it imports Triton, for which every command would wait
+
     with _eval_mode(net), FlopCounterMode(display=False) as counter:
         net(example)
     return counter.get_total_flops() / 2 / 1e9

@@ -34,6 +34,7 @@ def to_generator_colour(batch: dict[str, Any], generator: Generator) -> dict[str
     """Convert a batch to the generator's channels: unchanged for RGB; for luma, LR (B, 1, h, w) and HR (B, 3, H, W).
 
     HR's luma is repeated over three channels, as `loss_outputs` does for SR, so that any loss or discriminator works.
+    Pixel losses have the same value as on one channel.
     """
     if generator.colour == "rgb":
         return batch
@@ -46,7 +47,10 @@ def network_input(lr: Tensor, generator: Generator) -> Tensor:
 
 
 def loss_outputs(outputs: dict[str, Any], scale: int) -> dict[str, Any]:
-    """Add ``sr``, the image at the active scale, to the generator's outputs; expand single channels to three."""
+    """Add ``sr``, the image at the active scale, to the generator's outputs; expand single channels to three.
+
+    Only the pyramid is expanded: terms that read other outputs of a luma network compare them with one channel of HR.
+    """
     pyramid = {
         s: image if image.shape[1] == 3 else image.expand(-1, 3, -1, -1) for s, image in outputs["pyramid"].items()
     }

@@ -16,9 +16,9 @@ from facehall.errors import FacehallError
 _log = logging.getLogger(__name__)
 
 ADVICE = (
-    "Check these pictures (python -m facehall.check), lower the rate (optimizer.{network}.lr), clip the gradient "
-    "(training.clip=1), or train in full precision (trainer.precision=32-true). The last checkpoint is unaffected: "
-    "resume from it with resume=RUN_FOLDER."
+    "Check these pictures (python -m facehall.check), lower the rate (optimizer.{network}.lr; with Muon also muon_lr), "
+    "clip the gradient (training.clip=1), or train in full precision (trainer.precision=32-true). The last checkpoint "
+    "is unaffected: resume from it with resume=RUN_FOLDER."
 )
 
 

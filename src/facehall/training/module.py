@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from facehall.errors import FacehallError
 from facehall.losses import LossTerm, Outputs, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.generators import Generator
@@ -18,11 +20,11 @@ from facehall.training.checkpointing.files import CHECKPOINT_FORMAT
 from facehall.training.curriculum import Curriculum, Phase
 from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import BufferGuard, FiniteGuard
-from facehall.training.phases import check_phases, set_phase_options
+from facehall.training.optimizers import AveragingOptimizer, OptimizerFactory, build_optimizer
+from facehall.training.phases import check_phase_options, check_phases, set_phase_options
 from facehall.training.spans import span
 from facehall.training.validation import MeasuredModule
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
@@ -37,11 +39,12 @@ class SuperResolution(MeasuredModule):
         losses: generator loss terms by name.
         curriculum: phases with the weights of the terms.
         protocol: validation measures.
-        generator_optimizer, discriminator_optimizer: parameters -> optimizer.
+        generator_optimizer, discriminator_optimizer: parameters or network -> optimizer (`build_optimizer`).
         generator_scheduler, discriminator_scheduler: optimizer -> scheduler; None keeps the rate constant.
         discriminator: images -> logits.
         discriminator_losses: discriminator loss terms by name.
-        ema_decay: decay of the averaged generator, which is validated and exported.
+        ema_decay: decay of the averaged generator, which is validated and exported. An optimizer that averages the
+            weights itself (`AveragingOptimizer`) provides that average instead.
         clip: maximum gradient norm of each network; None does not clip.
         accumulate: batches per optimizer step.
         memory_format: of images and networks in training.
@@ -93,6 +96,7 @@ class SuperResolution(MeasuredModule):
         self.guard = FiniteGuard(max_skips)
         self.generator_step = 0
         self._phase: Phase | None = None  # the phase whose options the optimizers have
+        self._resumed_optimizers: list[str] | None = None
         if discriminator is not None and discriminator_optimizer is None:
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
         if accumulate < 1:
@@ -107,15 +111,31 @@ class SuperResolution(MeasuredModule):
         return self.discriminator is not None and "discriminator" in self.curriculum.at(self.generator_step).trains
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
-        networks = [network for network in (self.generator, self.discriminator) if network is not None]
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
         optimizers: list[Optimizer] = []
         schedulers: list[LRScheduler] = []
-        for network, (make_optimizer, make_scheduler) in zip(networks, self.factories, strict=False):
+        for (name, network), (make_optimizer, make_scheduler) in zip(networks.items(), self.factories, strict=True):
+            if network is None:
+                continue
             assert make_optimizer is not None  # checked by the constructor
-            optimizers.append(make_optimizer(network.parameters()))
+            with _setting(f"optimizer.{name}"):
+                optimizers.append(build_optimizer(make_optimizer, network))
             if make_scheduler is not None:
-                schedulers.append(make_scheduler(optimizers[-1]))
+                with _setting(f"scheduler.{name}"):
+                    schedulers.append(make_scheduler(optimizers[-1]))
+        check_phase_options(optimizers, self.curriculum)
+        self._check_resumed([type(optimizer).__name__ for optimizer in optimizers])
         return optimizers, schedulers
+
+    def _check_resumed(self, optimizers: list[str]) -> None:
+        """Check that a checkpoint, which is loaded before the optimizers are made, belongs to the same ones."""
+        saved = self._resumed_optimizers
+        if saved is not None and saved != optimizers:
+            raise FacehallError(
+                f"the checkpoint was written with optimizer={', '.join(saved)}, but this training has "
+                f"{', '.join(optimizers)}. Resume with the settings of its run, in config.yaml of the run folder, or "
+                "start from its weights with init=."
+            )
 
     def on_train_start(self) -> None:
         self._buffer_guard = BufferGuard((self.generator, self.discriminator))
@@ -126,8 +146,7 @@ class SuperResolution(MeasuredModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         phase = self.curriculum.at(self.generator_step)
         if phase is not self._phase:
-            set_phase_options(self.trainer.optimizers, self.curriculum, phase)
-            self._phase = phase
+            self._begin_phase(phase)
         take_step = (batch_idx + 1) % self.accumulate == 0
         batch = self._prepare(batch, phase)
         if self.generator.fades_in:
@@ -145,6 +164,15 @@ class SuperResolution(MeasuredModule):
         with span("logging"):
             for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
                 self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+
+    def _begin_phase(self, phase: Phase) -> None:
+        """Prepare the optimizers at the start of a phase, or within it when resuming."""
+        set_phase_options(self.trainer.optimizers, self.curriculum, phase)
+        if self.generator_step == self.curriculum.end(phase.name) - phase.steps:
+            for optimizer in self.trainer.optimizers:
+                if isinstance(optimizer, AveragingOptimizer):
+                    optimizer.restart_average()
+        self._phase = phase
 
     def _prepare(self, batch: dict[str, Any], phase: Phase) -> dict[str, Any]:
         """Convert a batch to the networks' memory format and colour channels, at the active scale."""
@@ -232,7 +260,11 @@ class SuperResolution(MeasuredModule):
         self.generator_step += 1
         if update_ema:
             with span("average"):
-                self.ema.update(self.generator)
+                optimizer = self.trainer.optimizers[0]
+                if isinstance(optimizer, AveragingOptimizer):
+                    self.ema.replace(self.generator, optimizer.average)
+                else:
+                    self.ema.update(self.generator)
 
     def _check_due(self) -> bool:
         """Whether to wait for the device: as often as values are logged, and at the end of an epoch."""
@@ -259,10 +291,23 @@ class SuperResolution(MeasuredModule):
         checkpoint["format"] = CHECKPOINT_FORMAT
         checkpoint["generator_step"] = self.generator_step
         checkpoint["skipped_steps"] = self.guard.skipped
+        checkpoint["optimizers"] = [type(optimizer).__name__ for optimizer in self.trainer.optimizers]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.generator_step = checkpoint["generator_step"]
         self.guard.skipped = checkpoint.get("skipped_steps", 0)
+        self._resumed_optimizers = checkpoint.get("optimizers")
+
+
+@contextmanager
+def _setting(key: str) -> Iterator[None]:
+    """Report what a factory rejects as a mistake in the config."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise FacehallError(f"{key}: {error}.") from error
+    except FacehallError as error:
+        raise FacehallError(f"{key}: {error}") from None
 
 
 def promote_half(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from torch import nn
 from torch.optim import Optimizer
 
+from facehall.errors import FacehallError
 from facehall.losses import WeightedTerms
 from facehall.models.generators import Generator
 from facehall.training.curriculum import NETWORKS, Curriculum, Phase
@@ -29,6 +30,25 @@ def set_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum, p
             value = own.get(name, optimizer.defaults.get(name))
             for group in optimizer.param_groups:
                 group[name] = tuple(value) if isinstance(value, list) else value
+
+
+def check_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum) -> None:
+    """Check that the optimizers have the settings that phases change (`Phase.optimizer`).
+
+    Args:
+        optimizers: the generator's and, if there is one, the discriminator's.
+
+    Raises:
+        FacehallError: an unknown setting.
+    """
+    for network, optimizer in zip(NETWORKS, optimizers, strict=False):
+        known = [name for name in optimizer.defaults if name != "lr"]
+        for phase in curriculum.phases:
+            if unknown := set((phase.optimizer or {}).get(network) or {}) - set(known):
+                raise FacehallError(
+                    f"curriculum.{phase.name}.optimizer.{network}: {type(optimizer).__name__} has no setting "
+                    f"{min(unknown)}; it has {', '.join(known)}."
+                )
 
 
 def check_phases(

@@ -154,27 +154,37 @@ def test_a_killed_build_resumes_with_the_same_result(tmp_path):
     assert left == {path.relative_to(whole): path.read_bytes() for path in whole.glob("??/*.npy")}
 
 
-WRITER = """
-import sys, numpy as np
+WRITERS = """
+import os, sys, numpy as np
 from facehall.data import DiskStore
-store = DiskStore(sys.argv[1], max_gb=0.01)
-for i in range(20):
-    store.get(f"{sys.argv[2]} {i}", lambda: np.full(1_000_000, i, np.uint8))
-    if i == 0:
-        print(flush=True)
-        sys.stdin.readline()  # wait until all writers have measured the folder
-print(store.warning)
+children = []
+for writer in range(4):
+    children.append(os.fork())
+    if not children[-1]:
+        store = DiskStore(sys.argv[1], max_gb=0.01)
+        for i in range(20):
+            store.get(f"{writer} {i}", lambda: np.full(1_000_000, i, np.uint8))
+            if i == 0:
+                os.write(1, b"started\\n")
+                os.read(0, 1)  # wait until all writers have measured the folder
+        os.write(1, f"{store.warning}\\n".encode())
+        os._exit(0)
+statuses = [os.waitpid(child, 0)[1] for child in children]
+raise SystemExit(any(statuses))
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_the_limit_holds_for_all_processes_together(tmp_path):
+    """Forks of one process, as importing torch in each would take longer than all writing."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], **pipes) for i in range(4)]
-    for writer in writers:
-        writer.stdout.readline()
-    warnings = [writer.communicate("\n")[0] for writer in writers]
+    with subprocess.Popen([sys.executable, "-c", WRITERS, str(tmp_path)], **pipes) as writers:
+        assert [writers.stdout.readline() for _ in range(4)] == ["started\n"] * 4
+        warnings = writers.communicate("go!!")[0].splitlines()
+    assert writers.returncode == 0
     written = sum(path.stat().st_size for path in tmp_path.glob("??/*"))
     assert 9e6 < written <= 10e6
+    assert len(warnings) == 4
     assert all("exceed store.max_gb=0.01" in warning for warning in warnings)
 
 

@@ -34,6 +34,7 @@ def run(compose_config, tmp_path, capsys):
     return start
 
 
+@pytest.mark.slow
 def test_trained_weights_do_not_depend_on_a_trial_or_its_outcome(run):
     plain, _ = run("runtime.compile=false")
     tried, lines = run("callbacks.compile.min_minutes=0", DYNAMO)

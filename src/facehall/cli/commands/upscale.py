@@ -58,9 +58,10 @@ def add(commands: Commands) -> None:
     existing.add_argument("--overwrite", action="store_true", help="replace existing results")
     existing.add_argument("--skip-existing", action="store_true", help="skip existing results")
     group = parser.add_argument_group("inference")
-    which = group.add_mutually_exclusive_group()
-    which.add_argument("-s", "--scale", type=int, metavar="N", help="4 (default), or 8: faces of about 16 pixels")
-    which.add_argument("-w", "--weights", metavar="FILE", help=WEIGHTS).completer = weights_completer
+    group.add_argument(
+        "-s", "--scale", type=int, metavar="N", help="4 (default), or 8: faces of about 16 pixels; selfexsr: also 2, 3"
+    )
+    group.add_argument("-w", "--weights", metavar="FILE", help=f"{WEIGHTS}, or selfexsr").completer = weights_completer
     group.add_argument("--ensemble", action="store_true", help="average over 8 flips and rotations; 8 times slower")
     group.add_argument(
         "--fidelity", type=float, metavar="0-1", help="from sharp (0) to faithful (1), where a run has both weights"
@@ -78,15 +79,15 @@ def _upscale(options: argparse.Namespace) -> None:
     from facehall.inference import Predictor
     from facehall.inference.batch import upscale_files
     from facehall.inference.plan import DEFAULT_SUFFIX, find_pictures, plan
-    from facehall.models.pretrained import default_weights
 
     check_quality(options.quality, options.compression)
     tile = _tile(options.tile)
     found = find_pictures(options.inputs, options.recursive)
     suffix = options.suffix if options.suffix is not None else "" if options.output else DEFAULT_SUFFIX
     plan(found, options.output, suffix=suffix, kind=options.format)  # report errors before loading the weights
-    weights = options.weights or default_weights(4 if options.scale is None else options.scale)
-    predictor = Predictor(weights, options.device, options.backend, tile, options.ensemble, options.fidelity)
+    predictor = Predictor(
+        options.weights, options.device, options.backend, tile, options.ensemble, options.fidelity, options.scale
+    )
     suffix = suffix.replace(DEFAULT_SUFFIX, f"_x{predictor.scale}")
     jobs = plan(found, options.output, suffix=suffix, kind=options.format)
     if len(jobs) < len(found):

@@ -11,18 +11,21 @@ from torch import Tensor, nn
 from facehall.inference.backends.base import Backend
 from facehall.models.generators import Generator
 
+IMAGE_CHANNELS = (1, 3)
+"""Luma and RGB."""
+
 
 def bf16(generator: Generator, device: torch.device) -> Backend:
     """Return `generator` with bfloat16 weights and activations, channels last.
 
-    Images stay in float32: convolutions that read RGB round a copy of it, and the output of those that produce RGB is
-    cast to float32, in which the bicubic base is computed and added.
+    Images stay in float32: convolutions that read RGB or luma round a copy of it, and the output of those that produce
+    RGB or luma is cast to float32, in which the bicubic base is computed and added.
     """
     network = copy.deepcopy(generator).to(device, torch.bfloat16).to(memory_format=torch.channels_last)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+        if isinstance(module, nn.Conv2d) and module.in_channels in IMAGE_CHANNELS:
             module.register_forward_pre_hook(_round)
-        if isinstance(module, nn.Conv2d) and module.out_channels == 3:
+        if isinstance(module, nn.Conv2d) and module.out_channels in IMAGE_CHANNELS:
             module.register_forward_hook(_widen)
     return network
 

@@ -55,10 +55,14 @@ def build(generator: Generator, device: torch.device, name: str) -> Backend:
     """Build the backend called `name`.
 
     Raises:
-        FacehallError: if the name is unknown, the backend does not support `device`, or its packages are missing.
+        FacehallError: if the name is unknown, the backend does not support `device` or `generator`, or its packages are
+            missing.
     """
     if name not in BUILDERS:
         raise FacehallError(f"backend={name}: unknown backend. Choose one of {', '.join(NAMES)}.")
+    if generator.eager_only and name != "eager":
+        kind = generator.arguments.get("network", type(generator).__name__)
+        raise FacehallError(f"backend={name} cannot run {kind}, a classical method. Set backend=eager or auto.")
     if name in CPU_ONLY and device.type != "cpu":
         raise FacehallError(f"backend={name} runs on the CPU only, not on {device}. Set device=cpu or backend=auto.")
     return BUILDERS[name](generator, device)
@@ -84,6 +88,8 @@ def choose(generator: Generator, device: torch.device, name: str = "auto", pixel
         return build(generator, device, name), f"{name} (as requested)"
     if device.type != "cpu":
         return build(generator, device, "eager"), f"eager ({device})"
+    if generator.eager_only:
+        return build(generator, device, "eager"), "eager (the only one for classical methods)"
     long = pixels > 0 and pixels * _seconds_per_pixel(generator) >= MIN_JOB_SECONDS
     choices = cache_dir() / "backends" / "choices.json"
     key = _key(generator)

@@ -27,10 +27,14 @@ def receptive_radius(generator: Generator) -> int:
     depend on it, whatever the weights. 66 for the default x4 network, 350 for the public RRDBNet of 23 blocks.
     """
     # float64 on the CPU uses direct convolution; fast algorithms (Winograd, FFT) would spread the NaN further.
-    state = {name: tensor.to("cpu", torch.float64) for name, tensor in generator.state_dict().items()}
+    state = {
+        name: tensor.to("cpu", torch.float64 if tensor.is_floating_point() else None)
+        for name, tensor in generator.state_dict().items()
+    }
+    rows = 16 if generator.eager_only else 1  # classical methods need room for a patch
     half = 32
     while half < MAX_RADIUS:
-        lr = torch.full((1, 3, 1, 2 * half + 1), 0.5, dtype=torch.float64)
+        lr = torch.full((1, 3, rows, 2 * half + 1), 0.5, dtype=torch.float64)
         lr[..., half] = torch.nan
         sr = functional_call(generator, state, lr)
         affected = sr.isnan().any(dim=-2).any(dim=1)[0].reshape(-1, generator.scale).any(dim=1).nonzero()

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from facehall.models.matrices import matrix_parameters
+
 EXECUTION_ARGS = ("memory", "execution")
 """Arguments that change how a network is executed, not its output; not stored in weights files."""
 
@@ -27,6 +29,9 @@ class Generator(nn.Module):
         colour: input and output channels: ``rgb``, or ``y``, luma only (BT.601, in [0, 1]).
         provides: the keys of the dict returned by `outputs`.
         fades_in: whether the finest computed scale can fade in during training (`set_fade`), in progressive networks.
+        eager_only: what is computed depends on the image's values (a search, a tree), so that no other backend than
+            eager torch can run it, and it cannot be exported.
+        whole_picture: any part of the output may depend on all of the input, which is therefore not cut into tiles.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -37,6 +42,8 @@ class Generator(nn.Module):
     colour: Literal["rgb", "y"] = "rgb"
     provides: tuple[str, ...] = ("pyramid",)
     fades_in: bool = False
+    eager_only: bool = False
+    whole_picture: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -63,6 +70,13 @@ class Generator(nn.Module):
     def outputs(self, lr: Tensor, up_to: int | None = None) -> dict[str, Any]:
         """Return all outputs for a training step: the pyramid, and any further predictions used by losses."""
         return {"pyramid": self.pyramid(lr) if up_to is None else self.pyramid(lr, up_to)}
+
+    def matrix_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the weights of hidden layers by name, for optimizers of matrices such as Muon.
+
+        Override it if other layers than the first and the last read or write something else than features.
+        """
+        return matrix_parameters(self)
 
     def set_fade(self, share: float) -> None:
         """Set the share of the finest computed scale in its own output, in training mode only.

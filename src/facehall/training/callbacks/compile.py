@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from facehall.distributed.batch_norm import unsynchronized
 from facehall.io.timing import interleaved, medians
 from facehall.losses import PerceptualLoss
+from facehall.training.batches import network_input, to_generator_colour
 from facehall.training.module import SuperResolution
 
 Function = Callable[[Tensor], Any]
@@ -86,7 +87,9 @@ class Compile(L.Callback):
             like.new_empty(data.batch_size, 3, side, side).uniform_().to(memory_format=module.memory_format)
             for side in (data.patch_size, data.patch_size * data.scale)
         )
-        inputs = {name: lr if name == "generator" else hr for name in eager}
+        luma_or_rgb = to_generator_colour({"lr": lr, "hr": hr}, module.generator)["lr"]
+        seen = network_input(luma_or_rgb, module.generator)
+        inputs = {name: seen if name == "generator" else hr for name in eager}
         before = copy.deepcopy(module.state_dict())  # forward passes update batch norm and spectral norm
         passes = {
             name: Pass(inputs[name], parameters(module, name), trainer.precision_plugin.train_step_context)
@@ -182,7 +185,7 @@ class Pass:
     """A forward and backward pass of a network as in training, on noise.
 
     Args:
-        images: (B, 3, H, W).
+        images: (B, C, H, W).
         parameters: differentiated besides the images; `.grad` is untouched, and DDP's hooks do not run.
         precision: factory of the forward pass's autocast context.
     """

@@ -60,7 +60,7 @@ class SamplePanels(L.Callback):
             return
         rows, captions = [list(column) for column in zip(*self._panels, strict=True)]
         sheet = comparison_sheet(rows, TITLES, captions)
-        write_picture(self.folder / "samples.png", sheet)
+        write_picture(self.folder / "samples.png", sheet, compression=1)  # it is soon replaced
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("val/samples", [sheet], caption=[f"epoch {trainer.current_epoch + 1}"])
