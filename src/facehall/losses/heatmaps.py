@@ -52,7 +52,7 @@ def five_points(points: Tensor) -> Tensor:
     return torch.stack([points[:, list(group)].mean(dim=1) for group in _EYES_NOSE_MOUTH], dim=1)
 
 
-def gaussian_heatmaps(points: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+def gaussian_heatmaps(points: Tensor, size: Sequence[int], sigma: float) -> Tensor:
     """Return Gaussians at points, 1 at their centres.
 
     Args:

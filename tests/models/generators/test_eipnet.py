@@ -90,7 +90,7 @@ def test_the_layers_by_hand():
 
 
 def test_arguments(tmp_path):
-    network = EIPNet(2, channels=4)
+    network = EIPNet(2, channels=4, windows=[5])
     assert not any(value.any() for name, value in network.state_dict().items() if name.endswith("bias"))
     assert_round_trip(network, torch.rand(1, 3, 5, 6), tmp_path)
     with pytest.raises(ValueError, match="scale must be one of 2, 4, 8, not 3"):

@@ -117,7 +117,9 @@ class EIPNet(Generator):
 
     def outputs(self, lr: Tensor, up_to: int | None = None) -> dict[str, Any]:
         """Return the pyramid, and ``edges``: {scale of the stage: edge map (B, 1, scale h, scale w), from 0 up}."""
-        x, edges, maps = self.first(lr), None, {}
+        x = self.first(lr)
+        edges: Tensor | None = None
+        maps: dict[int, Tensor] = {}
         for scale, stage in zip(pyramid_scales(self.scale), self.stages, strict=True):
             x, edges, maps[scale] = stage(x, edges)
         assert edges is not None

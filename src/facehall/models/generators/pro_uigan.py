@@ -45,13 +45,14 @@ class LandmarkAttention(nn.Module):
 
     def forward(self, x: Tensor, heatmaps: Tensor) -> Tensor:
         batch, _, height, width = x.shape
+        channels = self.query.out_channels
         weights = F.relu(heatmaps).flatten(2) + 1e-4  # a flat heatmap gives the mean of all features
         weights = weights / weights.sum(dim=-1, keepdim=True)
         tokens = self.token(weights @ x.flatten(2).transpose(1, 2)) + self.embedding  # (B, N, width)
         key, value = (self._split(part) for part in self.key_value(tokens).chunk(2, dim=-1))
         query = self._split(self.query(x).flatten(2).transpose(1, 2))
         found = F.scaled_dot_product_attention(query, key, value)  # (B, heads, h w, width / heads)
-        return x + self.out(found.transpose(2, 3).reshape(batch, -1, height, width))
+        return x + self.out(found.transpose(2, 3).reshape(batch, channels, height, width))
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, L, width) -> (B, heads, L, width / heads)."""
