@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from facehall.distributed.gathering import gather
 from facehall.losses.base import Batch, LossTerm, Outputs
 
-GanKind = Literal["vanilla", "ragan", "hinge", "lsgan"]
+GanKind = Literal["vanilla", "ragan", "hinge", "lsgan", "wgan"]
 
 
 class GanLoss(Protocol):
@@ -91,11 +91,24 @@ class LeastSquaresLoss:
         return (fake - 1).square().mean()
 
 
+class WassersteinLoss:
+    """WGAN (Arjovsky et al. 2017): differences of the mean logits; the discriminator needs a gradient penalty."""
+
+    relativistic = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
 GAN_LOSSES: dict[str, type[GanLoss]] = {
     "vanilla": VanillaLoss,
     "ragan": RelativisticAverageLoss,
     "hinge": HingeLoss,
     "lsgan": LeastSquaresLoss,
+    "wgan": WassersteinLoss,
 }
 
 
@@ -110,7 +123,7 @@ class AdversarialLoss(LossTerm):
     """The generator's GAN term. The discriminator evaluates HR only if the loss is relativistic.
 
     Args:
-        kind: ``vanilla``, ``ragan``, ``hinge`` or ``lsgan``.
+        kind: ``vanilla``, ``ragan``, ``hinge``, ``lsgan`` or ``wgan``.
     """
 
     def __init__(self, kind: GanKind = "ragan") -> None:

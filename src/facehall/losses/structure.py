@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from facehall.errors import FacehallError
 from facehall.losses.base import Batch, LossTerm, Outputs
-from facehall.metrics.ssim import WINDOW, ssim_maps
+from facehall.metrics.structural_similarity import WINDOW, ssim_maps
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the sizes, full size first (Wang et al. 2003, table I)."""

@@ -103,6 +103,6 @@ def masked_distance(sr: Tensor, hr: Tensor, mask: Tensor) -> Tensor:
     Returns:
         scalar; 0 if the region is empty, and less than the mean if it covers less than one position of the batch.
     """
-    share = F.adaptive_avg_pool2d(mask.to(sr.dtype), sr.shape[-2:])
+    share = F.adaptive_avg_pool2d(mask.to(sr.dtype), (sr.shape[-2], sr.shape[-1]))
     error = (sr - hr).square().mean(dim=1, keepdim=True)
     return (error * share).sum() / share.sum().clamp(min=1.0)
