@@ -48,17 +48,33 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each process of --dist worksteal start with its share of the slow tests, so that none is left to the end."""
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    """Let each process of --dist worksteal start with its share of the slow tests, so that none is left to the end.
+
+    Tests that use `preloaded`, of which each process would have its own, go to the first.
+    """
+    forking = [item for item in items if "preloaded" in item.fixturenames]
+    alone = [item for item in items if item.get_closest_marker("slow") and item not in forking]
+    others = iter([item for item in items if item not in forking and item not in alone])
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    hands = (
+        [forking + alone] if processes == 1 else [forking, *(alone[i :: processes - 1] for i in range(processes - 1))]
+    )
     left, dealt = len(items), []
-    for process in range(processes):
+    for process, first in enumerate(hands):
         share = left // (processes - process)  # as xdist cuts the list
         left -= share
-        first = slow[process::processes]
         dealt += first + list(islice(others, max(0, share - len(first))))
     items[:] = dealt + list(others)
+
+
+@pytest.fixture(scope="session")
+def preloaded():
+    """A process to fork interpreters from that have imported Lightning."""
+    from preloaded import Server
+
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

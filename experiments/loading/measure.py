@@ -62,7 +62,7 @@ def step(module, optimizers, batch, phase) -> None:
         module.discriminator_losses(Outputs(logits), batch, {"adversarial": 1.0})[0].backward()
         optimizers[1].step()
         optimizers[1].zero_grad()
-    module.losses(module._generator_outputs(outputs, batch), batch, weights)[0].backward()
+    module.losses(module.passes.generator_outputs(outputs, batch), batch, weights)[0].backward()
     optimizers[0].step()
     optimizers[0].zero_grad()
 

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -78,9 +77,10 @@ def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
+def test_two_processes_equal_one_with_their_combined_batch(preloaded, tmp_path, settings, reference):
+    """The second process is started by Lightning's launcher."""
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
@@ -92,23 +92,23 @@ MUON = ["optimizer=muon_both", "curriculum.psnr.steps=2", "curriculum.gan.steps=
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_muon(tmp_path, settings, train_in_one_process):
+def test_two_processes_equal_one_with_muon(preloaded, tmp_path, settings, train_in_one_process):
     """Every process orthogonalises the averaged gradients for itself."""
     reference = train_in_one_process(tmp_path / "reference", *MUON)
     run = [f"run_dir={tmp_path / 'two'}", f"hydra.run.dir={tmp_path / 'two'}"]
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, *MUON, *run])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=240)
     assert done.returncode == 0, done.stderr
     assert_equal_training(tmp_path / "two", reference)
 
 
 @pytest.mark.slow
-def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process, reference):
+def test_torchrun_resumes_the_last_run(preloaded, tmp_path, settings, train_in_one_process, reference):
     """Started by one process, so that an incomplete restoration in two processes would show."""
     first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
     started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
     assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
@@ -153,12 +153,12 @@ REPORTS = {  # exit status of the first process, and what is said once
 
 
 @pytest.mark.slow
-def test_the_end_of_one_process_ends_all(tmp_path, settings):
+def test_the_end_of_one_process_ends_all(preloaded, tmp_path, settings):
     """Each training is two forks of one process, as each start of an interpreter costs as much as all trainings."""
     script = Path(forked_ranks.__file__)
     started = command(script, tmp_path, settings=settings)
     # until the last process of each training has closed its end of stderr
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
     assert ended.keys() == REPORTS.keys()

@@ -34,7 +34,7 @@ def generator_loss(module, data, weights):
     """The generator's weighted loss and its terms, as in a step at the full scale."""
     outputs = module.generator.outputs(data["lr"])
     outputs["sr"] = outputs["pyramid"][module.generator.scale]
-    return module.losses(module._generator_outputs(outputs, data), data, weights)
+    return module.losses(module.passes.generator_outputs(outputs, data), data, weights)
 
 
 def generator_gradients(module, weights):

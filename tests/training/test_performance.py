@@ -40,6 +40,15 @@ def test_invalid_settings_are_rejected():
         performance.choose_threads(0)
 
 
+def test_data_threads():
+    assert performance.choose_data_threads(1, "cuda").value == 1
+    assert performance.choose_data_threads(2, "cpu").value == 2
+    with pytest.raises(FacehallError, match=r"runtime\.data_threads=0: give at least 1"):
+        performance.choose_data_threads(0, "cpu")
+    with pytest.raises(FacehallError, match=r"runtime\.data_threads=2 is for trainings on the CPU, not on cuda"):
+        performance.choose_data_threads(2, "cuda")
+
+
 def test_threads(monkeypatch):
     before = torch.get_num_threads()
     try:

@@ -123,20 +123,25 @@ INTERRUPTIONS = [  # class, hook, step, action, exception, step at which the tra
 
 
 @pytest.mark.slow
-def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path):
-    whole = start("whole")
+@pytest.mark.parametrize(
+    ("overrides", "interruptions"),
+    [([], INTERRUPTIONS), (["runtime.data_threads=2"], [INTERRUPTIONS[1], INTERRUPTIONS[7]])],
+    ids=["anywhere", "data_threads"],
+)
+def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_path, overrides, interruptions):
+    whole = start("whole", *overrides)
     expected = dict(rows)
     rows.clear()
     resume = []
-    for owner, hook, step, action, end, resumes_at in INTERRUPTIONS:
+    for owner, hook, step, action, end, resumes_at in interruptions:
         before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGUSR1")}
         with interrupting(owner, hook, step, action), pytest.raises(end):
-            start("parts", *resume)
+            start("parts", *resume, *overrides)
         assert before == {name: signal.getsignal(getattr(signal, name)) for name in before}
         resume = [f"resume={tmp_path / 'parts'}"]
         saved = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=True)
         assert saved["generator_step"] == resumes_at, hook
-    parts = start("parts", *resume)
+    parts = start("parts", *resume, *overrides)
     assert rows == expected
     for name in ("metrics.csv", "samples.png", "curves.png", *(f"weights/{path.name}" for path in whole.glob("w*/*"))):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
@@ -314,11 +319,12 @@ def test_every_steps_of_0_is_rejected(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
+def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(preloaded, tmp_path):
     """As sent by a scheduler or a terminal."""
     command = [sys.executable, "-m", "facehall.train", *OPTIONS, "runtime.workers=1", "curriculum.psnr.steps=5000"]
     command += ["patches.steps_per_epoch=5000", "name=run", "callbacks.checkpoint.every_steps=1"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with preloaded.popen(command, cwd=tmp_path, **options) as process:
         try:
             while process.poll() is None and not list(tmp_path.glob("runs/run/*/checkpoints/last.ckpt")):
                 time.sleep(0.05)
@@ -333,10 +339,10 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_command_killed_and_restarted_ends_equal(tmp_path):
+def test_the_real_command_killed_and_restarted_ends_equal(preloaded, tmp_path):
     script = Path(__file__).parents[2] / "experiments" / "survival" / "measure.py"
     options = ["--kills", "2", "--steps", "32", "--results", tmp_path / "results.csv"]
-    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, timeout=300, check=False)
+    done = preloaded.run([sys.executable, script, *options], timeout=300)
     assert done.returncode == 0, done.stderr
     assert "equal: weights/generator_ema.safetensors" in done.stdout
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 3

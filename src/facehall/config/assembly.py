@@ -27,6 +27,7 @@ from facehall.training import Curriculum, SuperResolution
 from facehall.training.performance import (
     MEMORY_FORMATS,
     Choice,
+    choose_data_threads,
     choose_fused,
     choose_memory_format,
     choose_precision,
@@ -69,14 +70,21 @@ def assemble(cfg: DictConfig) -> Training:
             discriminator_scheduler=_scheduler(cfg, "discriminator", curriculum),
             memory_format=MEMORY_FORMATS[cfg.runtime.memory_format],
             batch_keys=getattr(datamodule, "batch_keys", ()),
+            data_threads=cfg.runtime.data_threads,
             **settings,
+        )
+    trainer = _trainer(cfg, curriculum)
+    if cfg.runtime.data_threads > 1 and trainer.world_size > 1:
+        raise FacehallError(
+            f"runtime.data_threads={cfg.runtime.data_threads} is for one process, and this training has "
+            f"{trainer.world_size}: set runtime.data_threads=1, or trainer.devices=1."
         )
     return Training(
         name=cfg.name,
         run_dir=Path(cfg.run_dir),
         module=module,
         datamodule=datamodule,
-        trainer=_trainer(cfg, curriculum),
+        trainer=trainer,
         performance=choices,
         init=None if cfg.init is None else str(cfg.init),
     )
@@ -124,8 +132,10 @@ def _scheduler(cfg: DictConfig, network: str, curriculum: Curriculum) -> Callabl
 def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
     """Choose the performance settings left on auto and write them to the config, where others refer to them."""
     device = device_type(cfg.trainer.accelerator)
+    _check_data_threads(cfg)
     choices = (
         choose_threads(cfg.runtime.threads),
+        choose_data_threads(cfg.runtime.data_threads, device),
         choose_precision(cfg.trainer.precision, device),
         choose_memory_format(cfg.runtime.memory_format, device),
         choose_fused(cfg.runtime.fused, device),
@@ -133,6 +143,20 @@ def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
     for choice in choices:
         OmegaConf.update(cfg, choice.name, choice.value)
     return choices
+
+
+def _check_data_threads(cfg: DictConfig) -> None:
+    """Check that batches can be sliced, and switch torch.compile off, whose functions belong to one set of networks."""
+    count, size = cfg.runtime.data_threads, cfg.patches.batch_size
+    if count <= 1:
+        return
+    if size % count:
+        raise FacehallError(
+            f"runtime.data_threads={count} does not divide patches.batch_size={size}: choose a multiple of {count}."
+        )
+    if cfg.runtime.compile is True:
+        raise FacehallError(f"runtime.data_threads={count} excludes runtime.compile=true: choose one of them.")
+    cfg.runtime.compile = False
 
 
 @contextmanager

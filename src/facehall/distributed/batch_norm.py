@@ -14,10 +14,10 @@ from facehall.distributed.gathering import gather
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the equally large batches of all processes.
+    """Batch norm over the equally large batches of all ranks: processes or data threads.
 
-    The total variance is the mean of the processes' variances plus the variance of their means. Gradients flow through
-    the statistics to every process's images. In eval mode and in a single process it equals nn.BatchNorm2d.
+    The total variance is the mean of the ranks' variances plus the variance of their means. Gradients flow through the
+    statistics to every rank's images. In eval mode and with a single rank it equals nn.BatchNorm2d.
 
     Shapes: (B, C, H, W) -> the same.
     """

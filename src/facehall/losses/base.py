@@ -38,6 +38,9 @@ class LossTerm(nn.Module):
     Weights belong to the phases of the curriculum. A subclass declares its inputs in `needs`, so that a term with
     missing inputs is rejected at assembly.
 
+    Data-parallel processes and threads each pass their part of the batch and average the terms. A term that is no mean
+    over the images, such as one with statistics of the batch, gathers them (`facehall.distributed.gathering.gather`).
+
     Attributes:
         needs: names such as ``outputs.pyramid`` or ``batch.landmarks``.
         measure: name of the measure that this term minimises, which is then no independent metric; None for none.

@@ -12,15 +12,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facehall.errors import FacehallError
-from facehall.losses import LossTerm, Outputs, WeightedTerms
+from facehall.losses import LossTerm, WeightedTerms
 from facehall.metrics import Protocol
 from facehall.models.generators import Generator
-from facehall.training.batches import downscale_batch, loss_outputs, network_input, to_generator_colour
 from facehall.training.checkpointing.files import CHECKPOINT_FORMAT
-from facehall.training.curriculum import Curriculum, Phase
+from facehall.training.curriculum import NETWORKS, Curriculum, Phase
+from facehall.training.data_threads import DataThreads, mean_by_name, synchronize_batch_norm
 from facehall.training.ema import GeneratorEMA
 from facehall.training.guard import BufferGuard, FiniteGuard
 from facehall.training.optimizers import AveragingOptimizer, OptimizerFactory, build_optimizer
+from facehall.training.passes import Passes
 from facehall.training.phases import check_phase_options, check_phases, set_phase_options
 from facehall.training.spans import span
 from facehall.training.validation import MeasuredModule
@@ -50,10 +51,11 @@ class SuperResolution(MeasuredModule):
         memory_format: of images and networks in training.
         max_skips: consecutive steps with a non-finite gradient that are skipped before the training stops.
         batch_keys: batch entries besides lr, hr and name, for terms that need them.
+        data_threads: threads that each compute an equal slice of every batch, on the CPU (see `DataThreads`).
 
     Raises:
-        ValueError: a discriminator without an optimizer, `accumulate` or `max_skips` below 1, or a phase with nothing
-            to minimise or with terms whose inputs are missing.
+        ValueError: a discriminator without an optimizer, `accumulate`, `max_skips` or `data_threads` below 1, a phase
+            with nothing to minimise or with terms whose inputs are missing, or batch norm that cannot span threads.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class SuperResolution(MeasuredModule):
         memory_format: torch.memory_format = torch.contiguous_format,
         max_skips: int = 10,
         batch_keys: Collection[str] = (),
+        data_threads: int = 1,
     ) -> None:
         generator.to(memory_format=memory_format)  # before the average copies it
         super().__init__(protocol, GeneratorEMA(generator, ema_decay))
@@ -101,9 +104,21 @@ class SuperResolution(MeasuredModule):
             raise ValueError("the discriminator needs an optimizer: set optimizer.discriminator")
         if accumulate < 1:
             raise ValueError(f"training.accumulate must be a number of batches, at least 1, not {accumulate}")
+        if data_threads < 1:
+            raise ValueError(f"runtime.data_threads must be a number of threads, at least 1, not {data_threads}")
+        self.data_threads = data_threads
+        for name, network in zip(NETWORKS, (generator, discriminator), strict=True):
+            if data_threads > 1 and network is not None:
+                synchronize_batch_norm(name, network)
         check_phases(curriculum, self.losses, self.discriminator_losses, generator, discriminator, batch_keys)
 
     # ------------------------------------------------------------------ training
+
+    @property
+    def passes(self) -> Passes:
+        """The passes of a step with the live networks."""
+        parts = (self.generator, self.discriminator, self.losses, self.discriminator_losses)
+        return Passes(*parts, self.memory_format)
 
     @property
     def trains_discriminator(self) -> bool:
@@ -139,6 +154,11 @@ class SuperResolution(MeasuredModule):
 
     def on_train_start(self) -> None:
         self._buffer_guard = BufferGuard((self.generator, self.discriminator))
+        # Now, since parameters may have been converted or replaced until here.
+        self._threads = DataThreads(self.passes, self.data_threads, self.trainer.precision_plugin.train_step_context)
+
+    def on_train_end(self) -> None:
+        self._threads.close()
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         self.guard.begin_batch(batch["name"], new_step=batch_idx % self.accumulate == 0)
@@ -148,21 +168,30 @@ class SuperResolution(MeasuredModule):
         if phase is not self._phase:
             self._begin_phase(phase)
         take_step = (batch_idx + 1) % self.accumulate == 0
-        batch = self._prepare(batch, phase)
+        threads = self._threads
         if self.generator.fades_in:
-            self.generator.set_fade(self.curriculum.fade(self.generator_step))
-        with span("generator forward"):
-            # One pass for both networks: detached for the discriminator, with gradients for the generator's loss.
-            outputs = self.generator.outputs(network_input(batch["lr"], self.generator), phase.scale)
-            outputs = loss_outputs(outputs, phase.scale or self.generator.scale)
+            for each in threads.passes:
+                each.generator.set_fade(self.curriculum.fade(self.generator_step))
+        if self.generator.parts:
+            for each in threads.passes:
+                each.generator.set_part(phase.part)
+        slices = threads.slices(batch)
+        steps = threads.run(lambda passes, rank: passes.generate(slices[rank], phase))
         if self.trains_discriminator:
-            self._train_discriminator(outputs["sr"].detach(), batch, phase, take_step)
+            values = threads.run(lambda passes, rank: self._train_discriminator(passes, *steps[rank], phase))
+            self._log_train(mean_by_name(values))
+            if take_step:
+                self._optimizer_step(1)
         if "generator" in phase.trains:
-            self._train_generator(outputs, batch, take_step)
+            weights = self.curriculum.weights(self.generator_step)
+            values = threads.run(lambda passes, rank: self._train_generator(passes, *steps[rank], weights))
+            self._log_train(mean_by_name(values))
+            if take_step:
+                self._optimizer_step(0)
         if take_step:
             self._after_step(update_ema="generator" in phase.trains)
         with span("logging"):
-            for name, optimizer in zip(("generator", "discriminator"), self.trainer.optimizers, strict=False):
+            for name, optimizer in zip(NETWORKS, self.trainer.optimizers, strict=False):
                 self.log(f"learning_rate/{name}", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def _begin_phase(self, phase: Phase) -> None:
@@ -174,70 +203,30 @@ class SuperResolution(MeasuredModule):
                     optimizer.restart_average()
         self._phase = phase
 
-    def _prepare(self, batch: dict[str, Any], phase: Phase) -> dict[str, Any]:
-        """Convert a batch to the networks' memory format and colour channels, at the active scale."""
-        images = {name: batch[name].to(memory_format=self.memory_format) for name in ("lr", "hr")}
-        scale = self.generator.scale
-        batch = to_generator_colour({**batch, **images}, self.generator)
-        return downscale_batch(batch, scale // (phase.scale or scale))
+    def _train_discriminator(
+        self, passes: Passes, batch: dict[str, Any], outputs: dict[str, Any], phase: Phase
+    ) -> dict[str, Tensor]:
+        return passes.train_discriminator(outputs["sr"].detach(), batch, phase, self._backward)
 
-    def _train_discriminator(self, sr: Tensor, batch: dict[str, Any], phase: Phase, take_step: bool) -> None:
-        discriminator, hr = self.discriminator, batch["hr"]
-        assert discriminator is not None
-        weights = phase.discriminator_weights or dict.fromkeys(self.discriminator_losses.names, 1.0)
-        with span("discriminator forward"):
-            real, fake = promote_half(discriminator(hr)), promote_half(discriminator(sr))
-            outputs = Outputs({"sr": sr, "real_logits": real, "fake_logits": fake, "discriminator": discriminator})
-            loss, terms = self.discriminator_losses(outputs, batch, weights)
-        with span("discriminator backward"):
+    def _train_generator(
+        self, passes: Passes, batch: dict[str, Any], outputs: dict[str, Any], weights: dict[str, float]
+    ) -> dict[str, Tensor]:
+        return passes.train_generator(outputs, batch, weights, self._backward)
+
+    def _backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of a loss, a mean over one thread's slice of a batch."""
+        if self.data_threads == 1:
             self.manual_backward(loss / self.accumulate)
-        statistics = {
-            "D(real)": real.sigmoid().mean(),
-            "D(fake)": fake.sigmoid().mean(),
-            "D_gap": real.mean() - fake.mean(),
-        }
-        each = {f"discriminator_{name}": value for name, value in terms.items()} if len(terms) > 1 else {}
-        self._log_train({"discriminator": loss, **each, **statistics})
-        if take_step:
-            self._optimizer_step(1, discriminator)
+        else:  # Lightning's version calls hooks, which belong to the main thread
+            (loss / (self.accumulate * self.data_threads)).backward()
 
-    def _train_generator(self, outputs: dict[str, Any], batch: dict[str, Any], take_step: bool) -> None:
-        weights = self.curriculum.weights(self.generator_step)
-        loss, terms = self.losses(self._generator_outputs(outputs, batch), batch, weights, span)
-        with span("generator backward"):
-            self.manual_backward(loss / self.accumulate)
-        self._log_train({**terms, "generator": loss})
-        if take_step:
-            self._optimizer_step(0, self.generator)
-
-    def _generator_outputs(self, outputs: dict[str, Any], batch: dict[str, Any]) -> Outputs:
-        """Return the generator's outputs, with the discriminator's logits for terms that need them."""
-        discriminator = self.discriminator
-        if discriminator is None:
-            return Outputs(outputs)
-
-        def logits(images: Tensor) -> Tensor:
-            # The discriminator's parameters get no gradient here, but gradients still flow to the image.
-            discriminator.requires_grad_(False)
-            try:
-                return promote_half(discriminator(images))
-            finally:
-                discriminator.requires_grad_(True)
-
-        def fake_logits() -> Tensor:
-            return logits(outputs["sr"])
-
-        @torch.no_grad()
-        def real_logits() -> Tensor:
-            return logits(batch["hr"])
-
-        return Outputs(outputs, {"fake_logits": fake_logits, "real_logits": real_logits})
-
-    def _optimizer_step(self, index: int, network: nn.Module) -> None:
+    def _optimizer_step(self, index: int) -> None:
         """Take one optimizer step of a network; skip it if its gradient is not finite."""
-        name = ("generator", "discriminator")[index]
+        name = NETWORKS[index]
+        network: nn.Module = getattr(self, name)
         optimizer = self._as_list(self.optimizers())[index]
         with span(f"{name} optimizer"):
+            self._threads.sum_gradients(name)
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # 16-mixed skips bad steps by itself
             norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
             if self.clip is not None:
@@ -308,8 +297,3 @@ def _setting(key: str) -> Iterator[None]:
         raise FacehallError(f"{key}: {error}.") from error
     except FacehallError as error:
         raise FacehallError(f"{key}: {error}") from None
-
-
-def promote_half(x: Tensor) -> Tensor:
-    """Convert 16-bit floats to float32, as losses of logits are sums and exponentials; others are unchanged."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -102,3 +102,17 @@ def choose_threads(value: int | None) -> Choice:
     chosen = min(torch.get_num_threads(), cores())  # torch considers physical cores and OMP_NUM_THREADS
     torch.set_num_threads(chosen)
     return Choice(key, chosen, "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "one per core")
+
+
+def choose_data_threads(value: int, device: str) -> Choice:
+    """runtime.data_threads: threads that each compute a slice of every batch.
+
+    Raises:
+        FacehallError: fewer than one, or more than one on a device other than the CPU.
+    """
+    key = "runtime.data_threads"
+    if value < 1:
+        raise FacehallError(f"{key}={value}: give at least 1.")
+    if value > 1 and device != "cpu":
+        raise FacehallError(f"{key}={value} is for trainings on the CPU, not on {device}: set {key}=1.")
+    return Choice(key, value, "as set" if value > 1 else "each batch as a whole")

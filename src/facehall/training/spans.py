@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from facehall.distributed.threads import thread_rank
+
 Listener = Callable[[str], AbstractContextManager[object]]
 
 _NULL_CONTEXT: AbstractContextManager[object] = nullcontext()
@@ -12,8 +14,8 @@ _listener: Listener | None = None
 
 
 def span(name: str) -> AbstractContextManager[object]:
-    """Name the block of a ``with`` statement for the profiler (debug=profile)."""
-    return _NULL_CONTEXT if _listener is None else _listener(name)
+    """Name the block of a ``with`` statement for the profiler (debug=profile); of data threads, only rank 0's count."""
+    return _NULL_CONTEXT if _listener is None or thread_rank() else _listener(name)
 
 
 @contextmanager

@@ -135,12 +135,12 @@ def build(root) -> None:
         print(i, flush=True)
 
 
-def test_a_killed_build_resumes_with_the_same_result(tmp_path):
+def test_a_killed_build_resumes_with_the_same_result(preloaded, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     build(whole)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from test_store import build; build(sys.argv[2])"
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(killed)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with preloaded.popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if int(line) == 7:
                 process.send_signal(signal.SIGKILL)
@@ -175,10 +175,10 @@ raise SystemExit(any(statuses))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_the_limit_holds_for_all_processes_together(tmp_path):
+def test_the_limit_holds_for_all_processes_together(preloaded, tmp_path):
     """Forks of one process, as importing torch in each would take longer than all writing."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", WRITERS, str(tmp_path)], **pipes) as writers:
+    with preloaded.popen([sys.executable, "-c", WRITERS, str(tmp_path)], **pipes) as writers:
         assert [writers.stdout.readline() for _ in range(4)] == ["started\n"] * 4
         warnings = writers.communicate("go!!")[0].splitlines()
     assert writers.returncode == 0

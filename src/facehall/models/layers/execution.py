@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from facehall.distributed.threads import limit_threads
 from facehall.errors import FacehallError
 
 Execution = Literal["in_turn", "threads", "grouped"]
@@ -67,14 +68,9 @@ def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
     """Return a pool of workers with that many intra-op threads each; the caller's number is unchanged."""
     own, ready = torch.get_num_threads(), threading.Barrier(workers + 1)
 
-    def initialise() -> None:
-        torch.get_num_threads()  # a thread's first call resets it to the process default, even after set
-        torch.set_num_threads(threads)
-        ready.wait()
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="facehall-branch")
+    pool = ThreadPoolExecutor(workers, "facehall-branch", limit_threads, (threads,))
     for _ in range(workers):  # no worker is idle until all are at the barrier, so each takes one
-        pool.submit(initialise)
+        pool.submit(ready.wait)
     ready.wait()
     torch.set_num_threads(own)  # set_num_threads in a worker also changes the default of new threads
     return pool

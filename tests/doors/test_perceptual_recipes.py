@@ -1,0 +1,24 @@
+"""The recipes of GAFH-RIDN, SROBB, PPON and SPSR: every phase for two steps, with small networks."""
+
+import pytest
+
+from facehall.train import train
+
+GENERATORS = {
+    "gafh_ridn": ["blocks=1", "ridbs=1", "features=4"],
+    "srobb": ["blocks=1", "features=4"],
+    "ppon": ["blocks=1", "features=4", "branch=2"],
+    "spsr": ["blocks=2", "features=4", "growth=2", "taps=[1,2]"],
+}
+
+
+@pytest.mark.parametrize("system", GENERATORS)
+def test_recipe(compose_config, tmp_path, photographs, system):
+    small = [f"generator.{setting}" for setting in GENERATORS[system]]
+    small += ["discriminator.channels=2", "patches.batch_size=2", "metrics.measures=[psnr]", "logger=none"]
+    small += ["++losses.ms_ssim.scales=3", "patches.patch_size=12"] if system == "ppon" else ["patches.patch_size=8"]
+    where = [f"data.root={photographs}", f"run_dir={tmp_path / 'run'}", "debug=fast", "trainer=cpu"]
+    result = train(compose_config("train", f"experiment=zoo/{system}", *small, *where))
+    module = result.training.module
+    assert module.generator_step == 2 * len(module.curriculum.trained)
+    assert module.guard.skipped == 0
