@@ -10,6 +10,7 @@ from facehall.models.generators.eipnet import EIPNet
 from facehall.models.generators.gafh_ridn import GAFHRIDN
 from facehall.models.generators.lapsrn import LapSRN
 from facehall.models.generators.ms_lapsrn import MSLapSRN
+from facehall.models.generators.multi_scale_resnet import MultiScaleResNet
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
 from facehall.models.generators.pfsr import PFSR
 from facehall.models.generators.ppon import PPON
@@ -40,6 +41,7 @@ __all__ = [
     "LapSRN",
     "MSLapSRN",
     "MultiScaleRRDB",
+    "MultiScaleResNet",
     "ProSR",
     "ProUIGAN",
     "RRDBNet",
