@@ -79,17 +79,37 @@ def preloaded():
 
 @pytest.fixture(scope="session")
 def compose_config():
-    """Compose a primary config with overrides, as the command line would."""
+    """Compose a primary config with overrides, as the command line would.
+
+    Compositions of the same options are composed once; the values of single keys are then set by Hydra's own code.
+    """
+    import copy
+
     from hydra import compose, initialize_config_dir
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from facehall.config.build import conf_dir
     from facehall.config.resolvers import register_resolvers
 
     register_resolvers()
+    parser = OverridesParser.create()
+    composed: dict[tuple[str, ...], DictConfig] = {}
 
     def run(name: str, *overrides: str) -> "DictConfig":
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose(name, overrides=list(overrides))
+        values = [
+            each
+            for each in parser.parse_overrides(list(overrides))
+            if not (conf_dir() / each.key_or_group).is_dir() and not each.key_or_group.startswith("hydra")
+        ]
+        lines = {each.input_line for each in values}
+        options = (name, *(line for line in overrides if line not in lines))
+        if options not in composed:
+            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+                composed[options] = compose(name, overrides=list(options[1:]))
+        cfg = copy.deepcopy(composed[options])
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        return cfg
 
     return run
 
