@@ -1,8 +1,11 @@
-"""The recipes of GAFH-RIDN, SROBB, PPON and SPSR: every phase for two steps, with small networks."""
+"""All recipes of the zoo compose; those of GAFH-RIDN, SROBB, PPON and SPSR run, with small networks."""
 
 import pytest
 
+from facehall.config.build import build, conf_dir
 from facehall.train import train
+
+RECIPES = sorted(path.stem for path in (conf_dir() / "experiment" / "zoo").glob("*.yaml"))
 
 GENERATORS = {
     "gafh_ridn": ["blocks=1", "ridbs=1", "features=4"],
@@ -10,6 +13,15 @@ GENERATORS = {
     "ppon": ["blocks=1", "features=4", "branch=2"],
     "spsr": ["blocks=2", "features=4", "growth=2", "taps=[1,2]"],
 }
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_composes(compose_config, recipe):
+    """Those that extend another one too, with a weight for each loss term and a term for each weight."""
+    cfg = compose_config("train", f"experiment=zoo/{recipe}", "data.root=photographs")
+    assert cfg.name == recipe
+    phases = build(cfg.curriculum, "curriculum").trained
+    assert {name for phase in phases for name, weight in phase.weights.items() if weight} == set(cfg.losses)
 
 
 @pytest.mark.parametrize("system", GENERATORS)

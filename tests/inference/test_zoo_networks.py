@@ -31,7 +31,7 @@ NETWORKS = {
     "prosr": (lambda: ProSR(4, [[2, 1], [1]], features=6, growth=2), 8),
     "gafh_ridn": (lambda: GAFHRIDN(4, blocks=1, ridbs=1, features=4), 17),
     "ppon": (lambda: PPON(1, 1, 1, features=4, branch=2), 85),
-    "spsr": (lambda: SPSR(2, features=4, growth=2, taps=[1, 2]), 55),
+    "spsr": (lambda: SPSR(1, features=4, growth=2, taps=[1], fusion="conv"), 35),
 }
 
 

@@ -15,7 +15,7 @@ TINY = {"blocks": 1, "structure_blocks": 1, "realism_blocks": 1, "features": 4, 
 @pytest.mark.parametrize(
     ("arguments", "parameters", "gmacs"),
     [
-        ({}, 17_267_657, 48.3),
+        ({}, 17_267_657, None),  # 48.3, not counted here: it takes seconds
         ({"blocks": 3, "structure_blocks": 1, "realism_blocks": 1}, 3_392_585, 16.4),
         ({"blocks": 3, "structure_blocks": 1, "realism_blocks": 1, "features": 32, "branch": 16}, 851_497, 4.146),
     ],
@@ -25,7 +25,8 @@ def test_published_sizes(arguments, parameters, gmacs):
     with torch.device("meta"):
         network = PPON(**arguments)
         assert count_parameters(network) == parameters
-        assert count_gmacs(network, torch.empty(1, 3, 48, 48)) == pytest.approx(gmacs, rel=0.01)
+        if gmacs is not None:
+            assert count_gmacs(network, torch.empty(1, 3, 48, 48)) == pytest.approx(gmacs, rel=0.01)
 
 
 @pytest.fixture
