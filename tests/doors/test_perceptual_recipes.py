@@ -20,7 +20,7 @@ def test_every_recipe_composes(compose_config, recipe):
     """Those that extend another one too, with a weight for each loss term and a term for each weight."""
     cfg = compose_config("train", f"experiment=zoo/{recipe}", "data.root=photographs")
     assert cfg.name == recipe
-    phases = build(cfg.curriculum, "curriculum").trained
+    phases = build(cfg.curriculum, "curriculum").phases  # a ramp may start from the weights of one without steps
     assert {name for phase in phases for name, weight in phase.weights.items() if weight} == set(cfg.losses)
 
 

@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
         self.first, self.second = conv3(features, features), conv3(features, features)
         for conv, gain in ((self.first, 1.0), (self.second, 0.5)):
             nn.init.kaiming_normal_(conv.weight, a=NEGATIVE_SLOPE)
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(conv.get_parameter("bias"))
             with torch.no_grad():
                 conv.weight.mul_(gain)
 
