@@ -121,7 +121,7 @@ def test_more_arrays_than_open_files_allowed(tmp_path, monkeypatch):
     assert store_module.MAX_OPEN <= 400
     monkeypatch.setattr(store_module, "MAX_OPEN", 50)
     store, limits = DiskStore(tmp_path), resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir("/dev/fd"))
+    highest = max(int(path.name) for path in Path("/dev/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 75, limits[1]))
     try:
         for i in range(150):
