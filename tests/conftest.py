@@ -48,32 +48,68 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each process of --dist worksteal start with its share of the slow tests, so that none is left to the end."""
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    """Let each process of --dist worksteal start with its share of the slow tests, so that none is left to the end.
+
+    Tests that use `preloaded`, of which each process would have its own, go to the first.
+    """
+    forking = [item for item in items if "preloaded" in item.fixturenames]
+    alone = [item for item in items if item.get_closest_marker("slow") and item not in forking]
+    others = iter([item for item in items if item not in forking and item not in alone])
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    hands = (
+        [forking + alone] if processes == 1 else [forking, *(alone[i :: processes - 1] for i in range(processes - 1))]
+    )
     left, dealt = len(items), []
-    for process in range(processes):
+    for process, first in enumerate(hands):
         share = left // (processes - process)  # as xdist cuts the list
         left -= share
-        first = slow[process::processes]
         dealt += first + list(islice(others, max(0, share - len(first))))
     items[:] = dealt + list(others)
 
 
 @pytest.fixture(scope="session")
+def preloaded():
+    """A process to fork interpreters from that have imported Lightning."""
+    from preloaded import Server
+
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
 def compose_config():
-    """Compose a primary config with overrides, as the command line would."""
+    """Compose a primary config with overrides, as the command line would.
+
+    Compositions of the same options are composed once; the values of single keys are then set by Hydra's own code.
+    """
+    import copy
+
     from hydra import compose, initialize_config_dir
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from facehall.config.build import conf_dir
     from facehall.config.resolvers import register_resolvers
 
     register_resolvers()
+    parser = OverridesParser.create()
+    composed: dict[tuple[str, ...], DictConfig] = {}
 
     def run(name: str, *overrides: str) -> "DictConfig":
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose(name, overrides=list(overrides))
+        values = [
+            each
+            for each in parser.parse_overrides(list(overrides))
+            if not (conf_dir() / each.key_or_group).is_dir() and not each.key_or_group.startswith("hydra")
+        ]
+        lines = {each.input_line for each in values}
+        options = (name, *(line for line in overrides if line not in lines))
+        if options not in composed:
+            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+                composed[options] = compose(name, overrides=list(options[1:]))
+        cfg = copy.deepcopy(composed[options])
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        return cfg
 
     return run
 

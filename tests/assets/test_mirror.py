@@ -7,7 +7,9 @@ import importlib.util
 import io
 import os
 import pickle
+import subprocess
 import tarfile
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -98,9 +100,20 @@ def test_index_without_the_archive(tmp_path, index):
         mirror.fetch_sdist(tmp_path)
 
 
-def test_environment_without_pip(tmp_path, index, monkeypatch, tiny):
+def test_environment_without_pip(tmp_path, monkeypatch):
+    """The environment made for it is real, but pip is not installed into it, which takes Python several seconds."""
+    create, options = venv.create, []
+
+    def create_without_pip(home, **given):
+        options.append(given)
+        create(home)
+
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert mirror.read_sdist(mirror.fetch_sdist(tmp_path), tiny.asset).keys() == tiny.tensors.keys()
+    monkeypatch.setattr(venv, "create", create_without_pip)
+    python = mirror.python_with_pip(tmp_path)
+    assert options == [{"with_pip": True}]
+    prefix = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
+    assert tmp_path in Path(prefix.stdout.strip()).parents
 
 
 @pytest.mark.parametrize("arrays", [{}, {"Tiny_0": {"Conv_0": 1}}, [1, 2]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -290,9 +289,10 @@ if child:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_processes_share_one_download(machine, tiny, publisher):
+def test_processes_share_one_download(preloaded, machine, tiny, publisher):
     command = [sys.executable, "-c", RESOLVE, "tiny", tiny.asset.file, publisher.url]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=240, check=True)
+    done = preloaded.run(command, timeout=240)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(cached(machine))] * 2
     assert len(publisher.requests) == 1
     assert load_file(cached(machine)).keys() == tiny.tensors.keys()

@@ -1,5 +1,7 @@
 """The configuration: everything in conf/ composes, and only allowed targets are built."""
 
+from itertools import zip_longest
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
@@ -23,12 +25,19 @@ def groups(name):
     return {key: key.partition("@")[0] for key in keys if not key.startswith("override ") and key != "hydra"}
 
 
-OPTIONS = [
-    pytest.param(name, group, path.stem, id=f"{name}-{folder}-{path.stem}")
-    for name in PRIMARY
-    for group, folder in groups(name).items()
-    for path in sorted((conf_dir() / folder).glob("*.yaml"))
-]
+def options(name):
+    """[[group=option, …], …]: each option once; those that change the whole config alone, others together."""
+    alone, columns = [], []
+    for group, folder in groups(name).items():
+        paths = sorted((conf_dir() / folder).glob("*.yaml"))
+        whole = {path for path in paths if "@package _global_" in path.read_text(encoding="utf-8")}
+        alone += [[f"{group}={path.stem}"] for path in paths if path in whole]
+        columns.append([f"{group}={path.stem}" for path in paths if path not in whole])
+    together = ([option for option in row if option] for row in zip_longest(*columns))
+    return [*alone, *together]
+
+
+OPTIONS = [pytest.param(name, chosen, id=f"{name}-{'-'.join(chosen)}") for name in PRIMARY for chosen in options(name)]
 
 
 def check_targets(node):
@@ -54,12 +63,28 @@ LAUNCHERS = {"ray": "ray", "slurm": "submitit", "submitit_local": "submitit"}
 """Options of sweep=… that need the extra `sweeps`, which the tests do not install."""
 
 
-@pytest.mark.parametrize(("name", "group", "option"), OPTIONS)
-def test_every_option_of_every_group_composes(compose_config, monkeypatch, name, group, option):
+@pytest.mark.parametrize(("name", "chosen"), OPTIONS)
+def test_every_option_of_every_group_composes(compose_config, monkeypatch, name, chosen):
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")  # as set by srun
+    group, _, option = chosen[0].partition("=")
     if group == "sweep" and option in LAUNCHERS:
         pytest.importorskip(f"hydra_plugins.hydra_{LAUNCHERS[option]}_launcher", reason="needs the extra sweeps")
-    check_targets(resolved(compose_config(name, f"{group}={option}")))
+    try:
+        check_targets(resolved(compose_config(name, *chosen)))
+    except Exception:
+        for option in chosen:  # which of them it is
+            try:
+                check_targets(resolved(compose_config(name, option)))
+            except Exception as error:
+                raise AssertionError(f"{name}: {option} does not compose") from error
+        raise
+
+
+def test_no_option_is_left_out():
+    for name in PRIMARY:
+        files = [path for folder in groups(name).values() for path in (conf_dir() / folder).glob("*.yaml")]
+        chosen = [option for each in options(name) for option in each]
+        assert len(set(chosen)) == len(chosen) == len(files)
 
 
 @pytest.mark.parametrize("name", PRIMARY)

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,9 +22,9 @@ from facehall.distributed.ranks import broadcast_text, rank
 from facehall.errors import INTERRUPTED, PEER_LOST, USER_ERROR
 from facehall.train import train
 
-LENGTH = ["curriculum.psnr.steps=3", "curriculum.gan.steps=6", "curriculum.gan.ramp=2", "patches.steps_per_epoch=3"]
-DOUBLE = ["trainer.precision=64-true", "training.clip=0.05", "training.ema_decay=0.9"]
-"""Double precision, to tell differences from rounding; clipping, which needs the whole gradient."""
+LENGTH = ["curriculum.psnr.steps=2", "curriculum.gan.steps=4", "curriculum.gan.ramp=2", "patches.steps_per_epoch=2"]
+DOUBLE = ["trainer.precision=64-true", "training.clip=0.05", "training.ema_decay=0.9", "optimizer=muon"]
+"""Double precision, to tell differences from rounding; clipping, which needs the whole gradient; Muon and Adam."""
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +77,10 @@ def assert_equal_training(folder, reference, rtol=1e-7, atol=1e-10):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, reference):
+def test_two_processes_equal_one_with_their_combined_batch(preloaded, tmp_path, settings, reference):
+    """The second process is started by Lightning's launcher."""
     started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, "logger=wandb"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Done in") == 1  # only one process prints
     (folder,) = (tmp_path / "runs" / "esrgan_vgg16s").iterdir()
@@ -88,27 +88,23 @@ def test_two_processes_equal_one_with_their_combined_batch(tmp_path, settings, r
     assert_equal_training(folder, reference)
 
 
-MUON = ["optimizer=muon_both", "curriculum.psnr.steps=2", "curriculum.gan.steps=2", "patches.steps_per_epoch=4"]
+ELASTIC = """
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from facehall.train import main
+rendezvous = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "test"}
+elastic_launch(LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", max_restarts=0, **rendezvous), main)()
+"""
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_muon(tmp_path, settings, train_in_one_process):
-    """Every process orthogonalises the averaged gradients for itself."""
-    reference = train_in_one_process(tmp_path / "reference", *MUON)
-    run = [f"run_dir={tmp_path / 'two'}", f"hydra.run.dir={tmp_path / 'two'}"]
-    started = command("-m", "facehall.train", settings=[*settings, *DOUBLE, *MUON, *run])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    assert_equal_training(tmp_path / "two", reference)
+def test_torchrun_resumes_the_last_run(preloaded, tmp_path, settings, train_in_one_process, reference):
+    """Started by one process, so that an incomplete restoration in two processes would show.
 
-
-@pytest.mark.slow
-def test_torchrun_resumes_the_last_run(tmp_path, settings, train_in_one_process, reference):
-    """Started by one process, so that an incomplete restoration in two processes would show."""
+    Torchrun's agent forks here, as the imports of two interpreters take longer than their training.
+    """
     first = train_in_one_process(tmp_path / "runs" / "esrgan_vgg16s" / "first", "trainer.max_epochs=2")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "facehall.train"]
-    started = command(*launcher, settings=[*settings, *DOUBLE, "resume=last"])
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    started = command("-c", ELASTIC, settings=[*settings, *DOUBLE, "resume=last"])
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "runs" / "esrgan_vgg16s").iterdir()] == ["first"]
     assert_equal_training(first, reference, 1e-5, 1e-7)  # Lightning restores in float32, then converts to float64
@@ -153,12 +149,15 @@ REPORTS = {  # exit status of the first process, and what is said once
 
 
 @pytest.mark.slow
-def test_the_end_of_one_process_ends_all(tmp_path, settings):
+def test_the_end_of_one_process_ends_all(preloaded, tmp_path, photographs):
     """Each training is two forks of one process, as each start of an interpreter costs as much as all trainings."""
     script = Path(forked_ranks.__file__)
-    started = command(script, tmp_path, settings=settings)
+    tiny = [option for option in (*TINY, *LIGHT) if "discriminator" not in option and "losses" not in option]
+    data = ["data=folder", f"data.root={photographs}", "data.val_fraction=0.4"]
+    psnr = ["experiment=psnr", *tiny, "curriculum.psnr.steps=3", "patches.steps_per_epoch=3", *data]
+    started = command(script, tmp_path, settings=psnr)
     # until the last process of each training has closed its end of stderr
-    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = preloaded.run(started, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
     assert ended.keys() == REPORTS.keys()

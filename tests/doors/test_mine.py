@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -93,14 +92,14 @@ main()
 """
 
 
-def test_a_killed_run_resumes_with_the_same_result(tmp_path):
+def test_a_killed_run_resumes_with_the_same_result(preloaded, tmp_path):
     """One worker kills all processes while the other is working."""
     make_photographs(tmp_path / "photographs", 30)
     more = ["patches_per_image=20"]
     assert mine(*more, "output=whole") == 0
     command = [sys.executable, "-c", KILLED, "data.root=photographs", "output=out", *SMALL, *more, "workers=2"]
     results = tmp_path / "out" / ".results"
-    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, timeout=240, check=False)
+    done = preloaded.run(command, timeout=240, start_new_session=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert 5 <= len(list(results.rglob("*.json"))) < 30
     assert not (tmp_path / "out" / "manifest.csv").exists()

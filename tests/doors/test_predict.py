@@ -2,7 +2,6 @@
 
 import io
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -155,12 +154,12 @@ def test_without_a_terminal_the_weights_are_listed(photographs, tmp_path, monkey
     assert "Traceback" not in shown
 
 
-def test_on_a_terminal_the_weights_are_chosen(photographs, tmp_path):
+def test_on_a_terminal_the_weights_are_chosen(preloaded, photographs, tmp_path):
     write_weights(tmp_path / "runs" / "a" / "weights" / "generator.safetensors")
     master, slave = os.openpty()
     os.write(master, b"1\n")
     command = [sys.executable, "-m", "facehall.predict", "input=photographs/0.png", "output=out"]
-    done = subprocess.run(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, timeout=240)
+    done = preloaded.run(command, timeout=240, stdin=slave, stdout=slave)
     os.close(slave)
     screen = os.read(master, 100_000).decode()
     os.close(master)

@@ -41,7 +41,7 @@ def test_they_upscale_and_evaluate(toy):
         (system,) = open_upscalers({"theirs": toy}, scale, **OPTIONS)[1:]
         assert (system.name, system.origin, system.scale) == ("theirs", toy, scale)
     assert open_upscalers({"theirs": toy}, **OPTIONS)[0].scale == 2
-    with pytest.raises(FacehallError, match="these are weights of their authors"):
+    with pytest.raises(FacehallError, match="fidelity mixes the two weights of a run"):
         Predictor(toy, fidelity=0.5, **OPTIONS)
 
 

@@ -6,7 +6,19 @@ from torch.export import Dim
 
 from facehall.inference.export import MIN_SIDE
 from facehall.inference.tiling.receptive_field import receptive_radius
-from facehall.models.generators import CSCN, LapSRN, MSLapSRN, ProSR, SRResNet
+from facehall.models.generators import (
+    CSCN,
+    GAFHRIDN,
+    PFSR,
+    PPON,
+    SPSR,
+    EIPNet,
+    LapSRN,
+    MSLapSRN,
+    ProSR,
+    ProUIGAN,
+    SRResNet,
+)
 from facehall.systems import as_rgb
 
 NETWORKS = {
@@ -14,7 +26,12 @@ NETWORKS = {
     "ms_lapsrn": (lambda: MSLapSRN(4, depth=2, recursions=2, features=4), 8),
     "cscn": (lambda: CSCN(4), 7),
     "srresnet": (lambda: SRResNet(4, blocks=2, features=4), 12),
+    "pfsr": (lambda: PFSR(4, channels=8), 5),
+    "eipnet": (lambda: EIPNet(8, channels=8), 8),
     "prosr": (lambda: ProSR(4, [[2, 1], [1]], features=6, growth=2), 8),
+    "gafh_ridn": (lambda: GAFHRIDN(4, blocks=1, ridbs=1, features=4), 17),
+    "ppon": (lambda: PPON(1, 1, 1, features=4, branch=2), 85),
+    "spsr": (lambda: SPSR(1, features=4, growth=2, taps=[1], fusion="conv"), 35),
 }
 
 
@@ -25,9 +42,13 @@ def test_receptive_field(name):
     assert receptive_radius(as_rgb(make().eval())) == radius
 
 
-@pytest.mark.parametrize("name", ["lapsrn", "cscn"])  # those that crop by the size of their input
+EXPORTED = {name: NETWORKS[name][0] for name in ("lapsrn", "cscn", "eipnet", "spsr")}  # they use their input's size
+EXPORTED["pro_uigan"] = lambda: ProUIGAN(4, 8, landmarks=5, attention=8, heads=2)  # whose receptive field is global
+
+
+@pytest.mark.parametrize("name", EXPORTED)
 def test_an_exported_network_takes_any_size(name):
-    network = NETWORKS[name][0]().eval()
+    network = EXPORTED[name]().eval()
     channels = 1 if network.colour == "y" else 3
     sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
     example = (torch.rand(1, channels, 40, 48),)

@@ -20,10 +20,16 @@ from facehall.losses import (
     charbonnier,
     perceptual_distance,
 )
-from facehall.losses.adversarial import HingeLoss, LeastSquaresLoss, RelativisticAverageLoss, VanillaLoss
+from facehall.losses.adversarial import (
+    HingeLoss,
+    LeastSquaresLoss,
+    RelativisticAverageLoss,
+    VanillaLoss,
+    WassersteinLoss,
+)
 from facehall.metrics.lpips import LPIPS
 
-ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss()]
+ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss(), WassersteinLoss()]
 
 
 def test_charbonnier_by_hand():
@@ -105,6 +111,14 @@ def test_relativistic_average_by_hand():
     torch.testing.assert_close(RelativisticAverageLoss().generator(real, fake), generator)
 
 
+def test_relativistic_averages_are_those_of_each_discriminator():
+    real, fake = torch.randn(2, 5, 2, 3, 3).unbind()
+    loss = RelativisticAverageLoss()
+    for side in (loss.discriminator, loss.generator):
+        apart = [side(real[:, c : c + 1], fake[:, c : c + 1]) for c in (0, 1)]
+        torch.testing.assert_close(side(real, fake), torch.stack(apart).mean())
+
+
 def test_hinge_by_hand():
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
     assert HingeLoss().discriminator(real, fake).item() == (0.5 + 1.0) / 2
@@ -115,6 +129,12 @@ def test_least_squares_by_hand():
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
     assert LeastSquaresLoss().discriminator(real, fake).item() == (1.0 + 2.5) / 2
     assert LeastSquaresLoss().generator(real, fake).item() == (9.0 + 0.0) / 2
+
+
+def test_wasserstein_by_hand():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-2.0, 1.0])
+    assert WassersteinLoss().discriminator(real, fake).item() == -0.5 - 1.0
+    assert WassersteinLoss().generator(real, fake).item() == 0.5
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL, ids=lambda loss: type(loss).__name__)
@@ -154,7 +174,7 @@ def test_outputs_are_computed_once_and_only_when_asked_for():
         outputs["heatmaps"]
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge", "lsgan"])
+@pytest.mark.parametrize("kind", ["vanilla", "ragan", "hinge", "lsgan", "wgan"])
 def test_gan_terms_are_the_two_losses_of_their_kind(kind):
     real, fake = torch.tensor([[0.3], [1.2]]), torch.tensor([[-0.4], [0.9]])
     outputs = {"real_logits": real, "fake_logits": fake}
@@ -162,8 +182,8 @@ def test_gan_terms_are_the_two_losses_of_their_kind(kind):
     torch.testing.assert_close(generator(outputs, {}), generator.gan.generator(real, fake))
     torch.testing.assert_close(discriminator(outputs, {}), discriminator.gan.discriminator(real, fake))
     assert ("outputs.real_logits" in generator.needs) == (kind == "ragan")
-    with pytest.raises(ValueError, match="vanilla, ragan, hinge, lsgan"):
-        AdversarialLoss("wgan")
+    with pytest.raises(ValueError, match="vanilla, ragan, hinge, lsgan, wgan"):
+        AdversarialLoss("gan")
 
 
 def test_every_term_describes_itself():

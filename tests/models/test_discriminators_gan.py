@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from facehall.imaging import downscale_bicubic, upscale_bicubic
+from facehall.imaging import downscale_bicubic, gradient_map, upscale_bicubic
 from facehall.metrics import count_gmacs, count_parameters
-from facehall.models.discriminators import SRGANDiscriminator, VGGDiscriminator
+from facehall.models.discriminators import SPSRDiscriminator, SRGANDiscriminator, VGGDiscriminator
 
 
 def conv_parameters(widths, sides):
@@ -23,6 +23,17 @@ def test_srgan_sizes():
         assert count_parameters(flat) == convs + 512 * 36 * 1024 + 1024 + 1024 + 1
         assert count_parameters(pooled) == convs + 512 * 1024 + 1024 + 1024 + 1
         assert count_gmacs(pooled, torch.empty(1, 3, 96, 96)) == pytest.approx(0.87, rel=0.02)
+
+
+def test_gafh_ridn_sizes():
+    """Nine convolutions, five of them of stride 2."""
+    widths = [64, 64, 128, 128, 256, 256, 512, 512, 512]
+    with torch.device("meta"):
+        network = SRGANDiscriminator(256, extra_strides=1)
+        assert count_parameters(network) == conv_parameters(widths, [3] * 9) + 512 * 64 * 1024 + 1024 + 1024 + 1
+    strides = [layer.stride[0] for layer in network.features if isinstance(layer, nn.Conv2d)]
+    assert strides == [1, 2, 1, 2, 1, 2, 1, 2, 2]
+    assert SRGANDiscriminator(40, channels=2, extra_strides=1)(torch.rand(2, 3, 40, 40)).shape == (2, 1)
 
 
 def test_vgg_sizes():
@@ -65,6 +76,16 @@ def test_the_residual_image_is_judged_in_place_of_the_image():
     assert torch.equal(residual(hr), plain(hr - enlarged))
 
 
+def test_spsr_judges_the_image_and_its_gradient_map():
+    network = SPSRDiscriminator(32, channels=2).eval()
+    hr = torch.rand(3, 3, 32, 32)
+    logits = network(hr)
+    assert logits.shape == (3, 2)
+    assert torch.equal(logits[:, :1], network.image(hr))
+    assert torch.equal(logits[:, 1:], network.gradient(gradient_map(hr)))
+    assert count_parameters(network) == 2 * count_parameters(network.image)
+
+
 def test_other_sizes_are_refused_by_name():
     with pytest.raises(ValueError, match=r"SRGANDiscriminator was built for 16x16 patches, got 24x16"):
         SRGANDiscriminator(16, channels=2)(torch.rand(1, 3, 24, 16))
@@ -72,5 +93,7 @@ def test_other_sizes_are_refused_by_name():
         VGGDiscriminator(32, channels=2)(torch.rand(1, 3, 48, 32))
     with pytest.raises(ValueError, match="SRGANDiscriminator: patch_size must be at least 16, not 8"):
         SRGANDiscriminator(8)
+    with pytest.raises(ValueError, match="SRGANDiscriminator: patch_size must be at least 32, not 16"):
+        SRGANDiscriminator(16, extra_strides=1)
     with pytest.raises(ValueError, match="VGGDiscriminator: patch_size must be at least 32"):
         VGGDiscriminator(16)

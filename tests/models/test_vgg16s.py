@@ -114,17 +114,14 @@ def test_folding_keeps_the_distances(distill):
 
 
 def sample_pairs():
-    """Return (distorted, clean): a 64x64 crop of each sample photograph with eight distortions."""
+    """Yield (clean, distorted): a 64x64 crop of each sample photograph, and the same with eight distortions."""
     rng = np.random.default_rng(0)
-    clean, distorted = [], []
     for file in (file for which in ("train", "val", "test") for file in SampleSource().split(which)):
         picture = read_rgb(file.hr)
         top, left = (int(rng.integers(0, length - 64)) for length in picture.shape[:2])
         crop = picture[top : top + 64, left : left + 64].astype(np.float32) / 255
-        found = distortions(crop, rng)
-        distorted += found
-        clean += [crop] * len(found)
-    return tuple(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).float() for x in (distorted, clean))
+        found = [crop], distortions(crop, rng)
+        yield (torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).float() for x in found)
 
 
 def distortions(crop, rng):
@@ -143,11 +140,11 @@ def distortions(crop, rng):
 
 
 def test_agrees_with_vgg16_in_order_and_magnitude(pretrained):
-    x, y = sample_pairs()
     full, small = VGG16Features(VGG16S_LAYERS, weights=pretrained["vgg16"]), VGG16sFeatures()
     wanted, found = [], []
-    for a, b in zip(x.split(1), y.split(1), strict=True):
-        wanted.append(perceptual_distance(full(a), full(b), EQUAL).item())
-        found.append(perceptual_distance(small(a), small(b), EQUAL).item())
+    for clean, distorted in sample_pairs():
+        for network, distances in ((full, wanted), (small, found)):
+            features = network(clean)
+            distances += [perceptual_distance(network(x), features, EQUAL).item() for x in distorted.split(1)]
     assert spearmanr(wanted, found)[0] > 0.95
     assert 0.8 < np.median(np.array(found) / np.array(wanted)) < 1.25

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
+import json
+import sys
 import zipfile
 from collections.abc import Sequence
-from multiprocessing.process import BaseProcess
+from dataclasses import asdict
 from pathlib import Path
 
+from preloaded import Preloaded, Server
+
+from facehall.data.sources.archives import Archive
+
+FETCH = """
+import json, os, sys
+from pathlib import Path
 from facehall.data.sources.archives import Archive, fetch
+archives, root, origin = sys.argv[1:]
+fetch([Archive(**{**each, "pictures": tuple(each["pictures"])}) for each in json.loads(archives)], Path(root), origin)
+os._exit(0)
+"""
 
 
 def pack(pictures: dict[str, bytes], inside: str) -> bytes:
@@ -37,10 +49,7 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def start_fetching(archives: list[Archive], root: Path, origin: str) -> BaseProcess:
-    """Start fetching in a child process; via a fork server, because this process runs web server threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["facehall.data.sources.archives"])
-    process = context.Process(target=fetch, args=(archives, root, origin))
-    process.start()
-    return process
+def start_fetching(preloaded: Server, archives: list[Archive], root: Path, origin: str) -> Preloaded:
+    """Start fetching in a process of its own."""
+    described = json.dumps([asdict(archive) for archive in archives])
+    return preloaded.popen([sys.executable, "-c", FETCH, described, str(root), origin])

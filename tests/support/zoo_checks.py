@@ -19,7 +19,7 @@ from facehall.imaging import (
     upscale_bicubic,
 )
 from facehall.imaging.colour import rgb_to_y
-from facehall.metrics.psnr import psnr
+from facehall.metrics import psnr
 from facehall.models.generators import Generator
 from facehall.models.weights import load_generator, save_generator
 

@@ -1,5 +1,7 @@
 """Checkpoints of other versions and networks are refused before a training builds on them."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ def test_own_checkpoints_are_accepted_and_carry_the_format(checkpoint):
     path, module = checkpoint()
     check_checkpoint(path, module)
     saved = {}
+    module.trainer = SimpleNamespace(optimizers=[])
     module.on_save_checkpoint(saved)
     assert saved["format"] == CHECKPOINT_FORMAT
 

@@ -319,11 +319,12 @@ def test_every_steps_of_0_is_rejected(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
+def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(preloaded, tmp_path):
     """As sent by a scheduler or a terminal."""
     command = [sys.executable, "-m", "facehall.train", *OPTIONS, "runtime.workers=1", "curriculum.psnr.steps=5000"]
     command += ["patches.steps_per_epoch=5000", "name=run", "callbacks.checkpoint.every_steps=1"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with preloaded.popen(command, cwd=tmp_path, **options) as process:
         try:
             while process.poll() is None and not list(tmp_path.glob("runs/run/*/checkpoints/last.ckpt")):
                 time.sleep(0.05)
@@ -338,10 +339,10 @@ def test_a_signal_to_the_whole_group_lets_the_workers_finish_the_step(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_command_killed_and_restarted_ends_equal(tmp_path):
+def test_the_real_command_killed_and_restarted_ends_equal(preloaded, tmp_path):
     script = Path(__file__).parents[2] / "experiments" / "survival" / "measure.py"
     options = ["--kills", "2", "--steps", "32", "--results", tmp_path / "results.csv"]
-    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, timeout=300, check=False)
+    done = preloaded.run([sys.executable, script, *options], timeout=300)
     assert done.returncode == 0, done.stderr
     assert "equal: weights/generator_ema.safetensors" in done.stdout
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 3

@@ -8,8 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from facehall.config.build import build
 from facehall.io import machine
-from facehall.metrics import Judge
-from facehall.metrics.judges import JUDGES
 from facehall.training.runs import run_folder
 
 OPTUNA_DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
@@ -26,6 +24,8 @@ def register_resolvers() -> None:
 
 def _directions(measures: str | Sequence[str], *, _root_: DictConfig) -> list[str]:
     """Return each measure's Optuna direction, including custom measures in metrics.measures."""
+    from facehall.metrics.judges import JUDGES, Judge  # not above: imports torch, which only searches need here
+
     names = [measures] if isinstance(measures, str) else list(measures)
     known = {name: judge.measure for name, judge in JUDGES.items()}
     if any(name not in known for name in names):

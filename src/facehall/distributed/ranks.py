@@ -6,12 +6,11 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from torch import distributed as dist
-
 from facehall.errors import FacehallError
 
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments import ClusterEnvironment
+    from torch import distributed as dist
 
 RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 """Timeout for texts from rank 0 before there is a process group, whose own timeout the trainer sets."""
@@ -75,6 +74,8 @@ def _cluster_environment() -> ClusterEnvironment | None:
 
 
 def _store(environment: ClusterEnvironment) -> dist.Store:
+    from torch import distributed as dist  # not above: sweeps and commands with a mistyped key need no torch
+
     address, port = environment.main_address, environment.main_port
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT") or os.environ.get("SLURM_RESTART_COUNT") or "0"

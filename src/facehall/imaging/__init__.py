@@ -12,6 +12,7 @@ from facehall.imaging.files import (
     read_size,
     rgb_conversions,
 )
+from facehall.imaging.gradient import gradient_map
 from facehall.imaging.inputs import as_picture
 from facehall.imaging.levels import eight_bits, quantize, to_levels, to_tensor, to_uint8
 from facehall.imaging.listing import IMAGE_SUFFIXES, list_images
@@ -30,6 +31,7 @@ __all__ = [
     "downscale_bicubic",
     "eight_bits",
     "from_pillow",
+    "gradient_map",
     "list_images",
     "quantize",
     "read_picture",

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from facehall.distributed.gathering import gather
 from facehall.losses.base import Batch, LossTerm, Outputs
 
-GanKind = Literal["vanilla", "ragan", "hinge", "lsgan"]
+GanKind = Literal["vanilla", "ragan", "hinge", "lsgan", "wgan"]
 
 
 class GanLoss(Protocol):
@@ -47,7 +47,8 @@ class VanillaLoss:
 class RelativisticAverageLoss:
     """RaGAN: is real more realistic than the average fake? (ESRGAN, eqs 1 and 2; Jolicoeur-Martineau 2018).
 
-    The average is over the whole batch, across all processes.
+    The average is over the whole batch, across all processes, and over positions, but not over channels: logits
+    (B, C, …) are the opinions of C discriminators.
     """
 
     relativistic = True
@@ -62,7 +63,8 @@ class RelativisticAverageLoss:
 
     @staticmethod
     def _means(real: Tensor, fake: Tensor) -> Tensor:
-        return gather(torch.stack([real.mean(), fake.mean()])).mean(0)
+        dims = [dim for dim in range(real.ndim) if dim != 1]
+        return gather(torch.stack([logits.mean(dims, keepdim=True) for logits in (real, fake)])).mean(0)
 
 
 class HingeLoss:
@@ -89,11 +91,24 @@ class LeastSquaresLoss:
         return (fake - 1).square().mean()
 
 
+class WassersteinLoss:
+    """WGAN (Arjovsky et al. 2017): differences of the mean logits; the discriminator needs a gradient penalty."""
+
+    relativistic = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
 GAN_LOSSES: dict[str, type[GanLoss]] = {
     "vanilla": VanillaLoss,
     "ragan": RelativisticAverageLoss,
     "hinge": HingeLoss,
     "lsgan": LeastSquaresLoss,
+    "wgan": WassersteinLoss,
 }
 
 
@@ -108,7 +123,7 @@ class AdversarialLoss(LossTerm):
     """The generator's GAN term. The discriminator evaluates HR only if the loss is relativistic.
 
     Args:
-        kind: ``vanilla``, ``ragan``, ``hinge`` or ``lsgan``.
+        kind: ``vanilla``, ``ragan``, ``hinge``, ``lsgan`` or ``wgan``.
     """
 
     def __init__(self, kind: GanKind = "ragan") -> None:

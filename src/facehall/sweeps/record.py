@@ -81,9 +81,11 @@ def declared_measures(summary: Mapping[str, Any]) -> list[Measure]:
     """Return the measures declared in a summary; the package's own for older versions, which declared none."""
     if "measures" in summary:
         return from_json(summary["measures"])
+    if "bicubic" not in summary:  # of a job that has not finished
+        return []
     from facehall.metrics.judges import JUDGES  # imports torch
 
-    return [JUDGES[name].measure for name in summary.get("bicubic", ()) if name in JUDGES]
+    return [JUDGES[name].measure for name in summary["bicubic"] if name in JUDGES]
 
 
 def claim_folder(folder: Path, overrides: Sequence[str]) -> tuple[Path, Record]:

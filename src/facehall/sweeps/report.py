@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from facehall.io.atomic import replacing, write_text
-from facehall.sweeps.table import Job, markdown, read_jobs, table
+from facehall.sweeps.table import Job, markdown, read_jobs, scatter_axes, table
 
 
 def write_report(sweep: Path) -> list[Job]:
@@ -18,8 +18,6 @@ def write_report(sweep: Path) -> list[Job]:
     Returns:
         the jobs.
     """
-    from facehall.sweeps.scatter import draw_scatter  # matplotlib is slow to import
-
     sweep = sweep.absolute()  # its last two parts are the title
     jobs = read_jobs(sweep)
     columns, rows = table(jobs)
@@ -27,6 +25,10 @@ def write_report(sweep: Path) -> list[Job]:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    drawn = draw_scatter(jobs, sweep / "sweep.png")
+    drawn = False
+    if scatter_axes(jobs) is not None:
+        from facehall.sweeps.scatter import draw_scatter  # matplotlib and torch take seconds in each process of a sweep
+
+        drawn = draw_scatter(jobs, sweep / "sweep.png")
     write_text(sweep / "sweep.md", markdown(sweep, jobs, picture=drawn))
     return jobs

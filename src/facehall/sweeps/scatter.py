@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from facehall.imaging.charts import place_labels
 from facehall.io.atomic import replacing
-from facehall.metrics.measures import Measure
-from facehall.sweeps.table import Job, baselines, final_measures, job_measures, phase_keys, varied_keys
+from facehall.sweeps.table import Job, baselines, final_measures, phase_keys, scatter_axes, varied_keys
 
 COLOURS = ("#1f4e79", "#b3541e", "#3d7a3d", "#6b4c8f")
 MAX_LABEL_LENGTH = 44  # characters
@@ -104,14 +103,6 @@ def draw_scatter(jobs: Sequence[Job], path: Path) -> bool:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     return True
-
-
-def scatter_axes(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
-    """Return the first fidelity measure and the first perceptual one; None if either is missing."""
-    found = job_measures(jobs)
-    fidelity = [measure for measure in found if not measure.perceptual]
-    perceptual = [measure for measure in found if measure.perceptual]
-    return (fidelity[0], perceptual[0]) if fidelity and perceptual else None
 
 
 def _label(job: Job, jobs: Sequence[Job]) -> str:

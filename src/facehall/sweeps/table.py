@@ -73,6 +73,14 @@ def job_measures(jobs: Iterable[Job]) -> list[Measure]:
     return headlines(found.values())
 
 
+def scatter_axes(jobs: Sequence[Job]) -> tuple[Measure, Measure] | None:
+    """Return the first fidelity measure and the first perceptual one; None if either is missing."""
+    found = job_measures(jobs)
+    fidelity = [measure for measure in found if not measure.perceptual]
+    perceptual = [measure for measure in found if measure.perceptual]
+    return (fidelity[0], perceptual[0]) if fidelity and perceptual else None
+
+
 def baselines(jobs: Iterable[Job]) -> list[Baseline]:
     """Return the baselines; jobs with the same bicubic (scale, protocol, measures to 0.001) share one."""
     groups: list[list[Job]] = []

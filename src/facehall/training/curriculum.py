@@ -28,6 +28,7 @@ class Phase:
         scale: active scale: the generator is trained only up to this scale of its pyramid; None trains all.
         fade: first steps of the phase in which the active scale fades in, linearly, in a progressive network
             (`Generator.fades_in`).
+        part: the only part of the generator to be trained (`Generator.parts`); None trains all.
         optimizer: network -> optimizer settings in this phase, such as ``betas``, except the learning rate.
         scheduler: network -> settings of its phased schedule in this phase (`facehall.training.schedulers`).
     """
@@ -42,6 +43,7 @@ class Phase:
     ramp_shape: RampShape = "linear"
     scale: int | None = None
     fade: int = 0
+    part: str | None = None
     optimizer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scheduler: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

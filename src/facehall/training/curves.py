@@ -27,8 +27,11 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, measures: Sequenc
     panels = [measure for measure in headlines(measures) if any(f"val/{measure.name}" in row for row in rows)]
     if not panels:
         return
-    figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained")
+    width, height = 4.6 * len(panels), 3.6
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
+    # Fixed margins in inches: layout engines take longer than everything else.
+    figure.subplots_adjust(0.55 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.35 / height, wspace=0.2)
     for axes, measure in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         name = measure.name
         shown = [row for row in rows if f"val/{name}" in row]

@@ -172,6 +172,9 @@ class SuperResolution(MeasuredModule):
         if self.generator.fades_in:
             for each in threads.passes:
                 each.generator.set_fade(self.curriculum.fade(self.generator_step))
+        if self.generator.parts:
+            for each in threads.passes:
+                each.generator.set_part(phase.part)
         slices = threads.slices(batch)
         steps = threads.run(lambda passes, rank: passes.generate(slices[rank], phase))
         if self.trains_discriminator:

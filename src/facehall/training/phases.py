@@ -98,6 +98,9 @@ def _check_networks(phase: Phase, generator: Generator, discriminator: nn.Module
             f"{key}.fade={phase.fade}, but {type(generator).__name__} has no scales that fade in: set it to 0, or "
             "choose a progressive network (generator=prosr)"
         )
+    if phase.part is not None and phase.part not in generator.parts:
+        known = f"has the parts {', '.join(generator.parts)}" if generator.parts else "is trained as a whole"
+        raise ValueError(f"{key}.part={phase.part}, but {type(generator).__name__} {known}")
     if phase.scale is None:
         return
     if phase.scale not in generator.scales:

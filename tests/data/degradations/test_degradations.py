@@ -12,8 +12,11 @@ from omegaconf import OmegaConf
 
 from facehall.config.build import build, conf_dir
 from facehall.data import BicubicDegradation, recipe_of
+from facehall.data.degradations.occluded import Occlude
+from facehall.data.degradations.steps import Sizes
 from facehall.errors import FacehallError
 from facehall.imaging import downscale_bicubic, quantize
+from facehall.imaging.occlusion import OCCLUDED, occlusion
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "degradation").glob("*.yaml"))
 RANDOM = [option for option in OPTIONS if option != "bicubic"]
@@ -113,9 +116,10 @@ def test_random_degradations_require_a_valid_recipe(option):
 @pytest.mark.parametrize("option", RANDOM)
 def test_names_distinguish_settings(option):
     key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
-    same, other = OmegaConf.from_dotlist([f"{key}=[1,25]"]), OmegaConf.from_dotlist([f"{key}=[1,26]"])
-    same_as_floats = OmegaConf.from_dotlist([f"{key}=[1.0,25.0]"])
-    names = [degradation_of(option, **changes).name for changes in (same, same_as_floats, other)]
+    values = (f"{key}=[1,25]", f"{key}=[1.0,25.0]", f"{key}=[1,26]")  # the same, as floats; another
+    if option == "occluded":
+        values = ("rectangle=[1,1]", "rectangle=[1.0,1.0]", "rectangle=[0.5,1]")
+    names = [degradation_of(option, **OmegaConf.from_dotlist([value])).name for value in values]
     assert names[0] == names[1] != names[2]
     assert names[0].startswith(f"{option}-")
 
@@ -143,6 +147,8 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
         ("blind_face", "anisotropic=2", "anisotropic must be a probability"),
         ("low_light", "gamma=[0.5,1]", "gamma must be a range"),
         ("low_light", "photons=[0,10]", "photons must be a range"),
+        ("occluded", "stroke=[0,0.2]", "stroke must be a range"),
+        ("occluded", "clear=-1", "clear must be a probability"),
         ("photo", "clean=2", "clean must be a probability"),
         ("photo", "jpeg=[0,50]", "jpeg must be a range"),
         ("real", "final_sinc=-1", "final_sinc must be a probability"),
@@ -240,3 +246,36 @@ def test_real_draws_within_its_ranges_and_ends_as_published(seed):
     assert ops.count("jpeg") == 2
     assert ops.count("resize") == 3
     assert ops[-2:] in (["sinc", "jpeg"], ["resize", "jpeg"], ["resize", "sinc"], ["jpeg", "resize"])
+
+
+def test_occluded_pixels_are_magenta_and_the_others_bicubic():
+    """Over many draws: about the configured share of clear pictures, three shapes, no total occlusion."""
+    degradation, hr = default("occluded"), portrait(128)
+    plain = BicubicDegradation()(hr, 8)
+    shares, kinds = [], set()
+    for seed in range(200):
+        recipe = degradation.draw(np.random.default_rng(seed), 8)
+        lr = degradation(hr, 8, recipe)
+        hidden = occlusion(lr)[0] == 1
+        assert torch.equal(lr[:, ~hidden], plain[:, ~hidden])
+        shares.append(hidden.float().mean().item())
+        kinds |= {(len(step["points"]) == 6, step["width"] > 0) for step in recipe["steps"][1:]}
+    covered = [share for share in shares if share]
+    assert 0.15 < 1 - len(covered) / 200 < 0.35
+    assert max(covered) < 0.6
+    assert len(kinds) >= 3
+
+
+def test_occlusions_match_hand_computed_pixels():
+    square = Occlude([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]])
+    line = Occlude([[0.0, 0.5], [1.0, 0.5]], width=0.25)
+    sizes = Sizes((8, 8), (8, 8))
+    black = np.zeros((8, 8, 3), np.float32)
+    hidden = square.apply(black, sizes)[..., 0]
+    assert hidden[2:6, 2:6].all()
+    assert hidden.sum() <= 36  # OpenCV also paints pixels that the border touches
+    assert square.apply(black, sizes)[3, 3].tolist() == list(OCCLUDED)
+    hidden = line.apply(black, sizes)[..., 0]
+    assert hidden[3:5].all()
+    assert not hidden[:2].any()
+    assert not hidden[6:].any()

@@ -1,5 +1,7 @@
 """Patch mining: flatness, thresholds, budgets, and equivalence to naive rejection sampling."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,15 +24,22 @@ def mine(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Generator, bu
     return mining.draw(mining.index(lr, size), lr.shape[1] - size + 1, 0, rng, budget)
 
 
-def mine_naively(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Generator) -> Corner:
+def naive_miner(mining: Mining, lr: np.ndarray, size: int, rng: np.random.Generator) -> Callable[[], Corner]:
     """Reference: draw corners one by one until a patch is not flat or the budget is spent."""
-    rejections = 0
-    while True:
-        top, left = int(rng.integers(lr.shape[0] - size + 1)), int(rng.integers(lr.shape[1] - size + 1))
-        value = flatness(lr[top : top + size, left : left + size], mining.measure)
-        if value >= mining.threshold or rejections == mining.max_rejections:
-            return Corner(top, left, value, rejections)
-        rejections += 1
+    values = {}  # of the corners seen so far
+
+    def draw() -> Corner:
+        rejections = 0
+        while True:
+            top, left = int(rng.integers(lr.shape[0] - size + 1)), int(rng.integers(lr.shape[1] - size + 1))
+            if (top, left) not in values:
+                values[top, left] = flatness(lr[top : top + size, left : left + size], mining.measure)
+            value = values[top, left]
+            if value >= mining.threshold or rejections == mining.max_rejections:
+                return Corner(top, left, value, rejections)
+            rejections += 1
+
+    return draw
 
 
 def test_std_matches_a_hand_computed_value():
@@ -111,7 +120,8 @@ def test_the_same_distribution_as_naive_rejection(measure, threshold, budget):
     mining = Mining(measure, threshold, max_threshold=0.5, max_rejections=budget)
     rng, index, count = np.random.default_rng(7), mining.index(lr, 5), 6000
     ours = [mining.draw(index, 8, 0, rng) for _ in range(count)]
-    theirs = [mine_naively(mining, lr, 5, rng) for _ in range(count)]
+    draw = naive_miner(mining, lr, 5, rng)
+    theirs = [draw() for _ in range(count)]
     place = chi_squared([(c.top, c.left) for c in ours], [(c.top, c.left) for c in theirs])
     cells = 5 * 8
     assert place < 1 + 4 * np.sqrt(2 / cells)
@@ -124,8 +134,9 @@ def test_the_distributions_differ_where_the_thresholds_do():
     """Shows that the previous test can fail."""
     lr, rng = picture(5, 9, 12), np.random.default_rng(7)
     loose, strict = (Mining("std", tau, max_threshold=0.5) for tau in (0.1, 0.25))
-    ours = [mine(loose, lr, 5, rng) for _ in range(2000)]
-    theirs = [mine_naively(strict, lr, 5, rng) for _ in range(2000)]
+    index, draw = loose.index(lr, 5), naive_miner(strict, lr, 5, rng)
+    ours = [loose.draw(index, 8, 0, rng) for _ in range(2000)]
+    theirs = [draw() for _ in range(2000)]
     assert chi_squared([(c.top, c.left) for c in ours], [(c.top, c.left) for c in theirs]) > 5
 
 

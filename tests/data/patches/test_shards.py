@@ -172,12 +172,12 @@ def test_a_training_on_shards_that_is_resumed_equals_one_that_is_not(compose_con
             "data.val_limit=1",
             "scale=2",
         ]
-        phases = ["curriculum.psnr.steps=2", "curriculum.gan.steps=4", "curriculum.gan.ramp=2"]
-        base = ["experiment=esrgan_vgg16s", *TINY, *LIGHT, *data, *phases, "patches.steps_per_epoch=2"]
+        tiny = [option for option in (*TINY, *LIGHT) if "discriminator" not in option and "losses" not in option]
+        base = ["experiment=psnr", *tiny, *data, "curriculum.psnr.steps=4", "patches.steps_per_epoch=2"]
         return train(compose_config("train", *base, *overrides, f"run_dir={tmp_path / folder}"))
 
     whole = start("whole")
-    start("parts", "trainer.max_epochs=2")
+    start("parts", "trainer.max_epochs=1")
     resumed = start("parts", f"resume={tmp_path / 'parts'}")
     ours, theirs = resumed.training.module.state_dict(), whole.training.module.state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs if isinstance(theirs[key], torch.Tensor))
@@ -211,7 +211,7 @@ def test_the_cache_respects_its_limit(shards, cache, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    epochs(datamodule(f"local:{shards}"), range(20))
+    epochs(datamodule(f"local:{shards}"), range(8))
     for thread in threading.enumerate():
         if thread.name == PREFETCH_THREAD:
             thread.join()

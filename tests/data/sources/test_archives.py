@@ -182,22 +182,19 @@ def test_concurrent_callers_share_one_download(get, server):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-def test_a_killed_fetch_resumes(server, tmp_path):
+def test_a_killed_fetch_resumes(preloaded, server, tmp_path):
     server.pause = 0.005
     root, total = tmp_path / "root", sum(len(data) for data in WHOLE.values())
     killed_in = set()
     for step in range(STEPS):  # each allows a little more progress
-        process = start_fetching(ARCHIVES, root, origin(server))
-        while process.is_alive() and progress(root) < total * step / STEPS:
+        process = start_fetching(preloaded, ARCHIVES, root, origin(server))
+        while process.poll() is None and progress(root) < total * step / STEPS:
             time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        if process.exitcode == -signal.SIGKILL:
+        process.kill()
+        if process.wait() == -signal.SIGKILL:
             killed_in |= {path.suffix for path in root.rglob("*") if not path.name.startswith(".")}
     assert {".part", ".zip", ".png"} <= killed_in  # during downloading and during unpacking
-    last = start_fetching(ARCHIVES, root, origin(server))
-    last.join()
-    assert last.exitcode == 0
+    assert start_fetching(preloaded, ARCHIVES, root, origin(server)).wait() == 0
     assert contents(root) == WHOLE
 
 

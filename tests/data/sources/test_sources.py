@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from picture_folders import names, write
 from small import make_photographs
@@ -100,6 +100,7 @@ def test_equal_stems_keep_their_suffix(tmp_path):
     assert names(FolderSource(tmp_path, 0, 1), "test") == ["a.jpg", "a.png", "b"]
 
 
+@settings(max_examples=30)
 @given(
     st.sets(
         st.tuples(st.sampled_from(["a", "b/a", "a.png", "A b", "x.y"]), st.sampled_from([".png", ".jpg", ".PNG"])),

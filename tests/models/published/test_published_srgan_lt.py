@@ -16,7 +16,7 @@ from facehall.imaging import (
     rgb_to_y,
     to_tensor,
 )
-from facehall.metrics.psnr import psnr
+from facehall.metrics import psnr
 from facehall.models.published import load_published
 
 SET5_LUMA, SET5_RGB = 30.647, 28.758

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from facehall.metrics.judges.base import Judge, register
 from facehall.metrics.measures import Measure
-from facehall.metrics.psnr import psnr
-from facehall.metrics.ssim import ssim
+from facehall.metrics.signal_to_noise import psnr
+from facehall.metrics.structural_similarity import ssim
 
 
 @register
 class PSNR(Judge):
-    """See `facehall.metrics.psnr.psnr`."""
+    """See `facehall.metrics.signal_to_noise.psnr`."""
 
     measure = Measure("psnr", "PSNR", "higher", ".2f", "dB")
 
@@ -22,7 +22,7 @@ class PSNR(Judge):
 
 @register
 class SSIM(Judge):
-    """See `facehall.metrics.ssim.ssim`."""
+    """See `facehall.metrics.structural_similarity.ssim`."""
 
     measure = Measure("ssim", "SSIM", "higher")
 

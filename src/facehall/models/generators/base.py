@@ -32,6 +32,7 @@ class Generator(nn.Module):
         eager_only: what is computed depends on the image's values (a search, a tree), so that no other backend than
             eager torch can run it, and it cannot be exported.
         whole_picture: any part of the output may depend on all of the input, which is therefore not cut into tiles.
+        parts: names of the parts that a phase of the training may train alone (`set_part`), in order.
     """
 
     registry: ClassVar[dict[str, type[Generator]]] = {}
@@ -44,6 +45,7 @@ class Generator(nn.Module):
     fades_in: bool = False
     eager_only: bool = False
     whole_picture: bool = False
+    parts: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -85,6 +87,16 @@ class Generator(nn.Module):
 
         Args:
             share: 0, the coarser scale alone, to 1, the finest scale alone, which is also the initial value.
+        """
+        raise NotImplementedError
+
+    def set_part(self, part: str | None) -> None:
+        """Train one part alone: `outputs` then returns the image up to this part, with gradients to this part only.
+
+        Only called for networks with `parts`. `forward` and `pyramid` always use the whole network.
+
+        Args:
+            part: one of `parts`; None, the initial value, trains all of them.
         """
         raise NotImplementedError
 

@@ -21,6 +21,15 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariances, only windows entirely inside the image.
     In float64, because variances are differences of nearly equal numbers. Raises FacehallError below 11 pixels.
     """
+    luminance, structure = ssim_maps(sr, hr)
+    return (luminance * structure).mean(dim=(1, 2, 3))
+
+
+def ssim_maps(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two factors of `ssim` at each position, luminance and contrast-structure; differentiable.
+
+    Shapes: two (B, C, H, W) in [0, 1] -> two (B, C, H - 10, W - 10) float64.
+    """
     if sr.shape != hr.shape or sr.ndim != 4:
         raise ValueError(
             f"ssim needs two batches (B, C, H, W) of one shape, not {tuple(sr.shape)} and {tuple(hr.shape)}"
@@ -37,7 +46,7 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     var_x, var_y, cov = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
     structure = (2 * cov + c2) / (var_x + var_y + c2)
-    return (luminance * structure).view(batch, channels, -1).mean(dim=(1, 2))
+    return luminance.unflatten(0, (batch, channels)), structure.unflatten(0, (batch, channels))
 
 
 def _blur(maps: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""The multi-scale residual network."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from facehall.imaging import upscale_bicubic
+from facehall.models.generators import MultiScaleResNet
+from facehall.models.weights import load_generator, save_generator
+
+SMALL = {"blocks": 2, "features": 8, "stage_features": 8}
+
+
+@pytest.mark.parametrize(("scale", "scales"), [(2, [2]), (3, [3]), (4, [2, 4]), (8, [2, 4, 8])])
+def test_an_untrained_network_gives_the_bicubic_image_at_every_scale(scale, scales):
+    lr = torch.rand(2, 3, 5, 7)
+    images = MultiScaleResNet(scale, **SMALL).pyramid(lr)
+    assert list(images) == scales
+    for each, image in images.items():
+        assert_close(image, upscale_bicubic(lr, each))
+
+
+def test_stages_halve_their_width():
+    network = MultiScaleResNet(8, features=16, stage_features=32)
+    assert [head.in_channels for head in network.heads] == [32, 16, 8]
+    assert sum(p.numel() for p in MultiScaleResNet(4).parameters()) == 746_358
+
+
+def test_features_keep_their_scale_through_the_trunk():
+    torch.manual_seed(0)
+    network = MultiScaleResNet(4, blocks=16, features=32)
+    x = torch.randn(1, 32, 16, 16)
+    for block in network.trunk[:-1]:
+        x = block(x)
+    assert 0.8 < x.std() < 1.6
+
+
+def test_positions_are_learned_and_resized(tmp_path):
+    network = MultiScaleResNet(8, **SMALL, position=4)
+    assert network.whole_picture
+    with torch.no_grad():
+        network.position.normal_()
+        network.heads[-1].weight.normal_()
+    lr = torch.full((1, 3, 4, 4), 0.5)
+    inner = network(lr)[..., 8:-8, 8:-8]
+    assert inner.std() > 1e-3  # a flat picture, but not a flat result
+    assert network(torch.rand(1, 3, 6, 5)).shape == (1, 3, 48, 40)
+    save_generator(tmp_path / "w.safetensors", network)
+    assert_close(load_generator(tmp_path / "w.safetensors")(lr), network(lr))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"scale": 5}, "scale"), ({"stage_features": 6, "scale": 8}, "multiple of 4")]
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MultiScaleResNet(**settings)
