@@ -1,8 +1,9 @@
-"""Checks that networks of luma share: published quality on Set5, the golden input, and weights files."""
+"""Checks that networks of the zoo share: sizes, published quality on Set5, the golden input, and weights files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from facehall.imaging import (
     upscale_bicubic,
 )
 from facehall.imaging.colour import rgb_to_y
-from facehall.metrics import psnr
+from facehall.metrics import count_gmacs, count_parameters, psnr
 from facehall.models.generators import Generator
 from facehall.models.weights import load_generator, save_generator
 
@@ -33,6 +34,16 @@ def shared(*parts: str) -> Path:
     """A path in the data folder of FACEHALL_SHARED; for tests marked `needs_shared`."""
     assert SHARED is not None
     return Path(SHARED, "data", *parts)
+
+
+def assert_size(make: Callable[[], Generator], parameters: int, gmacs: float | None, side: int = 48) -> None:
+    """Compare a network's parameters, exactly, and its GMACs for one square LR image, to 1 %; None: not counted."""
+    with torch.device("meta"):
+        network = make()
+        assert count_parameters(network) == parameters
+        if gmacs is not None:
+            image = torch.empty(1, 1 if network.colour == "y" else 3, side, side)
+            assert count_gmacs(network, image) == pytest.approx(gmacs, rel=0.01)
 
 
 def golden_input() -> torch.Tensor:

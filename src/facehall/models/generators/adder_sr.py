@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.adder import RATE, Adder2d, AdderExecution
 from facehall.models.layers.blocks import conv3, init_scaled_he_
+from facehall.models.layers.scales import upsampling_factors
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 MIN_MAGNITUDE = 1e-6
@@ -94,14 +94,12 @@ class AdderEDSR(Generator):
         execution: AdderExecution | None = None,
     ) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         self.scale = scale
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
         self.head = conv3(3, features)
         self.blocks = nn.Sequential(*(AdderBlock(features, residual_scale, rate, execution) for _ in range(blocks)))
         self.body = conv3(features, features)
-        up = [(conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in STAGE_FACTORS[scale]]
+        up = [(conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in upsampling_factors(scale)]
         self.up = nn.Sequential(*(layer for stage in up for layer in stage))
         self.last = conv3(features, 3)
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.blocks import conv3
+from facehall.models.layers.scales import upsampling_factors
 
 MEAN = (0.4488, 0.4371, 0.4040)
 """Mean RGB of DIV2K's training pictures."""
@@ -50,14 +50,14 @@ class EDSR(Generator):
     @records_arguments
     def __init__(self, scale: int = 4, blocks: int = 16, features: int = 64, residual_scale: float = 1.0) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         self.scale = scale
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.conv_first = conv3(3, features)
         self.body = nn.Sequential(*(ResidualBlock(features, residual_scale) for _ in range(blocks)))
         self.conv_after_body = conv3(features, features)
-        stages = [(conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in STAGE_FACTORS[scale]]
+        stages = [
+            (conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in upsampling_factors(scale)
+        ]
         self.upsample = nn.Sequential(*(layer for stage in stages for layer in stage))
         self.conv_last = conv3(features, 3)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.lapsrn import pyramid_scales
 from facehall.models.layers.blocks import conv3
+from facehall.models.layers.scales import pyramid_scales
 
 
 def local_mean(x: Tensor, size: int) -> Tensor:

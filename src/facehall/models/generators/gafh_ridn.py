@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.blocks import RESIDUAL_SCALE, conv3, leaky_relu, upsampler
+from facehall.models.layers.scales import upsampling_factors
 
 Skip = Literal["own", "block"]
 Output = Literal["linear", "tanh"]
@@ -98,8 +98,6 @@ class GAFHRIDN(Generator):
         output: Output = "tanh",
     ) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {', '.join(map(str, sorted(STAGE_FACTORS)))}, not {scale}")
         for name, value, known in (("skip", skip, Skip), ("output", output, Output)):
             if value not in get_args(known):
                 raise ValueError(f"{name} must be {' or '.join(get_args(known))}, not {value!r}")
@@ -111,7 +109,7 @@ class GAFHRIDN(Generator):
             nn.Conv2d(features, features, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(features),
         )
-        self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in STAGE_FACTORS[scale]))
+        self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in upsampling_factors(scale)))
         self.last = nn.Conv2d(features, 3, kernel_size=9, padding=4)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
 
 import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import conv3, leaky_relu
-
-SCALES = (2, 4, 8)
-
-
-def pyramid_scales(scale: int) -> tuple[int, ...]:
-    """Return the scales of a pyramid of x2 levels, coarsest first.
-
-    Raises:
-        ValueError: not a power of 2 up to 8.
-    """
-    if scale not in SCALES:
-        raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
-    return tuple(itertools.accumulate([2] * int(math.log2(scale)), operator.mul))
+from facehall.models.layers.scales import pyramid_scales
 
 
 class FeatureUpsampling(nn.ConvTranspose2d):

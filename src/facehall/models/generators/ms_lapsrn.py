@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.lapsrn import FeatureUpsampling, image_upsampling, init_lapsrn_, pyramid_scales
+from facehall.models.generators.lapsrn import FeatureUpsampling, image_upsampling, init_lapsrn_
 from facehall.models.layers.blocks import conv3, leaky_relu
+from facehall.models.layers.scales import pyramid_scales
 
 
 class MSLapSRN(Generator):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.blocks import conv3, upsampler
 from facehall.models.layers.dense import NEGATIVE_SLOPE
+from facehall.models.layers.scales import accumulated_scales, upsampling_factors
 
 RESIDUAL_SCALE = 0.2
 
@@ -69,10 +66,8 @@ class MultiScaleResNet(Generator):
         position: int = 0,
     ) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         self.scale = scale
-        self.factors = STAGE_FACTORS[scale]
+        self.factors = upsampling_factors(scale)
         halvings = len(self.factors) - 1
         if stage_features < 1 or stage_features % 2**halvings:
             raise ValueError(f"stage_features must be a multiple of {2**halvings} at x{scale}, not {stage_features}")
@@ -94,7 +89,7 @@ class MultiScaleResNet(Generator):
 
     @property
     def scales(self) -> tuple[int, ...]:
-        return tuple(itertools.accumulate(self.factors, operator.mul))
+        return accumulated_scales(self.factors)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         shallow = self.first(lr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 from typing import get_args
 
 import torch
@@ -15,8 +13,7 @@ from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import RRDB, Topology, Upsampling, conv3, leaky_relu, upsampler
 from facehall.models.layers.dense import Memory, checkpointed, dense
 from facehall.models.layers.execution import Execution
-
-STAGE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
+from facehall.models.layers.scales import accumulated_scales, upsampling_factors
 
 
 class RefineBlock(nn.Module):
@@ -133,12 +130,10 @@ class MultiScaleRRDB(Generator):
         execution: Execution | None = None,
     ) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         if upsampling not in get_args(Upsampling):
             raise ValueError(f"upsampling must be one of {', '.join(get_args(Upsampling))}, not {upsampling!r}")
         self.scale = scale
-        self.factors = STAGE_FACTORS[scale]
+        self.factors = upsampling_factors(scale)
         self.first = conv3(3, features)
         self.trunk = nn.Sequential(
             *(RRDB(features, growth, convs, dense_blocks, topology, memory, execution) for _ in range(blocks)),
@@ -155,7 +150,7 @@ class MultiScaleRRDB(Generator):
 
     @property
     def scales(self) -> tuple[int, ...]:
-        return tuple(itertools.accumulate(self.factors, operator.mul))
+        return accumulated_scales(self.factors)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         shallow = self.first(lr)

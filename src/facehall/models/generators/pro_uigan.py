@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from facehall.imaging.occlusion import occlusion
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.lapsrn import pyramid_scales
 from facehall.models.generators.pfsr import faded, stages
 from facehall.models.layers.blocks import conv3
+from facehall.models.layers.scales import pyramid_scales
 
 
 class LandmarkAttention(nn.Module):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.lapsrn import pyramid_scales
+from facehall.models.layers.scales import pyramid_scales
 
 MEAN = (0.4488, 0.4371, 0.4040)
 """RGB mean of DIV2K, in [0, 1]."""

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
+from facehall.models.layers.scales import upsampling_factors
 
 TrunkEnd = Literal["norm", "prelu"]
 Output = Literal["linear", "tanh"]
@@ -58,8 +58,6 @@ class SRResNet(Generator):
         output: Output = "linear",
     ) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {', '.join(map(str, sorted(STAGE_FACTORS)))}, not {scale}")
         for name, value, known in (("trunk_end", trunk_end, TrunkEnd), ("output", output, Output)):
             if value not in get_args(known):
                 raise ValueError(f"{name} must be {' or '.join(get_args(known))}, not {value!r}")
@@ -71,7 +69,7 @@ class SRResNet(Generator):
             end = [nn.Conv2d(features, features, kernel_size=3, padding=1), nn.PReLU()]
         self.trunk = nn.Sequential(*(ResidualBlock(features) for _ in range(blocks)), *end)
         ups: list[nn.Module] = []
-        for factor in STAGE_FACTORS[scale]:
+        for factor in upsampling_factors(scale):
             ups += [nn.Conv2d(features, features * factor**2, kernel_size=3, padding=1)]
             ups += [nn.PixelShuffle(factor), nn.PReLU()]
         self.up = nn.Sequential(*ups)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_rrdb import STAGE_FACTORS
 from facehall.models.layers.blocks import conv3, upsampler
+from facehall.models.layers.scales import upsampling_factors
 
 
 class TripleBlock(nn.Module):
@@ -33,12 +33,10 @@ class SRResNet3(Generator):
     @records_arguments
     def __init__(self, scale: int = 4, blocks: int = 8, features: int = 64) -> None:
         super().__init__()
-        if scale not in STAGE_FACTORS:
-            raise ValueError(f"scale must be one of {sorted(STAGE_FACTORS)}, not {scale}")
         self.scale = scale
         self.first = nn.Sequential(conv3(3, features), nn.ReLU())
         self.body = nn.Sequential(*(TripleBlock(features) for _ in range(blocks)))
-        self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in STAGE_FACTORS[scale]))
+        self.up = nn.Sequential(*(upsampler(features, features, factor) for factor in upsampling_factors(scale)))
         self.last = conv3(features, 3)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
