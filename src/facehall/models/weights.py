@@ -138,8 +138,8 @@ def load_public_rrdbnet(path: Path) -> RRDBNet:
         generator.load_state_dict(state)
     except UNREADABLE as error:
         raise FacehallError(
-            f"{path}: not a checkpoint of an x4 RRDBNet ({why_unreadable(error)}). The only supported .pth files are the "
-            "public ESRGAN and Real-ESRGAN x4 checkpoints; otherwise give a safetensors file written by training."
+            f"{path}: not a checkpoint of an x4 RRDBNet ({why_unreadable(error)}). The only supported .pth files are "
+            "the public ESRGAN and Real-ESRGAN x4 checkpoints; otherwise give a safetensors file written by training."
         ) from None
     return generator.eval()
 
