@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from facehall.distributed.threads import ThreadGroup
 from facehall.losses import Outputs, TargetedPerceptualLoss
 from facehall.losses.regions import dilate, edge_contrast, regions_of_labels, regions_of_picture
 from facehall.losses.targeted import masked_distance
@@ -66,6 +67,21 @@ def test_masked_distance_weighs_positions_by_their_share():
     mask[0, 0, 0, 2] = True  # a quarter of the second
     assert masked_distance(sr, hr, mask).item() == pytest.approx((1 * 1 + 0.25 * 5) / 1.25)
     assert masked_distance(sr, hr, torch.zeros_like(mask)).item() == 0
+
+
+def test_parts_of_a_batch_are_weighed_by_their_regions():
+    """The mean of the parts' distances is the whole batch's, though its images have regions of different sizes."""
+    torch.manual_seed(0)
+    sr, hr = torch.rand(2, 2, 3, 4, 4)
+    mask = torch.zeros(2, 1, 4, 4, dtype=torch.bool)
+    mask[0, ..., :3] = True
+    mask[1, ..., :1, :1] = True
+    group = ThreadGroup(2)
+    try:
+        parts = group.run(lambda rank: masked_distance(sr[rank, None], hr[rank, None], mask[rank, None]))
+    finally:
+        group.close()
+    torch.testing.assert_close(torch.stack(parts).mean(), masked_distance(sr, hr, mask))
 
 
 class Halves(nn.Module):

@@ -1,4 +1,4 @@
-"""Which layers count as hidden matrices, in every network and in layers of other kinds."""
+"""Which layers count as hidden matrices, in networks of every kind and in layers of other kinds."""
 
 from typing import ClassVar
 

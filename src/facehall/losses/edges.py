@@ -21,7 +21,7 @@ def canny(images: Tensor, low: float, high: float) -> Tensor:
     Args:
         low, high: thresholds of the gradient in 8-bit levels (Sobel, sum of the absolute values).
     """
-    levels = images.detach().float().mul(255).round().clamp(0, 255).to(torch.uint8)
+    levels = images.float().mul(255).round().clamp(0, 255).to(torch.uint8)
     found = []
     for image in levels.permute(0, 2, 3, 1).cpu().numpy():
         grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)

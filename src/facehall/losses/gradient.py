@@ -8,7 +8,7 @@ from torch import Tensor
 
 from facehall.imaging import gradient_map
 from facehall.losses.base import Batch, LossTerm, Outputs
-from facehall.losses.pixel import PIXEL_LOSSES, PixelKind
+from facehall.losses.pixel import PixelKind, pixel_loss
 
 
 class GradientLoss(LossTerm):
@@ -27,10 +27,9 @@ class GradientLoss(LossTerm):
         super().__init__()
         if of not in ("sr", "gradient"):
             raise ValueError(f"of must be sr or gradient, not {of!r}")
-        if kind not in PIXEL_LOSSES:
-            raise ValueError(f"kind must be one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
         self.of = of
         self.kind = kind
+        self.distance = pixel_loss(kind)
         self.needs = (f"outputs.{of}", "batch.hr")
 
     @property
@@ -39,4 +38,4 @@ class GradientLoss(LossTerm):
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         predicted = gradient_map(outputs["sr"]) if self.of == "sr" else outputs["gradient"]
-        return PIXEL_LOSSES[self.kind](predicted, gradient_map(batch["hr"]))
+        return self.distance(predicted, gradient_map(batch["hr"]))

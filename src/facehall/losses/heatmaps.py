@@ -30,6 +30,17 @@ def check_template(template: Template | None) -> Tensor | None:
     return torch.tensor(points, dtype=torch.float32)
 
 
+def check_sigma(sigma: float) -> float:
+    """Return a standard deviation.
+
+    Raises:
+        ValueError: not above 0.
+    """
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0, not {sigma}")
+    return float(sigma)
+
+
 def landmark_points(batch: Batch, template: Tensor | None) -> Tensor:
     """Return the landmarks of a batch or, for pictures without annotations, those of aligned faces.
 
@@ -106,12 +117,6 @@ class LandmarkLoss(LossTerm):
             known = _as_many(points, heatmaps.shape[1])
             terms.append(F.mse_loss(heatmaps, gaussian_heatmaps(known, heatmaps.shape[-2:], self.sigma)))
         return torch.stack(terms).mean()
-
-
-def check_sigma(sigma: float) -> float:
-    if not sigma > 0:
-        raise ValueError(f"sigma must be above 0, not {sigma}")
-    return float(sigma)
 
 
 def _as_many(points: Tensor, count: int) -> Tensor:

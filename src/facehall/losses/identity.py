@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,5 +28,6 @@ class IdentityLoss(LossTerm):
         return f"identity by {type(self.embedder.network).__name__}"
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        known = self.embedder(batch["hr"].detach())
-        return (1 - F.cosine_similarity(self.embedder(outputs["sr"]), known.detach())).mean()
+        with torch.no_grad():
+            known = self.embedder(batch["hr"])
+        return (1 - F.cosine_similarity(self.embedder(outputs["sr"]), known)).mean()

@@ -33,6 +33,13 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def pixel_loss(kind: PixelKind) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a pixel loss by name."""
+    if kind not in PIXEL_LOSSES:
+        raise ValueError(f"kind must be one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
+    return PIXEL_LOSSES[kind]
+
+
 class PyramidPixelLoss(LossTerm):
     """L(SR_s, HR) + coarse_weight * mean over the coarser scales c of L(SR_c, HR bicubically reduced to c).
 
@@ -47,10 +54,8 @@ class PyramidPixelLoss(LossTerm):
 
     def __init__(self, kind: PixelKind = "charbonnier", coarse_weight: float = 0.5) -> None:
         super().__init__()
-        if kind not in PIXEL_LOSSES:
-            raise ValueError(f"kind must be one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
         self.kind = kind
-        self.distance = PIXEL_LOSSES[kind]
+        self.distance = pixel_loss(kind)
         self.coarse_weight = coarse_weight
 
     @property

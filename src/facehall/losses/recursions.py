@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from facehall.losses.base import Batch, LossTerm, Outputs
-from facehall.losses.pixel import PIXEL_LOSSES, PixelKind
+from facehall.losses.pixel import PixelKind, pixel_loss
 
 
 class RecursionLoss(LossTerm):
@@ -24,10 +24,8 @@ class RecursionLoss(LossTerm):
 
     def __init__(self, kind: PixelKind = "mse") -> None:
         super().__init__()
-        if kind not in PIXEL_LOSSES:
-            raise ValueError(f"kind must be one of {', '.join(PIXEL_LOSSES)}, not {kind!r}")
         self.kind = kind
-        self.distance = PIXEL_LOSSES[kind]
+        self.distance = pixel_loss(kind)
 
     @property
     def description(self) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facehall.distributed.gathering import gather
 from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.losses.regions import regions_of_labels, regions_of_picture
 from facehall.models.frozen import Frozen
@@ -94,7 +95,9 @@ class TargetedPerceptualLoss(LossTerm):
 
 
 def masked_distance(sr: Tensor, hr: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean squared difference over a region.
+    """Return the mean squared difference over a region of the whole batch.
+
+    Processes and data threads with a part of the batch each return what their part contributes; the mean is the result.
 
     Args:
         sr, hr: features, (B, C, h, w).
@@ -105,4 +108,5 @@ def masked_distance(sr: Tensor, hr: Tensor, mask: Tensor) -> Tensor:
     """
     share = F.adaptive_avg_pool2d(mask.to(sr.dtype), (sr.shape[-2], sr.shape[-1]))
     error = (sr - hr).square().mean(dim=1, keepdim=True)
-    return (error * share).sum() / share.sum().clamp(min=1.0)
+    regions = gather(share.sum())
+    return (error * share).sum() * len(regions) / regions.sum().clamp(min=1.0)

@@ -24,6 +24,18 @@ from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_argume
 
 SUFFIX = ".safetensors"
 
+UNREADABLE = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
+"""What torch.load and load_state_dict raise for a .pth file of something else than a network's tensors."""
+
 
 def save_generator(
     path: Path, generator: Generator, origin: Mapping[str, str] | None = None, dtype: torch.dtype | None = None
@@ -124,15 +136,19 @@ def load_public_rrdbnet(path: Path) -> RRDBNet:
         state = public_state_dict(state)
         generator = RRDBNet(**rrdbnet_arguments(state))
         generator.load_state_dict(state)
-    except (RuntimeError, OSError, EOFError, KeyError, AttributeError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):  # its message explains how to run the file's code anyway
-            reason = "it is damaged, or holds code, which is never run"
+    except UNREADABLE as error:
         raise FacehallError(
-            f"{path}: not a checkpoint of an x4 RRDBNet ({reason}). The only supported .pth files are the public "
-            "ESRGAN and Real-ESRGAN x4 checkpoints; otherwise give a safetensors file written by training."
+            f"{path}: not a checkpoint of an x4 RRDBNet ({why_unreadable(error)}). The only supported .pth files are "
+            "the public ESRGAN and Real-ESRGAN x4 checkpoints; otherwise give a safetensors file written by training."
         ) from None
     return generator.eval()
+
+
+def why_unreadable(error: Exception) -> str:
+    """Return the reason for one of `UNREADABLE`, on one line."""
+    if isinstance(error, pickle.UnpicklingError):  # its message explains how to run the file's code anyway
+        return "it is damaged, or holds code, which is never run"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def differing_tensors(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

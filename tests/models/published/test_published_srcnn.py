@@ -72,9 +72,11 @@ def test_errors(file, tmp_path):
         load_published("srcnn", path, scale=2)
     with pytest.raises(FacehallError, match="Rename it"):
         load_published("srcnn", path.rename(tmp_path / "weights.mat"))
-    savemat(tmp_path / "x2.mat", {**contents, "weights_conv3": np.zeros((2, 2))})
-    with pytest.raises(FacehallError, match=r"x2\.mat: not the weights of a SRCNN"):
-        load_published("srcnn", tmp_path / "x2.mat")
+    wrong = [("weights_conv3", np.zeros((2, 2))), ("weights_conv2", np.zeros((4, 4, 3))), ("biases_conv1", [])]
+    for name, value in wrong:
+        savemat(tmp_path / "x2.mat", {**contents, name: value})
+        with pytest.raises(FacehallError, match=r"x2\.mat: not the weights of an SRCNN"):
+            load_published("srcnn", tmp_path / "x2.mat")
     savemat(tmp_path / "x4.mat", {"other": 1})
     with pytest.raises(FacehallError, match="no variable weights_conv1"):
         load_published("srcnn", tmp_path / "x4.mat")

@@ -38,7 +38,14 @@ def test_the_layout(tmp_path):
         assert torch.equal(read.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("model", [1.0, {"weight": cells([np.zeros((3, 3))] * 2), "bias": cells([1.0] * 3)}])
+@pytest.mark.parametrize(
+    "model",
+    [
+        1.0,
+        {"weight": cells([np.zeros((3, 3))] * 2), "bias": cells([1.0] * 3)},
+        {"weight": cells([]), "bias": cells([])},
+    ],
+)
 def test_other_files(tmp_path, model):
     savemat(tmp_path / "w.mat", {"model": model})
     with pytest.raises(FacehallError, match=r"w\.mat: not the weights of a VDSR"):

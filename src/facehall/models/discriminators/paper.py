@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from facehall.models.discriminators.sizes import check_patches
 from facehall.models.layers.blocks import conv3, leaky_relu
 
 
@@ -46,10 +47,5 @@ class PaperDiscriminator(nn.Module):
         self.dense = nn.Linear(8 * c * (patch_size // 16) ** 2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.shape[-2:] != (self.patch_size, self.patch_size):
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"PaperDiscriminator was built for {self.patch_size}x{self.patch_size} patches, got {height}x{width}: "
-                "set patch_size to patches.patch_size times scale, or use the U-Net discriminator, which takes any size"
-            )
+        check_patches(self, images, self.patch_size, "use the U-Net discriminator, which takes any size")
         return self.dense(self.features(images).flatten(1))

@@ -23,7 +23,6 @@ class SPSRDiscriminator(nn.Module):
 
     def __init__(self, patch_size: int, channels: int = 64) -> None:
         super().__init__()
-        self.patch_size = patch_size
         self.image = VGGDiscriminator(patch_size, channels)
         self.gradient = VGGDiscriminator(patch_size, channels)
 

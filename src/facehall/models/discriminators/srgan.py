@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from facehall.imaging import downscale_bicubic, upscale_bicubic
+from facehall.models.discriminators.sizes import check_patches
 from facehall.models.layers.blocks import conv3, leaky_relu
 
 
@@ -63,12 +64,8 @@ class SRGANDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.patch_size is not None and images.shape[-2:] != (self.patch_size, self.patch_size):
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"SRGANDiscriminator was built for {self.patch_size}x{self.patch_size} patches, got {height}x{width}: "
-                "set patch_size to patches.patch_size times scale, or to null for any size"
-            )
+        if self.patch_size is not None:
+            check_patches(self, images, self.patch_size, "to null for any size")
         if self.residual_scale is not None:
             images = images - upscale_bicubic(downscale_bicubic(images, self.residual_scale), self.residual_scale)
         return self.dense(self.features(images).flatten(1))

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
+from facehall.models.generators.edsr import DIV2K_MEAN, sub_pixel_upsampling
 from facehall.models.layers.adder import RATE, Adder2d, AdderExecution
 from facehall.models.layers.blocks import conv3, init_scaled_he_
-from facehall.models.layers.scales import upsampling_factors
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 MIN_MAGNITUDE = 1e-6
 
 
@@ -43,7 +42,9 @@ class AdderUnit(nn.Module):
     Shapes: (B, C, h, w) -> (B, C, h, w).
     """
 
-    def __init__(self, features: int, relu: bool = True, rate: float = RATE, execution: AdderExecution | None = None):
+    def __init__(
+        self, features: int, relu: bool = True, rate: float = RATE, execution: AdderExecution | None = None
+    ) -> None:
         super().__init__()
         self.adder = Adder2d(features, features, rate=rate, execution=execution)
         self.norm = nn.BatchNorm2d(features)
@@ -99,8 +100,7 @@ class AdderEDSR(Generator):
         self.head = conv3(3, features)
         self.blocks = nn.Sequential(*(AdderBlock(features, residual_scale, rate, execution) for _ in range(blocks)))
         self.body = conv3(features, features)
-        up = [(conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in upsampling_factors(scale)]
-        self.up = nn.Sequential(*(layer for stage in up for layer in stage))
+        self.up = sub_pixel_upsampling(features, scale)
         self.last = conv3(features, 3)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,8 @@ class DRCN(Generator):
     Shapes: bicubic luma (B, 1, s h, s w) in [0, 1] -> luma of that shape; ``recursions`` is a list of D of them.
     """
 
-    input: Literal["lr", "bicubic"] = "bicubic"
-    colour: Literal["rgb", "y"] = "y"
+    input = "bicubic"
+    colour = "y"
     provides = ("pyramid", "recursions")
 
     @records_arguments

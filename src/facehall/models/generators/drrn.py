@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
@@ -55,8 +53,8 @@ class DRRN(Generator):
     Shapes: bicubic luma (B, 1, s h, s w) in [0, 1] -> luma of that shape.
     """
 
-    input: Literal["lr", "bicubic"] = "bicubic"
-    colour: Literal["rgb", "y"] = "y"
+    input = "bicubic"
+    colour = "y"
 
     @records_arguments
     def __init__(self, scale: int = 4, blocks: int = 1, units: int = 9, features: int = 128) -> None:

@@ -9,10 +9,20 @@ from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import conv3
 from facehall.models.layers.scales import upsampling_factors
 
-MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean RGB of DIV2K's training pictures."""
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean RGB of DIV2K's training pictures, in [0, 1]."""
 RANGE = 255.0
 """Range of values inside the network."""
+
+
+def sub_pixel_upsampling(features: int, scale: int) -> nn.Sequential:
+    """Return a sub-pixel convolution per upsampling step, without activation: (B, C, h, w) -> (B, C, s h, s w).
+
+    Raises:
+        ValueError: a scale other than 2, 3, 4 and 8.
+    """
+    steps = [(conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in upsampling_factors(scale)]
+    return nn.Sequential(*(layer for step in steps for layer in step))
 
 
 class ResidualBlock(nn.Module):
@@ -33,8 +43,8 @@ class EDSR(Generator):
     """Residual blocks at input size, sub-pixel convolutions without activation, one convolution to RGB.
 
     Lim, Son, Kim, Nah, Lee, Enhanced Deep Residual Networks for Single Image Super-Resolution, 2017
-    (arXiv:1707.02921), sec. 3. Images are centred on `MEAN` and scaled to `RANGE` inside. Initialisation is torch's
-    default, as in the authors' code.
+    (arXiv:1707.02921), sec. 3. Images are centred on `DIV2K_MEAN` and scaled to `RANGE` inside. Initialisation is
+    torch's default, as in the authors' code.
 
     Args:
         scale: 2, 3, 4 or 8.
@@ -51,14 +61,11 @@ class EDSR(Generator):
     def __init__(self, scale: int = 4, blocks: int = 16, features: int = 64, residual_scale: float = 1.0) -> None:
         super().__init__()
         self.scale = scale
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1))
         self.conv_first = conv3(3, features)
         self.body = nn.Sequential(*(ResidualBlock(features, residual_scale) for _ in range(blocks)))
         self.conv_after_body = conv3(features, features)
-        stages = [
-            (conv3(features, features * factor**2), nn.PixelShuffle(factor)) for factor in upsampling_factors(scale)
-        ]
-        self.upsample = nn.Sequential(*(layer for stage in stages for layer in stage))
+        self.upsample = sub_pixel_upsampling(features, scale)
         self.conv_last = conv3(features, 3)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:

@@ -8,11 +8,9 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.layers.blocks import conv3, upsampler
+from facehall.models.layers.blocks import RESIDUAL_SCALE, conv3, upsampler
 from facehall.models.layers.dense import NEGATIVE_SLOPE
 from facehall.models.layers.scales import accumulated_scales, upsampling_factors
-
-RESIDUAL_SCALE = 0.2
 
 
 class ResidualBlock(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.layers.blocks import RESIDUAL_SCALE, conv3, init_scaled_he_, leaky_relu, upsampler
+from facehall.models.layers.blocks import RESIDUAL_SCALE, conv3, enlargement_x4, init_scaled_he_, leaky_relu
 
 DILATIONS = range(1, 9)
 
@@ -59,12 +59,6 @@ class ContentFeatures(nn.Module):
         return x + self.body(x)
 
 
-def reconstruction(features: int) -> nn.Sequential:
-    """Return two x2 upsamplings and two convolutions: (B, C, h, w) -> (B, 3, 4h, 4w)."""
-    ups = [upsampler(features, features, 2, upsampling="nearest") for _ in range(2)]
-    return nn.Sequential(*ups, conv3(features, features), leaky_relu(), conv3(features, 3))
-
-
 class PPON(Generator):
     """PPON x4 (Hui et al., Progressive Perception-Oriented Network for Single Image Super-Resolution, 2019).
 
@@ -99,7 +93,7 @@ class PPON(Generator):
         self.features = nn.ModuleDict({"content": ContentFeatures(blocks, features, branch)})
         for part, count in (("structure", structure_blocks), ("realism", realism_blocks)):
             self.features[part] = nn.Sequential(*(TripleRRFB(features, branch) for _ in range(count)))
-        images = {part: reconstruction(features) for part in self.parts}
+        images = {part: enlargement_x4(features, 3) for part in self.parts}
         self.images = nn.ModuleDict(images)
         init_scaled_he_(self)
         for part in self.parts[1:]:

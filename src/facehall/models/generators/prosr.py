@@ -10,12 +10,9 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
+from facehall.models.generators.edsr import DIV2K_MEAN, RANGE
+from facehall.models.layers.blocks import RESIDUAL_SCALE
 from facehall.models.layers.scales import pyramid_scales
-
-MEAN = (0.4488, 0.4371, 0.4040)
-"""RGB mean of DIV2K, in [0, 1]."""
-LEVELS = 255.0
-RESIDUAL_SCALE = 0.2
 
 
 class ReflectedConv(nn.Conv2d):
@@ -143,31 +140,31 @@ class ProSR(Generator):
     ) -> None:
         super().__init__()
         self.scale = scale
-        self._scales = pyramid_scales(scale)
-        if len(blocks) < len(self._scales) or not all(blocks):
-            raise ValueError(f"blocks must list the blocks of {len(self._scales)} levels for x{scale}, not {blocks}")
-        self.firsts = nn.ModuleList(conv3(3, features) for _ in self._scales)
+        count = len(pyramid_scales(scale))
+        if len(blocks) < count or not all(blocks):
+            raise ValueError(f"blocks must list the blocks of {count} levels for x{scale}, not {blocks}")
+        self.firsts = nn.ModuleList(conv3(3, features) for _ in range(count))
         levels: list[Level] = []
-        for own in blocks[: len(self._scales)]:
+        for own in blocks[:count]:
             channels = levels[-1].channels if levels else features
             levels.append(Level(channels, own, growth, residual, first=not levels, widest=self.WIDEST))
         self.levels = nn.ModuleList(levels)
         self.register_buffer("fade", torch.ones(()), persistent=False)
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN)[:, None, None], persistent=False)
 
     fade: Tensor
     mean: Tensor
 
     @property
     def scales(self) -> tuple[int, ...]:
-        return self._scales
+        return pyramid_scales(self.scale)
 
     def set_fade(self, share: float) -> None:
         self.fade.fill_(share)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         count = self.scales.index(up_to or self.scale) + 1
-        x = self.firsts[count - 1]((lr - self.mean) * LEVELS)
+        x = self.firsts[count - 1]((lr - self.mean) * RANGE)
         residuals: list[Tensor] = []
         for level in list(self.levels)[:count]:
             x, residual = level(x)
@@ -176,7 +173,7 @@ class ProSR(Generator):
             coarser = F.interpolate(residuals[-2], scale_factor=2, mode="bilinear", align_corners=True)
             residuals[-1] = torch.lerp(coarser, residuals[-1], self.fade.to(coarser.dtype))
         return {
-            scale: upscale_bicubic(lr, scale) + residual / LEVELS
+            scale: upscale_bicubic(lr, scale) + residual / RANGE
             for scale, residual in zip(self.scales, residuals, strict=False)
         }
 

@@ -10,16 +10,10 @@ from torch import Tensor, nn
 
 from facehall.imaging import gradient_map
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.layers.blocks import RRDB, conv3, leaky_relu, upsampler
+from facehall.models.layers.blocks import RRDB, conv3, enlargement_x4, leaky_relu
 from facehall.models.layers.dense import Memory
 
 Fusion = Literal["rrdb", "conv"]
-
-
-def enlargement(features: int) -> nn.Sequential:
-    """Return two x2 upsamplings and two convolutions: (B, C, h, w) -> (B, C, 4h, 4w)."""
-    ups = [upsampler(features, features, 2, upsampling="nearest") for _ in range(2)]
-    return nn.Sequential(*ups, conv3(features, features), leaky_relu(), conv3(features, features))
 
 
 class SPSR(Generator):
@@ -67,14 +61,14 @@ class SPSR(Generator):
         self.first = conv3(3, features)
         self.body = nn.ModuleList(RRDB(features, growth, convs=4, memory=memory) for _ in range(blocks))
         self.conv_body = conv3(features, features)
-        self.enlarge = enlargement(features)
+        self.enlarge = enlargement_x4(features, features)
         self.gradient_first = conv3(3, features)
         self.gradient_blocks = nn.ModuleList(
             nn.Sequential(RRDB(2 * features, growth, convs=4, memory=memory), conv3(2 * features, features))
             for _ in taps
         )
         self.gradient_conv = conv3(features, features)
-        self.gradient_enlarge = enlargement(features)
+        self.gradient_enlarge = enlargement_x4(features, features)
         self.gradient_last = nn.Conv2d(features, 3, kernel_size=1)
         fuse = [RRDB(2 * features, growth, convs=4, memory=memory)] if fusion == "rrdb" else []
         self.fuse = nn.Sequential(

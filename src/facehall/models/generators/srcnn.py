@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from facehall.models.generators.base import Generator, records_arguments
@@ -25,8 +23,8 @@ class SRCNN(Generator):
     Shapes: bicubic luma (B, 1, s h, s w) in [0, 1] -> luma of that shape.
     """
 
-    input: Literal["lr", "bicubic"] = "bicubic"
-    colour: Literal["rgb", "y"] = "y"
+    input = "bicubic"
+    colour = "y"
 
     @records_arguments
     def __init__(self, scale: int = 4, kernel: int = 5, features: int = 64, mapped: int = 32) -> None:

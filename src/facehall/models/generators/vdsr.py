@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -25,8 +24,8 @@ class VDSR(Generator):
     Shapes: bicubic luma (B, 1, s h, s w) in [0, 1] -> luma of that shape.
     """
 
-    input: Literal["lr", "bicubic"] = "bicubic"
-    colour: Literal["rgb", "y"] = "y"
+    input = "bicubic"
+    colour = "y"
 
     @records_arguments
     def __init__(self, scale: int = 4, layers: int = 20, features: int = 64) -> None:

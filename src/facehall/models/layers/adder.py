@@ -6,7 +6,7 @@ import ctypes
 import functools
 import logging
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from facehall.models.layers.dense import is_capturing_graph
 from facehall.models.layers.native import compiled
 
 AdderExecution = Literal["native", "torch"]
-EXECUTIONS = ("native", "torch")
+EXECUTIONS = get_args(AdderExecution)
 
 RATE = 0.2
 """eta, the norm of a filter bank's rescaled gradient relative to the root of its size."""

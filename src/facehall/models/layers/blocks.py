@@ -163,3 +163,9 @@ def upsampler(
         for parameter in conv.parameters():
             parameter.copy_(parameter[:: factor**2].repeat_interleave(factor**2, dim=0))
     return nn.Sequential(conv, nn.PixelShuffle(factor), leaky_relu(inplace))
+
+
+def enlargement_x4(features: int, out_channels: int) -> nn.Sequential:
+    """Return two x2 nearest upsamplings and two convolutions: (B, C, h, w) -> (B, out_channels, 4h, 4w)."""
+    ups = [upsampler(features, features, 2, upsampling="nearest") for _ in range(2)]
+    return nn.Sequential(*ups, conv3(features, features), leaky_relu(), conv3(features, out_channels))

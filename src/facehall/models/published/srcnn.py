@@ -33,9 +33,9 @@ def read(path: Path) -> SRCNN:
     variables = read_mat(path, tuple(_NAMES))
     weights, biases = ([np.asarray(variables[f"{kind}_conv{i}"]) for i in (1, 2, 3)] for kind in ("weights", "biases"))
     features, mapped = biases[0].size, biases[1].size
-    kernel = round((weights[1].size / (features * mapped)) ** 0.5)
-    generator = SRCNN(int(scale[1]), kernel, features, mapped)
     try:
+        kernel = round((weights[1].size / (features * mapped)) ** 0.5)
+        generator = SRCNN(int(scale[1]), kernel, features, mapped)
         taps = [
             weights[0].reshape(1, 9, 9, features),
             weights[1].reshape(features, kernel, kernel, mapped),
@@ -46,8 +46,8 @@ def read(path: Path) -> SRCNN:
             state[f"layers.{index}.weight"] = _tensor(weight.transpose(3, 0, 2, 1))
             state[f"layers.{index}.bias"] = _tensor(bias.reshape(-1))
         generator.load_state_dict(state)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise FacehallError(f"{path}: not the weights of a SRCNN ({str(error).splitlines()[0]}).") from None
+    except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise FacehallError(f"{path}: not the weights of an SRCNN ({str(error).splitlines()[0]}).") from None
     return generator
 
 

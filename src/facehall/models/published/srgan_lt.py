@@ -5,7 +5,6 @@ They are not by SRGAN's authors. The files of 2018 are read; later ones of that 
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 
@@ -14,11 +13,8 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 from facehall.models.generators import SRResNet
+from facehall.models.weights import UNREADABLE, why_unreadable
 
-UNREADABLE = (
-    *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
-    pickle.UnpicklingError,
-)
 LAYERS = {"conv1": 0, "bn1": 1, "prelu": 2, "conv2": 3, "bn2": 4}
 
 
@@ -31,10 +27,7 @@ def read(path: Path) -> SRResNet:
     try:
         return _build(torch.load(path, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):  # its message explains how to run the file's code anyway
-            reason = "it is damaged, or holds code, which is never run"
-        raise FacehallError(f"{path}: not the weights of this small SRGAN ({reason}).") from None
+        raise FacehallError(f"{path}: not the weights of this small SRGAN ({why_unreadable(error)}).") from None
 
 
 def _build(theirs: dict[str, Tensor]) -> SRResNet:

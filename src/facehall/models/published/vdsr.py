@@ -33,6 +33,6 @@ def read(path: Path, scale: int = 4) -> VDSR:
             state[f"layers.{2 * i}.weight"] = torch.from_numpy(np.ascontiguousarray(layer, np.float32))
             state[f"layers.{2 * i}.bias"] = torch.from_numpy(np.array(bias, np.float32).reshape(-1))
         generator.load_state_dict(state)
-    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise FacehallError(f"{path}: not the weights of a VDSR ({str(error).splitlines()[0]}).") from None
     return generator
