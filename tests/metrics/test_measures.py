@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from facehall.assets import WeightsNotFoundError
 from facehall.errors import FacehallError
 from facehall.imaging import quantize
 from facehall.metrics import Judge, Measure, Protocol, bicubic_sr, make_lr, register
@@ -97,6 +98,18 @@ def test_settings_of_a_measure_and_a_single_name():
     assert build_protocol(4, [{"ssim": None}, "psnr"]).names == ("ssim", "psnr")
     with pytest.raises(FacehallError, match=r"nowhere\.safetensors does not exist"):
         build_protocol(4, [{"lpips_vgg": {"weights": "nowhere.safetensors"}}])
+
+
+def test_measures_that_are_all_missing_say_why(monkeypatch):
+    def unavailable(self):
+        raise WeightsNotFoundError("The DISTS weights are not on this machine.")
+
+    monkeypatch.setattr(JUDGES["dists"], "__init__", unavailable)
+    found = build_protocol(4, ["psnr", "dists"], skip_missing=True)
+    assert found.names == ("psnr",)
+    assert found.missing == {"DISTS": "The DISTS weights are not on this machine."}
+    with pytest.raises(FacehallError, match="The DISTS weights are not on this machine"):
+        build_protocol(4, "dists", skip_missing=True)
 
 
 def test_two_judges_of_one_name_are_refused():

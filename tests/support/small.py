@@ -37,6 +37,8 @@ TINY = [
     "trainer.enable_progress_bar=false",
 ]
 """Overrides that shorten a training of experiment=esrgan_vgg16s to a second or two per phase."""
+TINY_PSNR = ["experiment=psnr", *(option for option in TINY if not option.startswith("discriminator."))]
+"""Such a training without a discriminator."""
 LIGHT = ["++losses.perceptual=null", "metrics.lpips=none", "logger=none"]
 """Overrides for trainings without pretrained weights and without W&B."""
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small import LIGHT, TINY, make_photographs, run_command
+from small import LIGHT, TINY_PSNR, make_photographs, run_command
 
 from facehall import sweep, train
 from facehall.errors import PEER_LOST, USER_ERROR
@@ -192,8 +192,7 @@ def start(tmp_path, monkeypatch):
     monkeypatch.delenv(SWEEP_JOB_VARIABLE, raising=False)
     before = signal.getsignal(signal.SIGTERM)
     data = make_photographs(tmp_path / "photographs", 6)
-    common = ["experiment=psnr", *(option for option in TINY if "discriminator" not in option), *TWO_STEPS]
-    common += ["data=folder", f"data.root={data}", "hydra.sweep.dir=sweep"]
+    common = [*TINY_PSNR, *TWO_STEPS, "data=folder", f"data.root={data}", "hydra.sweep.dir=sweep"]
 
     def run(*overrides):
         return run_command(train.main, "-m", *common, *LIGHT, *overrides)

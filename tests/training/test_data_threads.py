@@ -172,9 +172,8 @@ class Noisy(LossTerm):
 
 
 def test_random_numbers_in_a_step_are_refused(make_module, fit):
-    module = make_module(losses={"pixel": Noisy()}, gan={"pixel": 1}, discriminator=None, trains=("generator",))
-    assert fit(module, 1).generator_step == 1
     options = {"losses": {"pixel": Noisy()}, "gan": {"pixel": 1}, "discriminator": None, "trains": ("generator",)}
+    assert fit(make_module(**options), 1).generator_step == 1
     with pytest.raises(FacehallError, match=r"runtime\.data_threads=2: a network or loss term draws random numbers"):
         fit(make_module(data_threads=2, **options), 1)
 

@@ -69,7 +69,7 @@ def test_loss_and_target_have_the_networks_colour(make_module, fit, small):
     only_pixel = {"discriminator": None, "discriminator_losses": {}, "curriculum": PIXEL}
     module = make_module(generator=small, losses={"pixel": recorder}, **only_pixel)
     fit(module, 1)
-    batch = next(iter(DataLoader([noise(i) for i in range(2)], 2)))
+    batch = next(iter(module.trainer.train_dataloader))
     lr, hr = batch["lr"], batch["hr"]
     if small.colour == "y":
         lr, hr = rgb_to_y(lr), rgb_to_y(hr)
@@ -80,12 +80,6 @@ def test_loss_and_target_have_the_networks_colour(make_module, fit, small):
     torch.testing.assert_close(recorder.sr, enlarged.expand(-1, 3, -1, -1))
     logged = module.trainer.callback_metrics["train/pixel"]
     torch.testing.assert_close(logged, (enlarged - hr).square().mean(), rtol=1e-4, atol=0)
-
-
-def noise(index):
-    """The patches of `fit`."""
-    random = torch.Generator().manual_seed(index)
-    return {"lr": torch.rand(3, 8, 8, generator=random), "hr": torch.rand(3, 16, 16, generator=random)}
 
 
 def test_validation_measures_rgb_images(make_module, small):

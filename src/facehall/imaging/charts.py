@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def place_labels(figure: Figure, axes: Axes, labels: Sequence[tuple[tuple[float, float], str, str]]) -> None:
     """Put each label at the first position around its point that is inside the axes and overlaps no other label.
 
+    Where there is none, it gets the last position.
+
     Args:
         figure: drawn once to know the sizes.
         axes: those with the points.

@@ -59,7 +59,7 @@ def build_protocol(
                 raise
             missing[judge_class(name).measure.label] = str(error)
     if not judges:
-        raise FacehallError("metrics.measures is empty: give at least one, such as psnr.")
+        raise FacehallError(" ".join(missing.values()) or "metrics.measures is empty: give at least one, such as psnr.")
     protocol = Protocol(scale, judges, border)
     protocol.missing = missing
     return protocol

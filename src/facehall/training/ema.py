@@ -43,16 +43,16 @@ class GeneratorEMA(nn.Module):
         decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
         averaged, live = list(self.generator.parameters()), list(generator.parameters())
         get_ema_multi_avg_fn(decay)(averaged, [p.detach() for p in live], torch.tensor(self._updates))
-        self._copy_buffers(generator)
+        self._finish_update(generator)
 
     @torch.no_grad()
     def replace(self, generator: Generator, average: Callable[[Tensor], Tensor]) -> None:
         """Take another average of the live parameters instead: `average` of each."""
         for own, live in zip(self.generator.parameters(), generator.parameters(), strict=True):
             own.copy_(average(live))
-        self._copy_buffers(generator)
+        self._finish_update(generator)
 
-    def _copy_buffers(self, generator: Generator) -> None:
+    def _finish_update(self, generator: Generator) -> None:
         for own, live in zip(self.generator.buffers(), generator.buffers(), strict=True):
             own.copy_(live)  # batch-norm statistics are averages already
         self._updates += 1

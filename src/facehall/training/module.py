@@ -178,13 +178,13 @@ class SuperResolution(MeasuredModule):
         slices = threads.slices(batch)
         steps = threads.run(lambda passes, rank: passes.generate(slices[rank], phase))
         if self.trains_discriminator:
-            values = threads.run(lambda passes, rank: self._train_discriminator(passes, *steps[rank], phase))
+            values = threads.run(lambda passes, rank: passes.train_discriminator(*steps[rank], phase, self._backward))
             self._log_train(mean_by_name(values))
             if take_step:
                 self._optimizer_step(1)
         if "generator" in phase.trains:
             weights = self.curriculum.weights(self.generator_step)
-            values = threads.run(lambda passes, rank: self._train_generator(passes, *steps[rank], weights))
+            values = threads.run(lambda passes, rank: passes.train_generator(*steps[rank], weights, self._backward))
             self._log_train(mean_by_name(values))
             if take_step:
                 self._optimizer_step(0)
@@ -202,16 +202,6 @@ class SuperResolution(MeasuredModule):
                 if isinstance(optimizer, AveragingOptimizer):
                     optimizer.restart_average()
         self._phase = phase
-
-    def _train_discriminator(
-        self, passes: Passes, batch: dict[str, Any], outputs: dict[str, Any], phase: Phase
-    ) -> dict[str, Tensor]:
-        return passes.train_discriminator(outputs["sr"].detach(), batch, phase, self._backward)
-
-    def _train_generator(
-        self, passes: Passes, batch: dict[str, Any], outputs: dict[str, Any], weights: dict[str, float]
-    ) -> dict[str, Tensor]:
-        return passes.train_generator(outputs, batch, weights, self._backward)
 
     def _backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of a loss, a mean over one thread's slice of a batch."""

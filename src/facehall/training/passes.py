@@ -59,15 +59,17 @@ class Passes:
         batch = to_generator_colour({**batch, **images}, self.generator)
         return downscale_batch(batch, scale // (phase.scale or scale))
 
-    def train_discriminator(self, sr: Tensor, batch: Batch, phase: Phase, backward: Backward) -> dict[str, Tensor]:
-        """Add the gradients of the discriminator's loss; return values to log. `sr` is detached."""
-        discriminator, hr = self.discriminator, batch["hr"]
+    def train_discriminator(
+        self, batch: Batch, outputs: Mapping[str, Any], phase: Phase, backward: Backward
+    ) -> dict[str, Tensor]:
+        """Add the gradients of the discriminator's loss; return values to log."""
+        discriminator, hr, sr = self.discriminator, batch["hr"], outputs["sr"].detach()
         assert discriminator is not None
         weights = phase.discriminator_weights or dict.fromkeys(self.discriminator_losses.names, 1.0)
         with span("discriminator forward"):
             real, fake = promote_half(discriminator(hr)), promote_half(discriminator(sr))
-            outputs = Outputs({"sr": sr, "real_logits": real, "fake_logits": fake, "discriminator": discriminator})
-            loss, terms = self.discriminator_losses(outputs, batch, weights)
+            judged = Outputs({"sr": sr, "real_logits": real, "fake_logits": fake, "discriminator": discriminator})
+            loss, terms = self.discriminator_losses(judged, batch, weights)
         with span("discriminator backward"):
             backward(loss)
         statistics = {
@@ -79,7 +81,7 @@ class Passes:
         return {"discriminator": loss, **each, **statistics}
 
     def train_generator(
-        self, outputs: dict[str, Any], batch: Batch, weights: Mapping[str, float], backward: Backward
+        self, batch: Batch, outputs: dict[str, Any], weights: Mapping[str, float], backward: Backward
     ) -> dict[str, Tensor]:
         """Add the gradients of the generator's loss; return values to log."""
         loss, terms = self.losses(self.generator_outputs(outputs, batch), batch, weights, span)

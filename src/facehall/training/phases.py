@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -24,8 +25,8 @@ def set_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum, p
         optimizers: the generator's and, if there is one, the discriminator's.
     """
     for network, optimizer in zip(NETWORKS, optimizers, strict=False):
-        own = (phase.optimizer or {}).get(network) or {}
-        changed = {name for each in curriculum.phases for name in (each.optimizer or {}).get(network) or {}}
+        own = _settings(phase, network)
+        changed = {name for each in curriculum.phases for name in _settings(each, network)}
         for name in changed:
             value = own.get(name, optimizer.defaults.get(name))
             for group in optimizer.param_groups:
@@ -44,11 +45,15 @@ def check_phase_options(optimizers: Sequence[Optimizer], curriculum: Curriculum)
     for network, optimizer in zip(NETWORKS, optimizers, strict=False):
         known = [name for name in optimizer.defaults if name != "lr"]
         for phase in curriculum.phases:
-            if unknown := set((phase.optimizer or {}).get(network) or {}) - set(known):
+            if unknown := set(_settings(phase, network)) - set(known):
                 raise FacehallError(
                     f"curriculum.{phase.name}.optimizer.{network}: {type(optimizer).__name__} has no setting "
                     f"{min(unknown)}; it has {', '.join(known)}."
                 )
+
+
+def _settings(phase: Phase, network: str) -> Mapping[str, Any]:
+    return (phase.optimizer or {}).get(network) or {}  # null in a config removes them
 
 
 def check_phases(

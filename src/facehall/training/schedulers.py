@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -37,11 +37,11 @@ class PhaseRate:
         cooldown: the last fraction of the steps after the warm-up, in which a ``trapezoid`` falls.
     """
 
-    factor: float = 1.0
-    shape: str = "cosine"
-    floor: float = 0.01
-    warmup: int = 0
-    cooldown: float = 0.2
+    factor: float
+    shape: str
+    floor: float
+    warmup: int
+    cooldown: float
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -84,8 +84,8 @@ def phased(
     Raises:
         ValueError: an unknown shape or setting.
     """
-    common = {"shape": shape, "floor": floor, "warmup": warmup, "cooldown": cooldown}
-    known = [f.name for f in fields(PhaseRate)]
+    common = {"factor": 1.0, "shape": shape, "floor": floor, "warmup": warmup, "cooldown": cooldown}
+    known = list(common)
     pieces = []
     for phase in phases:
         if unknown := set(phase.settings) - set(known):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from batch_recorder import fingerprint, fit
 from lightning.pytorch.callbacks import ModelCheckpoint
-from small import LIGHT, TINY, Malicious, make_photographs, run_command
+from small import LIGHT, TINY_PSNR, Malicious, make_photographs, run_command
 
 from facehall.config.build import build
 from facehall.data import BicubicDegradation, FolderSource, MemoryStore, ShardDataModule
@@ -172,8 +172,7 @@ def test_a_training_on_shards_that_is_resumed_equals_one_that_is_not(compose_con
             "data.val_limit=1",
             "scale=2",
         ]
-        tiny = [option for option in (*TINY, *LIGHT) if "discriminator" not in option and "losses" not in option]
-        base = ["experiment=psnr", *tiny, *data, "curriculum.psnr.steps=4", "patches.steps_per_epoch=2"]
+        base = [*TINY_PSNR, *LIGHT, *data, "curriculum.psnr.steps=4", "patches.steps_per_epoch=2"]
         return train(compose_config("train", *base, *overrides, f"run_dir={tmp_path / folder}"))
 
     whole = start("whole")

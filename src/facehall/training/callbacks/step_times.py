@@ -35,26 +35,31 @@ class StepTimes(L.Callback):
         self._batches: dict[str, list[float]] = defaultdict(list)
         self._ends: list[float] = []
         self._last = 0.0
+        self._phase = ""
         self._epoch_open = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._close_epoch()
         self._last, self._epoch_open = time.monotonic(), True
 
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, SuperResolution)
+        self._phase = pl_module.curriculum.phase(pl_module.generator_step)  # the batch may end its step
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Tensor | Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, SuperResolution)
         now = time.monotonic()
         if batch_idx >= self.skip:
-            phase = pl_module.curriculum.phase(max(0, pl_module.generator_step - 1))
-            self._batches[phase].append(now - self._last)
+            self._batches[self._phase].append(now - self._last)
         self._last = now
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SuperResolution)
         self._close_epoch()
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._ends:
             phases = {name: fmean(times) * pl_module.accumulate for name, times in self._batches.items()}
             content = {"phases": phases, "epoch_end": fmean(self._ends)}
             write_text(self.folder / STEP_TIMES, json.dumps(content, indent=1) + "\n")

@@ -36,7 +36,7 @@ class MatrixOptimizer(GroupOptimizer):
         weight_decay: float,
         **settings: Any,
     ) -> None:
-        check_range("lr", (lr, matrix_lr))
+        check_range("lr", lr)
         check_range("betas", betas, below=1)
         check_range("weight_decay", weight_decay)
         matrices, others = matrix_groups(network)

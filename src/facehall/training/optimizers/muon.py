@@ -57,6 +57,7 @@ class Muon(MatrixOptimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        check_range("muon_lr", muon_lr)
         check_range("momentum", momentum, below=1)
         check_range("iterations", iterations, low=1)
         settings = {"momentum": momentum, "nesterov": nesterov, "iterations": iterations}

@@ -70,7 +70,7 @@ class SOAP(MatrixOptimizer):
                 state["bases"] = [c if c is None else torch.linalg.eigh(c).eigenvectors.flip(1) for c in covariances]
                 continue
             state["step"] += 1
-            update = self._adam_in(state["bases"], state, tensor, group)
+            update = self._rotated_adam(state, tensor, group)
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
             parameter.sub_(update.reshape(parameter.shape), alpha=group["lr"])
             for old, new in zip(state["covariances"], _covariances(tensor, group["max_size"]), strict=True):
@@ -79,9 +79,9 @@ class SOAP(MatrixOptimizer):
             if state["step"] % group["frequency"] == 0:
                 _turn_bases(state)
 
-    def _adam_in(self, bases: Bases, state: dict[str, Any], gradient: Tensor, group: Group) -> Tensor:
-        """Return Adam's update in rotated coordinates, rotated back."""
-        beta1, beta2 = group["betas"]
+    def _rotated_adam(self, state: dict[str, Any], gradient: Tensor, group: Group) -> Tensor:
+        """Return Adam's update in the coordinates of the bases, rotated back."""
+        bases, (beta1, beta2) = state["bases"], group["betas"]
         state["momentum"].lerp_(gradient, 1 - beta1)
         turned = rotate(gradient, bases)
         state["square"].mul_(beta2).addcmul_(turned, turned, value=1 - beta2)
