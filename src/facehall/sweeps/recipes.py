@@ -143,7 +143,7 @@ def _measured(run: Path, plan: Plan) -> tuple[Plan, str]:
 
 
 def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float], epoch_end: float) -> Plan:
-    """Return the plan with the phases' steps, warm-ups and ramps scaled alike, so that the budget is used up.
+    """Return the plan with the phases' steps, warm-ups, ramps and fades scaled alike, so that the budget is used up.
 
     Args:
         plan: with a budget.
