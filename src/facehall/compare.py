@@ -67,14 +67,11 @@ def compare(cfg: DictConfig) -> Comparison:
 
     measurable = {name: system for name, system in systems.items() if faces or not system.faces_only}
     failures = _train_missing(cfg, measurable) if cfg.train.what == "missing" else {}
-    found = _find(cfg, systems)
+    found = _find(cfg, measurable)
+    missing = [each for each in found if isinstance(each, Missing)]
+    missing += [Missing(name, "it needs a set of aligned faces") for name in systems if name not in measurable]
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile}
-    opened, unopened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
-    missing = [*(each for each in found if isinstance(each, Missing)), *unopened]
-    if not faces:  # nothing to measure these on
-        for name in [name for name in opened if systems[name].faces_only]:
-            missing.append(Missing(name, "it needs a set of aligned faces"))
-            del opened[name]
+    opened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
     upscalers = [upscaler for _, upscaler in opened.values()]
     measured = [
         measure_set(

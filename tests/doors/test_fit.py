@@ -1,5 +1,7 @@
 """The fit command, and what its files can be used for."""
 
+import re
+
 import pytest
 import torch
 from small import run_command
@@ -39,7 +41,7 @@ def fit(*overrides):
 def test_a_fitted_file_can_be_used_like_weights(in_folder, capsys, system):
     assert fit(f"system={system}", *TINY[system]) == 0
     file = f"{system}_x2.safetensors"
-    assert f"to 2 pictures in 0 s: {file}" in capsys.readouterr().out.replace(" 1 s", " 0 s").replace(" 2 s", " 0 s")
+    assert re.search(rf"to 2 pictures in \d+ s: {re.escape(file)}", capsys.readouterr().out)
     metadata = read_metadata(in_folder / file)
     assert (metadata["data"], metadata["pictures"], metadata["seed"]) == ("photos", "2", "0")
     bicubic, fitted = open_upscalers({"bicubic": "bicubic", "fitted": file}, device="cpu", backend="eager")
