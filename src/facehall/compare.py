@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
+from facehall.config.checks import check_integers
 from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets
 from facehall.data import ImageDataset, MemoryStore, Pairs, Source
 from facehall.data.patches.pairs import check_pairs
@@ -112,9 +113,7 @@ def compare(cfg: DictConfig) -> Comparison:
 
 
 def _check(cfg: DictConfig) -> None:
-    for key, minimum in (("sheet", 0), ("repeats", 1), ("cost_side", 8), ("scale", 2)):
-        if not isinstance(cfg[key], int) or cfg[key] < minimum:
-            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
+    check_integers(cfg, sheet=0, repeats=1, cost_side=8, scale=2)
     if cfg.set and cfg.sets:
         raise FacehallError("set and sets are both given: list everything in one of them.")
     minutes = cfg.train.minutes

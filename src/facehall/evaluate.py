@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
+from facehall.config.checks import check_integers
 from facehall.config.sets import build_sets, listed
 from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pairs, recipe_of
 from facehall.data.patches.pairs import check_pairs
@@ -36,9 +37,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     Raises:
         FacehallError: an error in the config, the data or a weights file.
     """
-    for key, minimum in (("sheet", 0), ("repeats", 1)):
-        if not isinstance(cfg[key], int) or cfg[key] < minimum:
-            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
+    check_integers(cfg, sheet=0, repeats=1)
     device = choose_device(cfg.device)
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile, "fidelity": cfg.fidelity}
     upscalers = open_upscalers(_systems(cfg), cfg.scale, **options)

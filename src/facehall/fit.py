@@ -11,6 +11,7 @@ from torch import Tensor
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build, conf_dir
+from facehall.config.checks import check_integers
 from facehall.data.patches.pairs import read_hr
 from facehall.data.sources.base import ImageFile
 from facehall.errors import FacehallError
@@ -32,9 +33,7 @@ def fit(cfg: DictConfig) -> Generator:
         known = sorted(path.stem for path in (conf_dir() / "classical").glob("*.yaml"))
         raise FacehallError(f"This system cannot be fitted. Set system to {', '.join(known[:-1])} or {known[-1]}.")
     output = _output(cfg)
-    for key, least in (("scale", 2), ("seed", 0)):
-        if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < least:
-            raise FacehallError(f"{key}={cfg[key]}: set an integer of at least {least}.")
+    check_integers(cfg, scale=2, seed=0)
     method = build(cfg.classical, "classical")
     files = build(cfg.data, "data").split(cfg.split)
     start = time.monotonic()

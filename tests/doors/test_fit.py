@@ -65,7 +65,7 @@ def test_existing_files_are_kept(in_folder, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("scale=1", "scale=1: set an integer of at least 2"),
+        ("scale=1", "scale=1: give an integer of at least 2"),
         ("output=x.pt", "output=x.pt: give a file name that ends in .safetensors"),
         ("scale=16", "No picture is large enough to learn from: x16 needs 80 pixels on both sides"),
         ("classical.trees=0", "classical.trees=0"),
