@@ -11,9 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
 from facehall.config.checks import check_integers
-from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets
-from facehall.data import ImageDataset, MemoryStore, Pairs, Source
-from facehall.data.patches.pairs import check_pairs
+from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets, read_sets
+from facehall.data import Source
 from facehall.errors import FacehallError
 from facehall.evaluation.comparison import Comparison
 from facehall.evaluation.comparison_report import comparison_text, write_comparison
@@ -55,11 +54,7 @@ def compare(cfg: DictConfig) -> Comparison:
     sources = build_sets(cfg)
     faces = {name for name, source in sources.items() if is_face_set(source)} | _face_sets(cfg, sources)
     degradation = build(cfg.degradation, "degradation")
-    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
-    files = {name: source.split(cfg.split) for name, source in sources.items()}
-    for of_set in files.values():
-        check_pairs(of_set)
-    datasets = {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
+    datasets = read_sets(cfg, sources, degradation)
     protocol: Protocol = build(cfg.metrics, "metrics").to(device)
     for dataset in datasets.values():
         protocol.require(dataset[0])
@@ -102,7 +97,7 @@ def compare(cfg: DictConfig) -> Comparison:
         benchmarks={
             name: benchmark
             for name, source in sources.items()
-            if degradation.name == "bicubic" and (benchmark := benchmark_name(source, len(files[name])))
+            if degradation.name == "bicubic" and (benchmark := benchmark_name(source, len(datasets[name])))
         },
         failures=failures,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from facehall.config.build import build, conf_dir, missing_value_error
-from facehall.data import BenchmarkSource, FacesSource, Source
+from facehall.data import BenchmarkSource, Degradation, FacesSource, ImageDataset, MemoryStore, Pairs, Source
+from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
 
 DEFAULT_OPTION = "images"
@@ -39,6 +41,19 @@ def build_sets(cfg: DictConfig) -> dict[str, Source]:
             cfg.sets[name] = node
         found[name] = build(cfg.sets[name], f"sets.{name}")
     return found
+
+
+def read_sets(cfg: DictConfig, sources: Mapping[str, Source], degradation: Degradation) -> dict[str, ImageDataset]:
+    """Return the images of the config's split of each set, with LR images at its scale.
+
+    Raises:
+        FacehallError: a source has no such images, or a file lacks its partner.
+    """
+    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
+    files = {name: source.split(cfg.split) for name, source in sources.items()}
+    for of_set in files.values():
+        check_pairs(of_set)
+    return {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
 
 
 def listed(value: object) -> list[str]:

@@ -52,6 +52,11 @@ class Evaluation:
         return [image for each in self.sets for image in each.images]
 
     @property
+    def failures(self) -> list[ImageResult]:
+        """The failures of all sets."""
+        return [image for each in self.sets for image in each.failures]
+
+    @property
     def names(self) -> list[str]:
         """The systems' labels."""
         return [system.name for system in self.systems]
