@@ -20,6 +20,7 @@ from facehall.classical import ANR, RFL, APlus
 from facehall.cli.experiments import experiment_parser
 from facehall.imaging import crop_to_multiple, downscale_bicubic, list_images, quantize, read_rgb, to_tensor
 from facehall.imaging.colour import rgb_to_y
+from facehall.metrics import psnr
 from facehall.models.weights import save_generator
 
 METHODS = {"a_plus": APlus, "anr": ANR, "rfl": RFL}
@@ -51,9 +52,8 @@ def measure(method: str, scale: int, training: Path, test: Path, weights: Path |
         with torch.inference_mode():
             sr = quantize(net(lr[None])[0])
         seconds.append(time.process_time() - cpu)
-        inner = slice(scale, -scale)
-        error = (sr - hr)[0, inner, inner].double().square().mean()
-        figures.append(float(-10 * error.log10()))
+        inner = (None, ..., slice(scale, -scale), slice(scale, -scale))
+        figures.append(float(psnr(sr[inner], hr[inner])))
     row |= {"psnr": round(sum(figures) / len(figures), 3), "per_picture": " ".join(f"{each:.2f}" for each in figures)}
     row["upscale_cpu_s"] = round(sum(seconds) / len(seconds), 3)
     if weights is not None:

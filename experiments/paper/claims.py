@@ -120,7 +120,7 @@ def value_of(check: dict[str, Any], results: Path) -> float | None:
 
 
 def evaluate(expression: str | float) -> float:
-    """Compute a sum of numbers with + - * / and log10."""
+    """Compute an expression of numbers with + - * / and log10."""
 
     def visit(node: ast.AST) -> float:
         if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):

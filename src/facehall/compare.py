@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
-from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets
-from facehall.data import ImageDataset, MemoryStore, Pairs, Source
-from facehall.data.patches.pairs import check_pairs
+from facehall.config.checks import check_integers
+from facehall.config.sets import benchmark_name, build_sets, is_face_set, listed, named_sets, read_sets
+from facehall.data import Source
 from facehall.errors import FacehallError
 from facehall.evaluation.comparison import Comparison
 from facehall.evaluation.comparison_report import comparison_text, write_comparison
@@ -54,11 +54,7 @@ def compare(cfg: DictConfig) -> Comparison:
     sources = build_sets(cfg)
     faces = {name for name, source in sources.items() if is_face_set(source)} | _face_sets(cfg, sources)
     degradation = build(cfg.degradation, "degradation")
-    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
-    files = {name: source.split(cfg.split) for name, source in sources.items()}
-    for of_set in files.values():
-        check_pairs(of_set)
-    datasets = {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
+    datasets = read_sets(cfg, sources, degradation)
     protocol: Protocol = build(cfg.metrics, "metrics").to(device)
     for dataset in datasets.values():
         protocol.require(dataset[0])
@@ -67,14 +63,11 @@ def compare(cfg: DictConfig) -> Comparison:
 
     measurable = {name: system for name, system in systems.items() if faces or not system.faces_only}
     failures = _train_missing(cfg, measurable) if cfg.train.what == "missing" else {}
-    found = _find(cfg, systems)
+    found = _find(cfg, measurable)
+    missing = [each for each in found if isinstance(each, Missing)]
+    missing += [Missing(name, "it needs a set of aligned faces") for name in systems if name not in measurable]
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile}
-    opened, unopened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
-    missing = [*(each for each in found if isinstance(each, Missing)), *unopened]
-    if not faces:  # nothing to measure these on
-        for name in [name for name in opened if systems[name].faces_only]:
-            missing.append(Missing(name, "it needs a set of aligned faces"))
-            del opened[name]
+    opened = open_available([each for each in found if isinstance(each, Available)], cfg.scale, **options)
     upscalers = [upscaler for _, upscaler in opened.values()]
     measured = [
         measure_set(
@@ -104,7 +97,7 @@ def compare(cfg: DictConfig) -> Comparison:
         benchmarks={
             name: benchmark
             for name, source in sources.items()
-            if degradation.name == "bicubic" and (benchmark := benchmark_name(source, len(files[name])))
+            if degradation.name == "bicubic" and (benchmark := benchmark_name(source, len(datasets[name])))
         },
         failures=failures,
     )
@@ -115,9 +108,7 @@ def compare(cfg: DictConfig) -> Comparison:
 
 
 def _check(cfg: DictConfig) -> None:
-    for key, minimum in (("sheet", 0), ("repeats", 1), ("cost_side", 8), ("scale", 2)):
-        if not isinstance(cfg[key], int) or cfg[key] < minimum:
-            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
+    check_integers(cfg, sheet=0, repeats=1, cost_side=8, scale=2)
     if cfg.set and cfg.sets:
         raise FacehallError("set and sets are both given: list everything in one of them.")
     minutes = cfg.train.minutes

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from facehall.cli.hydra_app import entry_point
 from facehall.config.build import build
-from facehall.config.sets import build_sets, listed
-from facehall.data import Degradation, ImageDataset, ImageFile, MemoryStore, Pairs, recipe_of
-from facehall.data.patches.pairs import check_pairs
+from facehall.config.checks import check_integers
+from facehall.config.sets import build_sets, listed, read_sets
+from facehall.data import Degradation, ImageFile, recipe_of
 from facehall.errors import FacehallError
 from facehall.evaluation.costs import measure_costs
 from facehall.evaluation.evaluation import ComparedSystem, Evaluation
@@ -36,19 +36,13 @@ def evaluate(cfg: DictConfig) -> Evaluation:
     Raises:
         FacehallError: an error in the config, the data or a weights file.
     """
-    for key, minimum in (("sheet", 0), ("repeats", 1)):
-        if not isinstance(cfg[key], int) or cfg[key] < minimum:
-            raise FacehallError(f"{key}={cfg[key]}: give an integer of at least {minimum}.")
+    check_integers(cfg, sheet=0, repeats=1)
     device = choose_device(cfg.device)
     options = {"device": str(device), "backend": cfg.backend, "tile": cfg.tile, "fidelity": cfg.fidelity}
     upscalers = open_upscalers(_systems(cfg), cfg.scale, **options)
     cfg.scale = upscalers[0].scale  # referenced by data and metrics
     degradation = build(cfg.degradation, "degradation")
-    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
-    files = {name: source.split(cfg.split) for name, source in build_sets(cfg).items()}
-    for of_set in files.values():
-        check_pairs(of_set)
-    datasets = {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
+    datasets = read_sets(cfg, build_sets(cfg), degradation)
     protocol: Protocol = build(cfg.metrics, "metrics").to(device)
     first = next(iter(datasets.values()))[0]
     for dataset in datasets.values():
@@ -60,6 +54,7 @@ def evaluate(cfg: DictConfig) -> Evaluation:
         title = f"the {cfg.split} images" + (f" of {name}" if len(datasets) > 1 else "")
         sets.append(measure_set(name, title, dataset, upscalers, protocol, device, cfg.sheet))
     if degradation.random:
+        files = {name: dataset.files for name, dataset in datasets.items()}
         _write_recipes(output, files, degradation, cfg.seed, cfg.scale)
     evaluation = Evaluation(
         systems=[ComparedSystem(each.name, each.origin, each.backend, each.trained_on) for each in upscalers],

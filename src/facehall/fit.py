@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from facehall.cli.hydra_app import entry_point
-from facehall.config.build import build, conf_dir
+from facehall.config.build import build
+from facehall.config.checks import check_integers
 from facehall.data.patches.pairs import read_hr
 from facehall.data.sources.base import ImageFile
 from facehall.errors import FacehallError
 from facehall.imaging import to_tensor
+from facehall.io.conf import options_of
 from facehall.io.logs import say
 from facehall.io.progress import progress_bar
 from facehall.models.generators import Generator
@@ -29,12 +31,10 @@ def fit(cfg: DictConfig) -> Generator:
         FacehallError: an invalid config or picture, or a file that exists or cannot be written.
     """
     if "classical" not in cfg:
-        known = sorted(path.stem for path in (conf_dir() / "classical").glob("*.yaml"))
+        known = options_of("classical")
         raise FacehallError(f"This system cannot be fitted. Set system to {', '.join(known[:-1])} or {known[-1]}.")
     output = _output(cfg)
-    for key, least in (("scale", 2), ("seed", 0)):
-        if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < least:
-            raise FacehallError(f"{key}={cfg[key]}: set an integer of at least {least}.")
+    check_integers(cfg, scale=2, seed=0)
     method = build(cfg.classical, "classical")
     files = build(cfg.data, "data").split(cfg.split)
     start = time.monotonic()

@@ -149,6 +149,7 @@ def test_weights_file(tmp_path):
         ({"depth": -1}, "classical.depth=-1"),
         ({"min_leaf": 1.5}, "classical.min_leaf=1.5"),
         ({"ridge": 0}, "classical.ridge=0"),
+        ({"ridge": "much"}, "classical.ridge=much"),
         ({"kappa": -1}, "classical.kappa=-1"),
         ({"scored": 100}, "classical.scored=100 is less than twice classical.min_leaf=64"),
     ],

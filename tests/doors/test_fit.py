@@ -1,5 +1,7 @@
 """The fit command, and what its files can be used for."""
 
+import re
+
 import pytest
 import torch
 from small import run_command
@@ -39,7 +41,7 @@ def fit(*overrides):
 def test_a_fitted_file_can_be_used_like_weights(in_folder, capsys, system):
     assert fit(f"system={system}", *TINY[system]) == 0
     file = f"{system}_x2.safetensors"
-    assert f"to 2 pictures in 0 s: {file}" in capsys.readouterr().out.replace(" 1 s", " 0 s").replace(" 2 s", " 0 s")
+    assert re.search(rf"to 2 pictures in \d+ s: {re.escape(file)}", capsys.readouterr().out)
     metadata = read_metadata(in_folder / file)
     assert (metadata["data"], metadata["pictures"], metadata["seed"]) == ("photos", "2", "0")
     bicubic, fitted = open_upscalers({"bicubic": "bicubic", "fitted": file}, device="cpu", backend="eager")
@@ -63,7 +65,7 @@ def test_existing_files_are_kept(in_folder, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("scale=1", "scale=1: set an integer of at least 2"),
+        ("scale=1", "scale=1: give an integer of at least 2"),
         ("output=x.pt", "output=x.pt: give a file name that ends in .safetensors"),
         ("scale=16", "No picture is large enough to learn from: x16 needs 80 pixels on both sides"),
         ("classical.trees=0", "classical.trees=0"),

@@ -58,7 +58,10 @@ def test_fitted_methods_need_no_run(run, tmp_path):
     weights = run / "weights" / "generator_ema.safetensors"
     save_generator(weights, tiny_generator(), {"seconds": "90"})
     assert find(System("A+", kind="classical"), tmp_path) == Available("tiny", str(weights), "trained", 1.5)
-    assert find(System("A+", kind="classical"), tmp_path, name="other") == Available("other", "other", "none")
+    assert find(System("SelfExSR", kind="classical"), tmp_path, name="selfexsr") == Available(
+        "selfexsr", "selfexsr", "none"
+    )
+    assert isinstance(find(System("RFL", kind="classical"), tmp_path, name="rfl"), Missing)
 
 
 def test_files_of_authors(tmp_path):
@@ -79,13 +82,11 @@ def test_opening(small_catalogue, run):
     found = [
         Available("bicubic", "bicubic", "none"),
         Available("tiny", weights, "trained"),
-        Available("secret", "secret", "none"),
     ]
-    opened, missing = open_available(found, 2, **OPTIONS)
+    opened = open_available(found, 2, **OPTIONS)
     assert {name: (upscaler.name, upscaler.scale) for name, (_, upscaler) in opened.items()} == {
         "bicubic": ("bicubic", 2),
         "tiny": ("tiny", 2),
     }
-    assert missing == [Missing("secret", "write to its authors")]
     with pytest.raises(FacehallError, match="is a x2 network"):
         open_available(found[1:2], 4, **OPTIONS)

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from facehall.classical.dictionary import coupled_atoms, learn_atoms
 from facehall.classical.patches import REACH, apply_grouped, projection_kernels, target_size, upscale_patchwise
+from facehall.classical.regression import ridge_regression
 from facehall.classical.samples import Samples, collect, learn_basis, luma_levels
+from facehall.classical.settings import check_counts, check_ridge
 from facehall.errors import FacehallError
 from facehall.io.progress import progress_bar
 from facehall.models.generators.base import Generator, records_arguments
@@ -87,7 +89,8 @@ class ANR:
         Raises:
             FacehallError: a setting is invalid, or the pictures are too few or too small.
         """
-        _check(self, ("atoms", "sparsity", "iterations", "neighbours"))
+        check_counts(self, dict.fromkeys(("atoms", "sparsity", "iterations", "neighbours"), 1))
+        check_ridge(self.ridge)
         lumas = luma_levels(pictures)
         kernels, samples, atoms = learn_dictionary(lumas, scale, self.atoms, self.sparsity, self.iterations, seed)
         targets = coupled_atoms(samples.features, samples.targets, atoms, self.sparsity)
@@ -122,7 +125,8 @@ class APlus:
         Raises:
             FacehallError: a setting is invalid, or the pictures are too few or too small.
         """
-        _check(self, ("atoms", "sparsity", "iterations", "neighbours", "samples", "sizes"))
+        check_counts(self, dict.fromkeys(("atoms", "sparsity", "iterations", "neighbours", "samples", "sizes"), 1))
+        check_ridge(self.ridge)
         if not 0 < self.shrink <= 1:
             raise FacehallError(f"classical.shrink={self.shrink}: set a ratio above 0 and at most 1.")
         lumas = luma_levels(pictures)
@@ -161,7 +165,7 @@ def atom_regressors(atoms: Tensor, targets: Tensor, neighbours: int, ridge: floa
         (K, p, d); the authors' code enlarges them by 1 %, and so does this.
     """
     nearest = (atoms @ atoms.T).abs().topk(min(neighbours, len(atoms)), dim=1).indices
-    found = [_ridge_regression(atoms[index], targets[index], ridge) for index in nearest]
+    found = [ridge_regression(atoms[index], targets[index], ridge) for index in nearest]
     return 1.01 * torch.stack(found)
 
 
@@ -189,24 +193,6 @@ def sample_regressors(atoms: Tensor, samples: Samples, neighbours: int, ridge: f
             score = torch.mv(unit, atom) - half  # falls with the distance
             nearest = score.topk(min(neighbours, len(unit)), sorted=False).indices
             targets = samples.targets[nearest] / divisor[nearest, None]
-            found.append(_ridge_regression(unit[nearest], targets, ridge))
+            found.append(ridge_regression(unit[nearest], targets, ridge))
             advance()
     return torch.stack(found)
-
-
-def _ridge_regression(inputs: Tensor, targets: Tensor, ridge: float) -> Tensor:
-    """Return the matrix (p, d) that maps inputs (n, d) to targets (n, p) best."""
-    x, y = inputs.double(), targets.double()
-    products = x.T @ x
-    products.diagonal().add_(ridge)
-    return torch.linalg.solve(products, x.T @ y).T.float()
-
-
-def _check(settings: object, counts: tuple[str, ...]) -> None:
-    for name in counts:
-        value = getattr(settings, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise FacehallError(f"classical.{name}={value}: set a whole number of at least 1.")
-    ridge = getattr(settings, "ridge", None)
-    if not isinstance(ridge, (int, float)) or isinstance(ridge, bool) or not ridge > 0:
-        raise FacehallError(f"classical.ridge={ridge}: set a number above 0.")

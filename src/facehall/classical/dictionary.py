@@ -106,8 +106,8 @@ def _update(samples: Tensor, atoms: Tensor, chosen: Tensor, coefficients: Tensor
     codes = coefficients.numpy().copy()
     residual = (samples - _combine(atoms, chosen, coefficients)).numpy()
     users = chosen.flatten().argsort(stable=True)
-    ends = torch.bincount(chosen.flatten(), minlength=len(atoms)).cumsum(0)
-    groups = np.split(users.numpy(), ends[:-1].numpy())
+    uses = torch.bincount(chosen.flatten(), minlength=len(atoms))
+    groups = np.split(users.numpy(), uses.cumsum(0)[:-1].numpy())
     flat = codes.reshape(-1)
     for k, group in enumerate(groups):
         if not len(group):
@@ -120,8 +120,7 @@ def _update(samples: Tensor, atoms: Tensor, chosen: Tensor, coefficients: Tensor
             new[k] = direction / length
         flat[group] = error @ new[k]
         residual[rows] = error - flat[group][:, None] * new[k]
-    uses = np.array([len(group) for group in groups])
-    return _replace(samples, torch.from_numpy(new), torch.from_numpy(uses), torch.from_numpy(residual))
+    return _replace(samples, torch.from_numpy(new), uses, torch.from_numpy(residual))
 
 
 def _combine(atoms: Tensor, chosen: Tensor, coefficients: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from facehall.classical.patches import REACH, apply_grouped, projection_kernels, target_size, upscale_patchwise
 from facehall.classical.samples import Samples, collect, learn_basis, luma_levels
+from facehall.classical.settings import check_counts, check_ridge
 from facehall.classical.trees import Tree, TreeGrower
 from facehall.errors import FacehallError
 from facehall.io.progress import progress_bar
@@ -163,12 +164,8 @@ class RFL:
 
     def _check(self) -> None:
         lowest = {"trees": 1, "depth": 0, "min_node": 2, "min_leaf": 1, "pairs": 1, "thresholds": 0, "scored": 2}
-        for name, least in {**lowest, "samples": 1}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise FacehallError(f"classical.{name}={value}: set a whole number of at least {least}.")
-        if not self.ridge > 0:
-            raise FacehallError(f"classical.ridge={self.ridge}: set a number above 0.")
+        check_counts(self, {**lowest, "samples": 1})
+        check_ridge(self.ridge)
         if not self.kappa >= 0:
             raise FacehallError(f"classical.kappa={self.kappa}: set a number of at least 0.")
         if self.scored < 2 * self.min_leaf:

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from facehall.classical.regression import ridge_regression
 from facehall.classical.samples import Samples
 
 _CHUNK_BYTES = 2**26
@@ -182,10 +183,8 @@ class TreeGrower:
         sizes = torch.bincount(leaf, minlength=count).tolist()
         matrices = torch.empty(count, self._targets.shape[1], self._features.shape[1] + 1)
         for k, rows in enumerate(order.split(sizes)):
-            x = torch.cat((self._features[rows], torch.ones(len(rows), 1)), 1).double()
-            products = x.T @ x
-            products.diagonal().add_(self._settings.ridge)
-            matrices[k] = torch.linalg.solve(products, x.T @ self._targets[rows].double()).T
+            inputs = torch.cat((self._features[rows], torch.ones(len(rows), 1)), 1)
+            matrices[k] = ridge_regression(inputs, self._targets[rows], self._settings.ridge)
         return matrices
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from facehall.config.build import build, conf_dir, missing_value_error
-from facehall.data import BenchmarkSource, FacesSource, Source
+from facehall.config.build import build, missing_value_error
+from facehall.data import BenchmarkSource, Degradation, FacesSource, ImageDataset, MemoryStore, Pairs, Source
+from facehall.data.patches.pairs import check_pairs
 from facehall.errors import FacehallError
+from facehall.io.conf import conf_dir, options_of
 
 DEFAULT_OPTION = "images"
 """The option of conf/data for sets whose name is not itself an option."""
@@ -41,6 +44,19 @@ def build_sets(cfg: DictConfig) -> dict[str, Source]:
     return found
 
 
+def read_sets(cfg: DictConfig, sources: Mapping[str, Source], degradation: Degradation) -> dict[str, ImageDataset]:
+    """Return the images of the config's split of each set, with LR images at its scale.
+
+    Raises:
+        FacehallError: a source has no such images, or a file lacks its partner.
+    """
+    pairs = Pairs(cfg.scale, degradation, MemoryStore(0), cfg.seed)
+    files = {name: source.split(cfg.split) for name, source in sources.items()}
+    for of_set in files.values():
+        check_pairs(of_set)
+    return {name: ImageDataset(of_set, pairs) for name, of_set in files.items()}
+
+
 def listed(value: object) -> list[str]:
     """Split a list, or one or several comma-separated files or names; a file name may itself contain commas."""
     if isinstance(value, ListConfig):
@@ -63,7 +79,7 @@ def named_sets(names: list[str], root: Path, face_size: int | None) -> dict[str,
     Raises:
         FacehallError: an option or its folder does not exist, or two sets have one name.
     """
-    options = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
+    options = options_of("data")
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         is_folder = name not in options and Path(name).is_dir()
@@ -116,7 +132,7 @@ def _complete(name: str, given: Any) -> Any:
     if isinstance(given, DictConfig) and "_target_" in given:
         return given
     settings = OmegaConf.create(given) if isinstance(given, DictConfig) else OmegaConf.create({"root": given})
-    options = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
+    options = options_of("data")
     option = settings.pop("data", name if name in options else DEFAULT_OPTION)
     if option not in options:
         raise FacehallError(f"sets.{name}.data={option}: unknown option. Options: {', '.join(options)}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from facehall.evaluation.columns import Row
+from facehall.evaluation.columns import Row, finite
 from facehall.evaluation.evaluation import MEAN, Evaluation
 from facehall.inference.availability import Available, Missing
 from facehall.systems import PublishedFigure, System
@@ -146,5 +146,5 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "missing": {each.name: each.advice for each in comparison.missing},
         "failed_trainings": dict(comparison.failures),
         "undertrained": comparison.undertrained(),
-        "table": comparison.rows(),
+        "table": [{key: finite(value) for key, value in row.items()} for row in comparison.rows()],
     }

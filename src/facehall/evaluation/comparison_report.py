@@ -6,7 +6,7 @@ import json
 import textwrap
 from pathlib import Path
 
-from facehall.evaluation.columns import cells, columns_of, csv_text, finite, heading, markdown_table, text_table
+from facehall.evaluation.columns import cells, columns_of, csv_text, heading, markdown_table, text_table
 from facehall.evaluation.comparison import Comparison, document
 from facehall.evaluation.crops import crops_sheet
 from facehall.evaluation.evaluation import MEAN, WIDTH
@@ -65,13 +65,11 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         if sheet is not None:
             write_picture(folder / name, sheet)
             sheets.append(name)
-    content = document(comparison)
-    content["table"] = [{key: finite(value) for key, value in row.items()} for row in content["table"]]
     write_text(folder / "table.txt", comparison_text(comparison) + "\n")
     write_text(folder / "table.md", comparison_markdown(comparison, plots, sheets))
     write_text(folder / "table.csv", csv_text(comparison.rows()))
     write_text(folder / "images.csv", csv_text(image_rows(evaluation)))
-    write_text(folder / "table.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "table.json", json.dumps(document(comparison), indent=2, allow_nan=False) + "\n")
 
 
 def _table(comparison: Comparison) -> tuple[list[str], list[str], list[list[str]]]:

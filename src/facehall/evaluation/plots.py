@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,4 +75,4 @@ def _draw(comparison: Comparison, path: Path, x: str, y: str) -> None:
 def _points(rows: Sequence[Mapping[str, Any]], x: str, y: str) -> list[tuple[float, float, str]]:
     """Return (x, y, system) of the rows that have both, finite."""
     found = [(row.get(x), row.get(y), row["method"]) for row in rows]
-    return [(a, b, method) for a, b, method in found if a is not None and b is not None and abs(a) + abs(b) < 1e9]
+    return [(a, b, method) for a, b, method in found if a is not None and b is not None and math.isfinite(a + b)]

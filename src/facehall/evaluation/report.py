@@ -47,10 +47,11 @@ def image_rows(evaluation: Evaluation) -> list[Row]:
 
 def _document(evaluation: Evaluation, rows: list[Row]) -> dict[str, Any]:
     others = [system for system in evaluation.systems if system.origin]
+    backends = sorted({system.backend for system in others}) or ["eager"]  # bicubic's, and that of methods by name
     return {
         "weights": others[0].origin if len(others) == 1 else [system.origin for system in others],
         "fidelity": evaluation.fidelity,
-        "backend": others[0].backend if len({system.backend for system in others}) == 1 else "several",
+        "backend": backends[0] if len(backends) == 1 else "several",
         "protocol": evaluation.protocol.description,
         "images": len(evaluation.images),
         "sets": {each.name: len(each.images) for each in evaluation.sets},

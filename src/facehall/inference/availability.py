@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facehall.errors import FacehallError
+from facehall.inference.methods import METHODS
 from facehall.inference.upscalers import how_to_obtain, open_upscalers
 from facehall.models.weights import SUFFIX, read_metadata
 from facehall.systems import System, Upscaler, load_catalogue
@@ -70,7 +71,7 @@ def select_systems(names: Sequence[str] | None, scale: int) -> dict[str, System]
 
 
 def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, str], runs: Path) -> Available | Missing:
-    """Return the weights of a system: a given file, those in the package, or those of a finished run.
+    """Return the weights of a system: a given file, none if it needs none, those in the package, or of a finished run.
 
     Args:
         name: the system's name.
@@ -84,7 +85,7 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     """
     if name in files:
         return _given(name, system, files[name])
-    if system.kind == "interpolation":
+    if system.kind == "interpolation" or name in METHODS:
         return Available(name, name, "none")
     if system.weights is not None:
         return Available(name, system.weights, "package")
@@ -92,8 +93,6 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     finished = (run / FINISHED).is_file() or system.kind == "classical"  # those are fitted, and written at the end
     if finished and (run / WEIGHTS).is_file():
         return Available(name, str(run / WEIGHTS), "trained", training_minutes(run / WEIGHTS))
-    if system.kind == "classical":
-        return Available(name, name, "none")  # some need no weights; opening it tells
     return Missing(name, how_to_obtain(name))
 
 
@@ -139,10 +138,8 @@ def _read(path: Path) -> Any:
         return None
 
 
-def open_available(
-    found: Iterable[Available], scale: int, **options: Any
-) -> tuple[dict[str, tuple[Available, Upscaler]], list[Missing]]:
-    """Open systems; classical ones that turn out to need a weights file are returned as missing.
+def open_available(found: Iterable[Available], scale: int, **options: Any) -> dict[str, tuple[Available, Upscaler]]:
+    """Open systems, by name.
 
     Args:
         found: the systems.
@@ -153,14 +150,7 @@ def open_available(
         FacehallError: a weights file is invalid or of another scale.
     """
     opened: dict[str, tuple[Available, Upscaler]] = {}
-    missing = []
     for each in found:
-        try:
-            upscalers = open_upscalers({each.name: each.weights}, scale, **options)
-        except FacehallError:
-            if each.origin != "none":
-                raise
-            missing.append(Missing(each.name, how_to_obtain(each.name)))
-            continue
+        upscalers = open_upscalers({each.name: each.weights}, scale, **options)
         opened[each.name] = each, next(upscaler for upscaler in upscalers if upscaler.name == each.name)
-    return opened, missing
+    return opened

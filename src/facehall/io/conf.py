@@ -17,3 +17,8 @@ def conf_dir() -> Path:
         f"facehall's configuration folder conf/ is missing: neither inside {package} nor at the top of a source "
         "checkout. Reinstall the package, from its wheel or with `pip install -e .` in the checkout."
     )
+
+
+def options_of(group: str) -> list[str]:
+    """Return the names of the options of a group, the files of a folder of conf/."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))

@@ -127,11 +127,10 @@ def _measured(run: Path, plan: Plan) -> tuple[Plan, str]:
     trial.mkdir()
     timer = f"{{_target_:{StepTimes.__module__}.{StepTimes.__qualname__},folder:'${{run_dir}}'}}"
     short = [
-        *(
-            f"training.steps_per_phase={TRIAL_STEPS}",
-            f"patches.steps_per_epoch={TRIAL_STEPS * cfg.training.accumulate}",
-        ),
-        *(f"+callbacks.step_times={timer}", "logger=none", "test=false", "trainer.enable_progress_bar=false"),
+        f"training.steps_per_phase={TRIAL_STEPS}",
+        f"patches.steps_per_epoch={TRIAL_STEPS * cfg.training.accumulate}",
+        f"+callbacks.step_times={timer}",
+        *("logger=none", "test=false", "trainer.enable_progress_bar=false"),
     ]
     say(f"training {run.name}: measuring {TRIAL_STEPS} steps of each phase for a budget of {plan.minutes:g} minutes")
     error = run_training([f"experiment={plan.recipe}", *plan.settings, *short, f"hydra.run.dir={trial}"], trial)
@@ -161,8 +160,7 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     recipe = {str(name): int(node.steps) for name, node in phases.items()}
     per_epoch = cfg.patches.steps_per_epoch / cfg.training.accumulate
     predicted = sum(count * (step_seconds[name] + epoch_end / per_epoch) for name, count in recipe.items())
-    share = 60 * plan.minutes / predicted
-    share += 1e-9  # so that rounding does not cost a step
+    share = 60 * plan.minutes / predicted + 1e-9  # so that rounding does not cost a step
     steps = {name: math.floor(share * count) for name, count in recipe.items()}
     if not all(steps.values()):
         raise FacehallError(

@@ -1,4 +1,4 @@
-"""The tiler of methods that need the whole picture."""
+"""The tiler of methods and networks that need the whole picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WholePicture:
 
     def __init__(self, network: Network, device: torch.device, tile: int | str = "auto") -> None:
         if tile != "auto":
-            raise FacehallError(f"tile={tile}: this method searches the whole picture. Set tile=auto.")
+            raise FacehallError(f"tile={tile}: this system needs the whole picture at once. Set tile=auto.")
         self.network, self.device = network, device
 
     def tiles(self, height: int, width: int, read: Callable[[slice, slice], Tensor]) -> Iterator[Tile]:
