@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.export import Dim
 
-from facehall.inference.export import MIN_SIDE
 from facehall.inference.tiling.receptive_field import receptive_radius
+from facehall.inference.tracing import MIN_SIDE
 from facehall.models.generators import (
     CSCN,
     GAFHRIDN,

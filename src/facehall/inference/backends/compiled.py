@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 from facehall.inference.backends.base import Backend
-from facehall.inference.export import MIN_SIDE
+from facehall.inference.tracing import MIN_SIDE
 from facehall.models.generators import Generator
 
 
