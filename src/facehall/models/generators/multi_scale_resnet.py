@@ -80,7 +80,7 @@ class MultiScaleResNet(Generator):
         for i, factor in enumerate(self.factors):
             width = stage_features // 2**i
             refine = (ResidualBlock(width) for _ in range(stage_blocks))
-            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling), *refine))
+            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
             head = conv3(width, 3)
             for parameter in head.parameters():  # an untrained network outputs the bicubic image
                 nn.init.zeros_(parameter)
