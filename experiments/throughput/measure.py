@@ -36,7 +36,7 @@ from facehall.training.quiet import quieten
 
 HERE = Path(__file__).parent
 WARMUP = 10
-OVERRIDES = ["experiment=esrgan_vgg16s", "curriculum.psnr.steps=0", "curriculum.gan.ramp=100", "logger=none"]
+OVERRIDES = ["experiment=esrgan_vgg16s_adam", "curriculum.psnr.steps=0", "curriculum.gan.ramp=100", "logger=none"]
 
 
 class Plain:

@@ -44,7 +44,7 @@ def train(folder: Path, seed: int, *overrides: str) -> None:
     """Run a training in its own folder, or resume it from the checkpoint there."""
     resume = [f"resume={folder}"] if (folder / "checkpoints/last.ckpt").is_file() else [f"hydra.run.dir={folder}"]
     options = [f"seed={seed}", "logger=none", "trainer.enable_progress_bar=false", "callbacks.samples=null"]
-    command = [sys.executable, "-m", "facehall.train", "experiment=esrgan_vgg16s", *options, *resume, *overrides]
+    command = [sys.executable, "-m", "facehall.train", "experiment=esrgan_vgg16s_adam", *options, *resume, *overrides]
     print(" ".join(command[2:]), flush=True)
     subprocess.run(command, check=True)
 

@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     register_resolvers()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("train", overrides=["experiment=esrgan_vgg16s"])
+        cfg = compose("train", overrides=["experiment=esrgan_vgg16s_adam"])
 
     side, batch = cfg.patches.patch_size, cfg.patches.batch_size
     lr, hr = torch.rand(batch, 3, side, side), torch.rand(batch, 3, cfg.scale * side, cfg.scale * side)

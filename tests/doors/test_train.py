@@ -100,7 +100,8 @@ def test_exported_weights_are_the_averaged_generator(finished):
 
 def test_a_training_starts_from_a_weights_file(run, finished, tmp_path, capsys):
     weights = finished.run_dir / "weights" / "generator_ema.safetensors"
-    run(*LIGHT, f"init='{weights}'", "optimizer.generator.lr=0.0", "curriculum.gan.steps=0", folder="second")
+    frozen = ("optimizer.generator.lr=0.0", "optimizer.generator.muon_lr=0.0")
+    run(*LIGHT, f"init='{weights}'", *frozen, "curriculum.gan.steps=0", folder="second")
     started = load_generator(tmp_path / "second" / "weights" / "generator_ema.safetensors")
     for name, tensor in load_generator(weights).state_dict().items():
         assert torch.equal(tensor, started.state_dict()[name]), name

@@ -27,6 +27,7 @@ from facehall.losses.adversarial import (
     VanillaLoss,
     WassersteinLoss,
 )
+from facehall.losses.perceptual import shifted_crops
 from facehall.metrics.lpips import LPIPS
 
 ADVERSARIAL = [VanillaLoss(), RelativisticAverageLoss(), HingeLoss(), WassersteinLoss()]
@@ -97,22 +98,31 @@ def test_perceptual_loss_of_equal_images_is_zero():
 
 
 def test_shifted_perceptual_loss_compares_the_same_crop_of_both_images_at_every_offset():
-    class Strided(nn.Module):
+    class Extractor(nn.Module):
         def forward(self, x):
             assert x.shape[-2:] == (7, 5)
-            return {"a": x[..., ::2, ::2]}
+            return {"a": x}
 
-    hr = torch.arange(90.0).reshape(1, 1, 10, 9)[..., :8].contiguous()
-    loss = PerceptualLoss(Strided(), {"a": 1.0}, shift=4)
     torch.manual_seed(0)
-    reached = torch.zeros_like(hr)
-    for _ in range(200):
-        sr = (hr + 1).requires_grad_()
-        value = loss({"sr": sr}, {"hr": hr})
-        assert value.item() == 1  # another crop of SR differs by more
-        value.backward()
-        reached += sr.grad != 0
-    assert (reached > 0).all()
+    hr = torch.rand(200, 3, 10, 8)
+    sr = (hr + 1).requires_grad_()
+    loss = PerceptualLoss(Extractor(), {"a": 1.0}, shift=4)
+    value = loss({"sr": sr}, {"hr": hr})
+    torch.testing.assert_close(value, torch.tensor(1.0))  # another crop of SR differs by more
+    value.backward()
+    used = sr.grad[:, 0] != 0
+    assert (used.flatten(1).sum(1) == 7 * 5).all()
+    assert len({tuple(image.flatten().tolist()) for image in used}) == 16
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_offsets_depend_on_the_image_alone(memory_format):
+    sr, hr = (torch.rand(4, 3, 12, 12).to(memory_format=memory_format) for _ in range(2))
+    whole = shifted_crops(sr, hr, 4)
+    halves = [shifted_crops(sr[i : i + 2], hr[i : i + 2], 4) for i in (0, 2)]
+    for both, parts in zip(whole, zip(*halves, strict=True), strict=True):
+        assert both.is_contiguous(memory_format=memory_format)
+        assert torch.equal(both, torch.cat(parts))
 
 
 def test_a_shift_is_a_number_of_pixels():

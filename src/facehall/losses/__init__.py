@@ -7,6 +7,7 @@ from facehall.losses.colour import LuminanceChrominanceLoss
 from facehall.losses.edges import EdgeLoss
 from facehall.losses.gradient import GradientLoss
 from facehall.losses.gradient_penalty import GradientPenalty, LogitDrift
+from facehall.losses.grid import GridLoss
 from facehall.losses.heatmaps import LandmarkLoss
 from facehall.losses.identity import IdentityLoss
 from facehall.losses.inpainting import InpaintingLoss
@@ -25,6 +26,7 @@ __all__ = [
     "EdgeLoss",
     "GradientLoss",
     "GradientPenalty",
+    "GridLoss",
     "IdentityLoss",
     "InpaintingLoss",
     "LPIPSLoss",

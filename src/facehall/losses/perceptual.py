@@ -26,11 +26,22 @@ def perceptual_distance(
     return torch.stack(terms).sum()
 
 
-def crop_at_random(sr: Tensor, hr: Tensor, shift: int) -> tuple[Tensor, Tensor]:
-    """Crop two images (B, C, H, W) to H - shift + 1 by W - shift + 1 pixels, at the same random offset."""
-    top, left = torch.randint(shift, (2,)).tolist()
-    height, width = (side - shift + 1 for side in sr.shape[-2:])
-    return sr[..., top : top + height, left : left + width], hr[..., top : top + height, left : left + width]
+def shifted_crops(sr: Tensor, hr: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+    """Crop each pair of images (C, H, W) to H - shift + 1 by W - shift + 1 pixels, at an offset below `shift`.
+
+    The sum of the HR image's levels chooses the offset, so that it varies like a random number, but is the same in a
+    resumed training and on whichever thread or process the image is.
+    """
+    numbers = (255 * hr).round().long().flatten(1).sum(1) % shift**2
+    height, width = (side - shift + 1 for side in hr.shape[-2:])
+    offsets = [divmod(number, shift) for number in numbers.tolist()]
+    layout = torch.channels_last if hr.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+
+    def crop(images: Tensor) -> Tensor:
+        crops = [image[:, y : y + height, x : x + width] for image, (y, x) in zip(images, offsets, strict=True)]
+        return torch.stack(crops).to(memory_format=layout)
+
+    return crop(sr), crop(hr)
 
 
 class PerceptualLoss(LossTerm):
@@ -39,9 +50,9 @@ class PerceptualLoss(LossTerm):
     Args:
         extractor: images (B, 3, H, W) in [0, 1] -> {layer: features}.
         layers: lambda_i of each layer.
-        shift: both images lose `shift` - 1 rows and columns, at an offset drawn anew in each step. The strides of an
-            extractor favour some pixels over their neighbours, and a generator, whose patches always meet them in the
-            same places, draws a grid of dots. With the extractor's total stride as `shift` the places change. 1: off.
+        shift: both images lose `shift` - 1 rows and columns, at an offset that differs from patch to patch. An
+            extractor's strides favour some pixels over their neighbours, and a generator whose patches always meet them
+            in the same places draws a grid of dots. The extractor's total stride reaches all places alike. 1: off.
 
     Raises:
         ValueError: a `shift` below 1.
@@ -64,7 +75,7 @@ class PerceptualLoss(LossTerm):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         sr, hr = outputs["sr"], batch["hr"]
         if self.shift > 1:
-            sr, hr = crop_at_random(sr, hr, self.shift)
+            sr, hr = shifted_crops(sr, hr, self.shift)
         return self.distance(sr, hr)
 
     def distance(self, sr: Tensor, hr: Tensor) -> Tensor:
