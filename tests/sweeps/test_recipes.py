@@ -87,7 +87,7 @@ def test_a_failed_trial_is_reported_and_leaves_no_plan(in_process, tmp_path):
 
 @pytest.mark.parametrize("minutes", [10, 200])
 def test_phases_are_scaled_alike(compose_config, minutes):
-    cfg = compose_config("train", "experiment=esrgan_vgg16s_adam")  # 500 and 300 steps, a ramp of 100, 50 steps an epoch
+    cfg = compose_config("train", "experiment=esrgan_vgg16s_adam")  # 500 and 300 steps, a ramp of 100, 50 an epoch
     plan = fit_to_budget(Plan("esrgan_vgg16s", [], minutes), cfg, {"psnr": 1.0, "gan": 3.0}, 5.0)
     assert plan.steps["psnr"] / plan.steps["gan"] == pytest.approx(500 / 300, rel=0.02)
     chosen = dict(item.split("=") for item in plan.overrides)
