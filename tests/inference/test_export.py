@@ -90,7 +90,7 @@ def test_rrdbnet(tmp_path):
     )
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", sorted(FORMATS.keys() - {"esrgan"}))
 def test_a_luma_network_is_exported_with_its_colour_conversion(tmp_path, format):
     if format == "onnx":
         pytest.importorskip("onnxscript")
@@ -118,6 +118,23 @@ def test_invalid_arguments(weights, tmp_path):
     assert existing.read_text() == "precious"
     export(weights, existing, "torchscript", overwrite=True)
     assert existing.read_bytes() != b"precious"
+
+
+def test_an_esrgan_checkpoint(tmp_path):
+    path = tmp_path / "rrdb.safetensors"
+    save_generator(path, RRDBNet(blocks=1, features=4, growth=32))
+    written = export(path, tmp_path / "net.pth", "esrgan")
+    assert_same(load_generator(written), load_generator(path))
+    assert torch.load(written, weights_only=True).keys() == {"params"}
+
+
+def test_other_networks_have_no_esrgan_checkpoint(weights, tmp_path):
+    with pytest.raises(FacehallError, match=r"only an RRDBNet .* not a MultiScaleRRDB"):
+        export(weights, tmp_path / "net.pth", "esrgan")
+    save_generator(tmp_path / "rrdb.safetensors", RRDBNet(blocks=1, features=4, growth=2))
+    with pytest.raises(FacehallError, match="expect growth=32, but this network has growth=2"):
+        export(tmp_path / "rrdb.safetensors", tmp_path / "net.pth", "esrgan")
+    assert not (tmp_path / "net.pth").exists()
 
 
 def test_an_inaccurate_file_is_not_written(weights, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ Face super-resolution. For images:
 
   facehall upscale photo.jpg -o large.png    upscale images: x2, x3, x4 or x8, depending on the weights
   facehall weights                           list available weights
-  facehall export FILE generator.onnx        convert a network to ONNX, TorchScript or torch.export
+  facehall export FILE generator.onnx        convert a network to ONNX, TorchScript and others
 
 For research; each is also available as python -m facehall.COMMAND, with settings as KEY=VALUE:
 
@@ -37,7 +37,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 COMMANDS = (
     *("upscale", "weights", "export"),
     *("train", "fit", "evaluate", "compare", "predict", "sweep"),
-    *("check", "mine", "download", "assets", "completion"),
+    *("check", "mine", "download", "assets", "dashboard", "completion"),
 )
 """Modules of cli/commands/, in the order of --help."""
 

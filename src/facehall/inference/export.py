@@ -1,4 +1,4 @@
-"""Export of generators to ONNX, TorchScript and torch.export files, verified against the network before writing.
+"""Export of generators to ONNX, TorchScript, torch.export and ESRGAN files, verified before writing.
 
 Every file takes an image ``lr`` (1, 3, h, w) RGB in [0, 1] with h, w >= 2 and returns ``sr`` (1, 3, s h, s w), roughly
 in [0, 1], not clamped; networks of luma or of the bicubic image are wrapped to do so (`as_rgb`). Its metadata are those
@@ -7,6 +7,9 @@ of the weights file, and ``scale``.
     onnxruntime.InferenceSession("net.onnx").run(None, {"lr": lr})[0]       # scale: get_modelmeta().custom_metadata_map
     torch.jit.load("net.pt")(lr)                                            # in C++ too: torch::jit::load
     torch.export.load("net.pt2").module()(lr)
+
+An ESRGAN file (.pth) holds the tensors of an `RRDBNet` alone, for programs that read public ESRGAN checkpoints; it has
+no metadata.
 """
 
 from __future__ import annotations
@@ -24,12 +27,14 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.inference.tracing import TOLERANCE, portable_program, torch_program
 from facehall.io.atomic import replacing
-from facehall.models.generators import Generator
-from facehall.models.weights import load_generator, read_metadata
+from facehall.models.generators import Generator, RRDBNet
+from facehall.models.weights import load_generator, public_rrdbnet, read_metadata
 from facehall.systems.rgb import as_rgb
 
 CHECK_SIZES = ((2, 2), (2, 19), (33, 3), (16, 16), (57, 40))
 """Input sizes for which an exported file is compared with the network."""
+PUBLIC_GROWTH = 32
+"""Growth of all public ESRGAN checkpoints; readers infer blocks and features from a file, but not this."""
 Run = Callable[[Tensor], Tensor]
 
 
@@ -39,15 +44,17 @@ def export(weights: Path, output: Path, format: str = "onnx", overwrite: bool = 
     Args:
         weights: a file that `load_generator` reads.
         output: the file to write; its folder is created.
-        format: ``onnx`` (needs the extra of that name), ``torchscript`` or ``torch_export``.
+        format: ``onnx`` (needs the extra of that name), ``torchscript``, ``torch_export``, or ``esrgan``, for an
+            `RRDBNet` with a growth of `PUBLIC_GROWTH`.
         overwrite: replace an existing file.
 
     Returns:
         `output`.
 
     Raises:
-        FacehallError: if the weights are invalid or of a classical method, the format is unknown or its packages are
-            missing, `output` exists, or the exported file does not reproduce the network's output.
+        FacehallError: if the weights are invalid or of a classical method, the format is unknown or does not fit the
+            network, its packages are missing, `output` exists, or the exported file does not reproduce the network's
+            output.
     """
     weights, output = Path(weights), Path(output)
     if format not in FORMATS:
@@ -169,9 +176,31 @@ def _read_torch_export(content: bytes) -> Run:
     return torch.export.load(io.BytesIO(content)).module()
 
 
+def _esrgan(generator: Generator, metadata: Mapping[str, str]) -> bytes:
+    if not isinstance(generator, RRDBNet):
+        raise FacehallError(
+            f"format=esrgan: only an RRDBNet can be written as an ESRGAN checkpoint, not a {metadata.get('target')}. "
+            "Choose onnx, torchscript, torch_export or hub."
+        )
+    growth = generator.arguments["growth"]
+    if growth != PUBLIC_GROWTH:
+        raise FacehallError(
+            f"format=esrgan: programs that read ESRGAN checkpoints expect growth={PUBLIC_GROWTH}, but this network has "
+            f"growth={growth}. Choose onnx, torchscript, torch_export or hub."
+        )
+    content = io.BytesIO()
+    torch.save({"params": generator.state_dict()}, content)
+    return content.getvalue()
+
+
+def _read_esrgan(content: bytes) -> Run:
+    return public_rrdbnet(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+
+
 FORMATS: dict[str, tuple[Callable[[Generator, Mapping[str, str]], bytes], Callable[[bytes], Run]]] = {
     "onnx": (onnx_bytes, _read_onnx),
     "torchscript": (_torchscript, _read_torchscript),
     "torch_export": (_torch_export, _read_torch_export),
+    "esrgan": (_esrgan, _read_esrgan),
 }
 """Writer and reader of each format."""

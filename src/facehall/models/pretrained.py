@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from facehall.errors import FacehallError
+from facehall.models.hub_folder import WEIGHTS
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 """Contains NAME.safetensors and NAME.md, its model card."""
@@ -16,8 +17,14 @@ def bundled_names() -> list[str]:
 
 
 def weights_file(given: str | Path) -> Path:
-    """Return the file of bundled weights given by name; anything else is returned as a path."""
-    return WEIGHTS_FOLDER / f"{given}.safetensors" if str(given) in bundled_names() else Path(given)
+    """Return the file of bundled weights given by name, or that of a folder of `facehall.models.hub_folder`.
+
+    Anything else is returned as a path.
+    """
+    if str(given) in bundled_names():
+        return WEIGHTS_FOLDER / f"{given}.safetensors"
+    within = Path(given) / WEIGHTS
+    return within if within.is_file() else Path(given)
 
 
 def default_weights(scale: int = 4) -> str:

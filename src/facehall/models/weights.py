@@ -10,6 +10,7 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,7 @@ from facehall.io.atomic import replacing
 from facehall.models.generators import Generator, RRDBNet
 from facehall.models.generators.base import target_name
 from facehall.models.generators.rrdbnet import public_state_dict, rrdbnet_arguments
+from facehall.models.hub_folder import config_metadata
 
 SUFFIX = ".safetensors"
 
@@ -72,6 +74,8 @@ def _sorted_header(file: bytes) -> bytes:
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a weights file, without the ``facehall.`` prefix.
 
+    If the file has none, those in the config.json beside it (`facehall.models.hub_folder`).
+
     Raises:
         FacehallError: the file is missing, is not a safetensors file, or was not written by facehall.
     """
@@ -86,6 +90,8 @@ def read_metadata(path: Path) -> dict[str, str]:
             "for instance runs/…/weights/generator_ema.safetensors."
         ) from None
     if "facehall.target" not in metadata:
+        if (found := config_metadata(path)) is not None:
+            return found
         raise FacehallError(
             f"{path}: this safetensors file was not written by facehall, as its metadata have no facehall.target. "
             "Give a file from a run's weights/ folder."
@@ -131,16 +137,24 @@ def load_public_rrdbnet(path: Path) -> RRDBNet:
     if not path.is_file():
         raise FacehallError(f"{path}: no such weights file.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("params_ema", state.get("params", state))  # Real-ESRGAN stores both
-        state = public_state_dict(state)
-        generator = RRDBNet(**rrdbnet_arguments(state))
-        generator.load_state_dict(state)
+        return public_rrdbnet(torch.load(path, map_location="cpu", weights_only=True))
     except UNREADABLE as error:
         raise FacehallError(
             f"{path}: not a checkpoint of an x4 RRDBNet ({why_unreadable(error)}). The only supported .pth files are "
             "the public ESRGAN and Real-ESRGAN x4 checkpoints; otherwise give a safetensors file written by training."
         ) from None
+
+
+def public_rrdbnet(checkpoint: Mapping[str, Any]) -> RRDBNet:
+    """Build the network of a public checkpoint's content, of any layout; in eval mode.
+
+    Raises:
+        One of `UNREADABLE`: it is not the state of an x4 RRDBNet.
+    """
+    state = checkpoint.get("params_ema", checkpoint.get("params", checkpoint))  # Real-ESRGAN stores both
+    state = public_state_dict(state)
+    generator = RRDBNet(**rrdbnet_arguments(state))
+    generator.load_state_dict(state)
     return generator.eval()
 
 

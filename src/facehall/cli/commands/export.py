@@ -1,4 +1,4 @@
-"""``facehall export``: convert a network to ONNX, TorchScript or torch.export."""
+"""``facehall export``: convert a network to ONNX, TorchScript, torch.export, an ESRGAN checkpoint or a Hub folder."""
 
 from __future__ import annotations
 
@@ -10,23 +10,34 @@ from facehall.errors import FacehallError
 from facehall.io.logs import say
 
 _EXPORT = """\
-Convert the network of a weights file to ONNX, TorchScript or torch.export, and verify it against the original.
+Convert the network of a weights file, and verify the result against the original.
+
+  facehall export facehall-x4 net.onnx             ONNX; by extension also TorchScript (.pt) and torch.export (.pt2)
+  facehall export rrdb.safetensors net.pth         an RRDBNet as an ESRGAN checkpoint, for programs that read these
+  facehall export facehall-x4 my-x4 --format hub   a folder for the Hugging Face Hub: config.json, weights and a card
 """
 
-_EXPORTS = {".onnx": "onnx", ".pt": "torchscript", ".ts": "torchscript", ".pt2": "torch_export"}
+_EXPORTS = {
+    ".onnx": "onnx",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".pt2": "torch_export",
+    ".pth": "esrgan",
+}
+_HUB = "hub"
 _EXTENSIONS = ", ".join(f"{extension} {name}" for extension, name in _EXPORTS.items())
 
 
 def add(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "export", help="convert a network to ONNX, TorchScript or torch.export", description=_EXPORT, **PARSER_OPTIONS
+        "export", help="convert a network to ONNX, TorchScript and others", description=_EXPORT, **PARSER_OPTIONS
     )
     parser.add_argument("weights", metavar="WEIGHTS", help=WEIGHTS).completer = weights_completer
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write")
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write, or folder for hub")
     parser.add_argument(
         "--format",
-        choices=("onnx", "torchscript", "torch_export"),
+        choices=(*dict.fromkeys(_EXPORTS.values()), _HUB),
         help="default: by the extension of OUTPUT: " + _EXTENSIONS,
     )
     add_verbosity(parser)
@@ -34,8 +45,6 @@ def add(commands: Commands) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from facehall.models.pretrained import weights_file
-
     kind = options.format or _EXPORTS.get(options.output.suffix.lower())
     if kind is None:
         raise FacehallError(
@@ -43,6 +52,15 @@ def _export(options: argparse.Namespace) -> None:
         )
     if options.output.exists():
         raise FacehallError(f"{options.output} already exists; nothing was written. Remove it, or choose another name.")
-    from facehall.inference.export import export
+    from facehall.models.pretrained import weights_file
 
-    say(f"written: {export(weights_file(options.weights), options.output, kind)}")
+    weights = weights_file(options.weights)
+    if kind == _HUB:
+        from facehall.inference.hub import export_folder
+
+        written = export_folder(weights, options.output)
+    else:
+        from facehall.inference.export import export
+
+        written = export(weights, options.output, kind)
+    say(f"written: {written}")
