@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from facehall.assets import WeightsNotFoundError
-from facehall.errors import FacehallError
 from facehall.data.annotations import IBUG68, MESH468
+from facehall.errors import FacehallError
 from facehall.faces import mesh_points
 from facehall.faces.mesh import SIDE, FaceMesh, Mesh, Square, cut
 from facehall.faces.tflite import load_tflite
