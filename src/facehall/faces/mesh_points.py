@@ -33,6 +33,8 @@ IBUG68 = (
 """The points nearest to iBUG's 68, in their order. The mesh's jaw turns with the head, iBUG's is the seen outline."""
 CHIN, NOSE_TIP, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 152, 1, 61, 291
 RIGHT_CHEEK, LEFT_CHEEK, FOREHEAD = 234, 454, 10
+FIVE_GROUPS = (RIGHT_EYE, LEFT_EYE, (NOSE_TIP,), (RIGHT_MOUTH_CORNER,), (LEFT_MOUTH_CORNER,))
+"""The points whose means are eye centres, nose tip and mouth corners, in the order of the scheme ``five``."""
 # fmt: off
 RIGHT_SIDE = (
     3, 7, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45,
@@ -68,9 +70,7 @@ def five_of_mesh(points: np.ndarray) -> np.ndarray:
 
     An eye's centre is the mean of its contour, which neither the gaze nor a half closed lid moves much.
     """
-    eyes = [points[..., list(contour), :].mean(-2) for contour in (RIGHT_EYE, LEFT_EYE)]
-    others = [points[..., number, :] for number in (NOSE_TIP, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER)]
-    return np.stack([*eyes, *others], -2)
+    return np.stack([points[..., list(group), :].mean(-2) for group in FIVE_GROUPS], -2)
 
 
 def eye_distance(points: np.ndarray) -> np.ndarray:
