@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import records_arguments
 from facehall.models.generators.multi_scale_resnet import MultiScaleResNet
-from facehall.models.layers.blocks import conv3
+from facehall.models.layers.blocks import Upsampling, conv3
 
 FINER = 2
 """Resolution of the parsing map relative to the input."""
@@ -26,7 +26,7 @@ class ParsingResNet(MultiScaleResNet):
     is ours. Trained with the loss ``parsing``, which reads ``outputs["parsing"]``, the logits (B, classes, 2h, 2w).
 
     Args:
-        scale, blocks, features, stage_features, stage_blocks, position: see `MultiScaleResNet`.
+        scale, blocks, features, stage_features, stage_blocks, upsampling, position: see `MultiScaleResNet`.
         parser_blocks: blocks of the trunk before the parsing head; at least 1, fewer than `blocks`.
         parser_features: channels of the head.
         classes: number of classes; 9 in the scheme ``faces9``.
@@ -46,13 +46,14 @@ class ParsingResNet(MultiScaleResNet):
         features: int = 64,
         stage_features: int = 32,
         stage_blocks: int = 1,
+        upsampling: Upsampling = "pixel_shuffle",
         position: int = 0,
         parser_blocks: int = 3,
         parser_features: int = 24,
         classes: int = 9,
         detach: bool = True,
     ) -> None:
-        super().__init__(scale, blocks, features, stage_features, stage_blocks, position)
+        super().__init__(scale, blocks, features, stage_features, stage_blocks, upsampling, position)
         if not 1 <= parser_blocks < blocks:
             raise ValueError(f"parser_blocks must be from 1 to {blocks - 1}, below blocks, not {parser_blocks}")
         self.parser_blocks = parser_blocks
