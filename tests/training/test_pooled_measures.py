@@ -1,6 +1,7 @@
 """Measures of a whole validation set: all statistics reach the judge together, epoch after epoch."""
 
 import lightning as L
+import pytest
 import torch
 from torch.utils.data import DataLoader
 
@@ -45,6 +46,11 @@ def test_the_set_is_pooled_over_batches_and_forgotten_between_epochs(make_module
 
 
 def test_no_images_are_an_empty_table(make_module):
-    """A rank without images gathers nothing, but takes part."""
+    """A rank without images gathers nothing, but takes part; a number that is none does not shift the others."""
     module = make_module(protocol=Protocol(2, [PSNR(), Spread()]))
-    assert module._rows("spread", []).shape == (0, 2)
+    pool = module._pool("", "spread")
+    with pytest.warns(UserWarning, match="before"):
+        assert module._rows("spread", pool).shape == (0, 2)
+    pool.reset()
+    pool.update(torch.tensor([[1.0, torch.nan], [2, 3]]))
+    assert module._rows("spread", pool).tolist() == [[1, 0], [2, 3]]

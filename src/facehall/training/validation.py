@@ -83,13 +83,14 @@ class MeasuredModule(L.LightningModule):
         """Return the statistics of a pooled measure for the images seen so far, (N, K)."""
         key = f"{prefix}{measure}"
         if key not in self.means:
-            self.means[key] = CatMetric().to(self.device)
+            self.means[key] = CatMetric(nan_strategy=0.0).to(self.device)  # other strategies drop single numbers
         return cast(CatMetric, self.means[key])
 
-    def _rows(self, measure: str, rows: Tensor | list[Tensor]) -> Tensor:
-        """Return the pooled statistics as a tensor (N, K), also for no images."""
-        width = self.protocol.statistic_counts[measure]
-        return torch.zeros(0, width, device=self.device) if isinstance(rows, list) else rows
+    def _rows(self, measure: str, pool: CatMetric) -> Tensor:
+        """Return the pooled statistics of all ranks, (N, K)."""
+        if not len(pool.value):  # without a tensor this rank would not take part in gathering
+            pool.value = [torch.zeros(0, self.protocol.statistic_counts[measure], device=self.device)]  # type: ignore[assignment]
+        return pool.compute()
 
     def _log_means(self, stage: str) -> None:
         # A rank without images has no means yet, but must take part in gathering them.
@@ -99,7 +100,7 @@ class MeasuredModule(L.LightningModule):
             pools = {name: self._pool(prefix, name) for name in self.protocol.names if name in self.protocol.pooled}
             means = {name: self._means(prefix, name) for name in self.protocol.names if name not in pools}
             found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}
-            whole = self.protocol.of_set({name: self._rows(name, pool.compute()) for name, pool in pools.items()})
+            whole = self.protocol.of_set({name: self._rows(name, pool) for name, pool in pools.items()})
             both = self.protocol.figures(found) | whole
             values |= {f"{stage}/{prefix}{name}": both[name] for name in self.protocol.names}
             for mean in (*pools.values(), *(mean for each in means.values() for mean in each)):
