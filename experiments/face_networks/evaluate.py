@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from face_tasks import CHIP, SIDES, landmark_error, parsing_figures
 from facehall.cli.experiments import experiment_parser
 from facehall.faces.identity import IdentityNetwork
 from facehall.faces.landmarks import LandmarkNetwork
@@ -25,8 +26,7 @@ from facehall.faces.recognition import INSIGHTFACE_FIVE
 from facehall.faces.similarity import similarity, warp
 from facehall.imaging import read_picture, to_tensor
 from facehall.metrics.pairs import VerificationPairs
-from pictures import load_faces
-from tasks import CHIP, SIDES, landmark_error, parsing_figures
+from labelled_faces import load_faces
 
 SETS = ("test/celebahq512", "test/london512")
 PAIRS = "test/lfw_pairs160"

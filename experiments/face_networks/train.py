@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from face_tasks import TASKS, Task
 from facehall.cli.experiments import experiment_parser
 from facehall.faces.bundled import save_weights
 from facehall.io.atomic import replacing
-from tasks import TASKS, Task
 
 SAVE_EVERY = 120  # seconds
 

@@ -19,7 +19,7 @@ from facehall.faces.mesh_points import LEFT_EYE, RIGHT_EYE, five_of_mesh
 from facehall.faces.parser import FaceParser
 from facehall.faces.recognition import INSIGHTFACE_FIVE, Recogniser
 from facehall.faces.similarity import similarity, warp
-from pictures import FRAMED, SIDE, TIGHT, VALIDATION, Batches, Faces, load_faces, reduce
+from labelled_faces import FRAMED, SIDE, TIGHT, VALIDATION, Batches, Faces, load_faces, reduce
 
 SIDES = (16, 32, 64)
 """LR sides of the validation."""
