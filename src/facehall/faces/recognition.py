@@ -91,7 +91,7 @@ class Kind:
         side: of a chip in pixels.
         five: eye centres, nose tip and mouth corners in the chip, in pixels.
         score: how embeddings are compared: ``cosine``, or ``distance``, whose similarity is 1 - distance.
-        threshold: similarity that two persons of one sex and age exceed once in a thousand pairs.
+        threshold: similarity that one of 1,000 pairs of different persons exceeds; measured on 496,506 pairs of LFW.
     """
 
     build: Callable[[str | Path | None], nn.Module]
