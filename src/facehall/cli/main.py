@@ -37,7 +37,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 COMMANDS = (
     *("upscale", "weights", "export"),
     *("train", "fit", "evaluate", "compare", "predict", "sweep"),
-    *("check", "mine", "download", "assets", "dashboard", "completion"),
+    *("check", "annotate", "mine", "download", "assets", "dashboard", "completion"),
 )
 """Modules of cli/commands/, in the order of --help."""
 

@@ -1,0 +1,1 @@
+"""Faces: points, alignment, labels and recognition. Plain networks and geometry."""
