@@ -1,7 +1,8 @@
 """Compose photographs with known faces: python experiments/faces/compose.py LANDSCAPES FACES OUT [COUNT]
 
-Eight faces each, rotated by up to 15 degrees and reduced to crops of 24 to 128 pixels, are blended at random places that
-do not overlap into landscapes of 1280 pixels. OUT gets NAME.png and truth.json: name -> [[size, x, y of the middle], …].
+Eight faces each, rotated by up to 15 degrees and reduced to crops of 24 to 128 pixels, are blended at random places
+that do not overlap into landscapes of 1280 pixels. OUT gets NAME.png and truth.json: name -> [[size, x, y], …], where
+x, y is the middle.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def main() -> None:
         while len(taken) < PER_PHOTO:
             size = SIZES[(index * PER_PHOTO + len(taken)) % len(SIZES)]
             left, top = (int(random.integers(0, side - size)) for side in (photo.shape[1], photo.shape[0]))
-            if any(abs(left + size / 2 - x - s / 2) < (size + s) / 2 > abs(top + size / 2 - y - s / 2) for s, x, y in taken):
+            if any(
+                abs(left + size / 2 - x - s / 2) < (size + s) / 2 > abs(top + size / 2 - y - s / 2) for s, x, y in taken
+            ):
                 continue
             face = read_rgb(faces[int(random.integers(len(faces)))])
             paste(photo, face, size, left, top, float(random.uniform(-15, 15)))

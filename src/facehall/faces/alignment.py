@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-FFHQ_POINTS = (
-    np.array([(192.98, 239.95), (318.90, 240.19), (256.63, 314.02), (201.26, 371.41), (313.09, 371.15)]) / 512
-)
-"""Mean positions of both eyes, nose tip and mouth corners in aligned FFHQ faces (Karras et al. 2019), in the unit square."""
+FFHQ_POINTS = np.array([(192.98, 239.95), (318.90, 240.19), (256.63, 314.02), (201.26, 371.41), (313.09, 371.15)]) / 512
+"""Mean positions of both eyes, nose tip and mouth corners in aligned FFHQ faces (Karras et al. 2019); unit square."""
 FACE_IN_CROP = 0.55
 """Side of a face, forehead to chin, relative to that of its aligned crop."""
 
@@ -64,7 +62,7 @@ class Similarity:
 
 
 def fit(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """Return the similarity that maps points (N, 2) to others with the least squared error (Umeyama 1991, in the plane).
+    """Return the similarity that maps points (N, 2) to others with the least squared error (Umeyama 1991).
 
     Raises:
         ValueError: if all source points coincide.
@@ -113,9 +111,7 @@ class Spline:
         linear = matrix[::-1, 1::-1]
         offset = linear @ [0.5, 0.5] + matrix[::-1, 2] - 0.5
         planes = [
-            ndimage.affine_transform(
-                plane, linear, offset, size, np.float32, order=3, mode="reflect", prefilter=False
-            )
+            ndimage.affine_transform(plane, linear, offset, size, np.float32, order=3, mode="reflect", prefilter=False)
             for plane in self.coefficients
         ]
         return np.stack(planes, axis=-1)

@@ -64,7 +64,8 @@ class CenterFace:
         height, width = rgb.shape[:2]
         padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE, 3), np.float32)
         padded[:height, :width] = rgb
-        return decode(*self._graph(np.ascontiguousarray(padded.transpose(2, 0, 1)[None])), threshold)
+        scores, sizes, offsets, points = self._graph(np.ascontiguousarray(padded.transpose(2, 0, 1)[None]))
+        return decode(scores, sizes, offsets, points, threshold)
 
 
 def decode(

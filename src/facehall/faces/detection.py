@@ -147,9 +147,7 @@ def _spans(length: int, factor: float) -> list[tuple[int, int]]:
     return [(int(start), int(start) + tile) for start in starts]
 
 
-def _second_look(
-    looks: list[_Look], pixels: int, threshold: float
-) -> Callable[[tuple[int, int, int, int]], bool]:
+def _second_look(looks: list[_Look], pixels: int, threshold: float) -> Callable[[tuple[int, int, int, int]], bool]:
     """Return which regions of the picture are worth an enlarged look."""
     boxes = np.concatenate([look.found.boxes for look in looks])
     scores = np.concatenate([look.found.scores for look in looks])

@@ -72,7 +72,7 @@ class PhotoRestorer:
         weights: as of `Predictor`; None uses the package's weights.
         device, backend, tile: as of `Predictor`; ``auto`` tiles have `TILE` pixels.
         fidelity: from sharp (0) to faithful (1), see `Predictor`; None uses the weights as they are.
-        scale: 1, 2, 4 or 8: output pixels per input pixel. Below the scale of the weights, soft faces are reduced first.
+        scale: 1, 2, 4 or 8: output pixels per input pixel. Below the weights' scale, soft faces are reduced first.
         background: ``weights``, ``bicubic`` or, at scale 1, ``none``; None is none at scale 1 and else bicubic.
         faces: ``all``, ``largest``, ``none``, or how many of the largest.
         min_face: smaller faces, in pixels, are left.
@@ -150,13 +150,22 @@ class PhotoRestorer:
         restoration = self.prepare(as_picture(picture), found)
         return assemble(restoration.picture, self.scale, self.strips(restoration)), restoration.report
 
+    def load(self) -> None:
+        """Load the detector, if faces are wanted at all.
+
+        Raises:
+            FacehallError: it is not on this machine and cannot be fetched.
+        """
+        if self._choice != "none":
+            _ = self.detector
+
     def find(self, picture: Picture) -> list[Face]:
         """Detect the faces of a photograph, the largest first; none, without the detector, with ``faces=none``."""
         return [] if self._choice == "none" else detect(self.detector, picture.rgb)
 
     def prepare(self, picture: Picture, found: Sequence[Face] | None = None) -> Restoration:
         """Detect and restore the faces of a photograph without pasting them."""
-        without_colour = picture.grey or _is_grey(picture.rgb)
+        without_colour = self.is_grey(picture)
         seen = replace(picture, grey=without_colour)
         planned = plan_faces(self.find(picture) if found is None else found, self._choice, self._min_face)
         planned = [self._at_its_resolution(seen, face) for face in planned]
@@ -166,9 +175,13 @@ class PhotoRestorer:
         about = PhotoReport(width, height, self.scale, self.weights, self.background, reports)
         return Restoration(picture, without_colour, restored, about)
 
-    def strips(
-        self, restoration: Restoration, advance: backgrounds.Advance | None = None
-    ) -> Iterator[np.ndarray]:
+    @staticmethod
+    def is_grey(picture: Picture) -> bool:
+        """Return whether all channels are equal; of most colour pictures, the first rows tell."""
+        rows = (slice(top, top + 64) for top in range(0, len(picture.rgb), 64))
+        return picture.grey or all(bool((picture.rgb[r, :, :1] == picture.rgb[r, :, 1:]).all()) for r in rows)
+
+    def strips(self, restoration: Restoration, advance: backgrounds.Advance | None = None) -> Iterator[np.ndarray]:
         """Enlarge the photograph and paste its faces, strip by strip from the top.
 
         Args:
@@ -239,17 +252,13 @@ class PhotoRestorer:
         if report.identity is not None and self._identity is not None:
             again = likeness(self._identity, result, face.crop)
             if not again.passes:
-                report.action, report.reason = "left", f"{report.reason}; {again.restored:.2f} with the faithful weights"
+                report.action, report.reason = (
+                    "left",
+                    f"{report.reason}; {again.restored:.2f} with the faithful weights",
+                )
         return replace(face, restored=result)
 
     def _apply(self, predictor: Predictor, crops: Tensor, is_grey: bool) -> Tensor:
         results = predictor.super_resolve_batch(crops).cpu()
         results = grey(results) if is_grey else results
         return consistent(results, crops) if self._consistency else results
-
-
-def _is_grey(rgb: np.ndarray) -> bool:
-    """Return whether all channels are equal; decided at the first rows of most colour pictures."""
-    return all(
-        bool((rgb[top : top + 64, :, :1] == rgb[top : top + 64, :, 1:]).all()) for top in range(0, len(rgb), 64)
-    )

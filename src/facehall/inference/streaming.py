@@ -20,7 +20,9 @@ MIN_STREAMED_PIXELS = 2**24
 Allocate = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 
 
-def write_strips(target: Path, picture: Picture, scale: int, strips: Iterator[np.ndarray], options: dict[str, Any]) -> None:
+def write_strips(
+    target: Path, picture: Picture, scale: int, strips: Iterator[np.ndarray], options: dict[str, Any]
+) -> None:
     """Write the enlarged picture atomically: large PNG files while they are computed, other large ones via the disk.
 
     Args:
@@ -49,7 +51,7 @@ def write_strips(target: Path, picture: Picture, scale: int, strips: Iterator[np
 
 
 def assemble(picture: Picture, scale: int, strips: Iterator[np.ndarray], allocate: Allocate = np.empty) -> Picture:
-    """Collect strips of the enlarged `picture`, (rows, scale W, C) with its dtype; C is 1 for grey, else 3, plus alpha."""
+    """Collect strips of the enlarged `picture`: (rows, scale W, C) of its dtype, C is 1 for grey, else 3, plus alpha."""
     size = tuple(side * scale for side in picture.rgb.shape[:2])
     rgb = allocate((*size, 3), picture.rgb.dtype)
     alpha = None if picture.alpha is None else allocate(size, picture.rgb.dtype)

@@ -40,7 +40,7 @@ def check_background(background: str | None, scale: int) -> str:
         raise FacehallError(f"background={background}: must be {', '.join(BACKGROUNDS)}.")
     if background == NONE and scale > 1:
         raise FacehallError(
-            f"background=none leaves all pixels but the faces as they are, which needs scale=1, not {scale}. Use bicubic."
+            f"background=none leaves all pixels but the faces as they are and needs scale=1, not {scale}. Use bicubic."
         )
     return background
 
@@ -90,5 +90,7 @@ def enlarged_alpha(alpha: np.ndarray, scale: int, top: int, bottom: int) -> np.n
     if scale == 1:
         return alpha[top:bottom]
     first, last = max(0, top // scale - 4), min(len(alpha), -(-bottom // scale) + 4)
-    levels = upscale_bicubic(to_tensor(alpha[first:last, :, None]), scale)[0, top - first * scale : bottom - first * scale]
+    levels = upscale_bicubic(to_tensor(alpha[first:last, :, None]), scale)[
+        0, top - first * scale : bottom - first * scale
+    ]
     return np.rint(levels.clamp(0, 1).numpy() * np.iinfo(alpha.dtype).max).astype(alpha.dtype)

@@ -31,7 +31,10 @@ def cut(picture: Picture, face: PlannedFace) -> Tensor:
     height, width = picture.rgb.shape[:2]
     step = face.reduction
     left, top, right, bottom = bounds(face.to_crop, 1.0)
-    first = [_clip((math.floor(edge) - MARGIN * step) // step * step, 0, side) for edge, side in ((left, width), (top, height))]
+    first = [
+        _clip((math.floor(edge) - MARGIN * step) // step * step, 0, side)
+        for edge, side in ((left, width), (top, height))
+    ]
     last = [_clip(math.ceil(edge) + MARGIN * step, 0, side) for edge, side in ((right, width), (bottom, height))]
     # A face whose crop lies outside of the picture still needs pixels to mirror.
     first = [min(edge, max(0, side - step)) // step * step for edge, side in zip(first, (width, height), strict=True)]

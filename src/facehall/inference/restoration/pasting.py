@@ -77,7 +77,7 @@ def patch(face: PlannedFace, crop: Tensor, restored: Tensor, mask: Tensor, scale
         size: height and width of the output.
     """
     side = face.side * face.reduction * scale  # one pixel of the patch is about one of the output
-    enlarged = resize_bicubic(crop, restored.shape[-2:])
+    enlarged = resize_bicubic(crop, (restored.shape[-2], restored.shape[-1]))
     change = restored - enlarged
     change = change - low_frequencies(change)
     relative = face.reduction == 1

@@ -22,7 +22,7 @@ MAX_TURN = 0.45
 MIN_SCORE = 0.5
 """Detections below are mostly faces, but not always."""
 MAX_CROP = 512
-"""Side of an aligned crop, in input pixels, above which a face holds more detail than the network was trained to add."""
+"""Side of an aligned crop, in input pixels, above which a face has more detail than the network was trained to add."""
 MULTIPLE = 8
 """Crops have sides of a multiple of this, so that faces of about the same size are restored in one batch."""
 
@@ -80,7 +80,7 @@ def plan_faces(found: Sequence[Face], choice: str | int = ALL, min_face: float =
         choice: see `check_choice`.
         min_face: smaller faces, in pixels of `Face.size`, are left.
     """
-    wanted = {ALL: len(found), LARGEST: 1, NONE: 0}.get(choice, choice)  # type: ignore[call-overload]
+    wanted = choice if isinstance(choice, int) else {ALL: len(found), LARGEST: 1, NONE: 0}[choice]
     planned = []
     for number, face in enumerate(found, start=1):
         try:
