@@ -14,7 +14,7 @@ from facehall.imaging import eight_bits
 
 THRESHOLD = 0.35
 """Lowest score of a face. At .5, CenterFace loses faces in crops of 32 pixels."""
-WEAK = 0.15
+WEAK = 0.1
 """Lowest score of a candidate that is worth a second, enlarged look."""
 TILE, OVERLAP = 1024, 192
 """Side and overlap of tiles in the network's pixels; a face larger than the overlap is found in the reduced picture."""
@@ -25,8 +25,8 @@ WHOLE_SIDE = 640
 ENLARGEMENT = 2
 TINY = 32
 """Width and height, in source pixels, up to which faces are taken from the enlarged look; 1.5 times that at most."""
-MAX_ENLARGED = 2**20
-"""Pixels of a picture without any face that is enlarged as a whole for a second look."""
+MAX_ENLARGED = 2**21
+"""Pixels of a picture that is always enlarged as a whole for a second look; of larger ones, tiles with hints are."""
 MAX_IOU, MAX_INSIDE = 0.3, 0.65
 """Intersection over union, and over the smaller box, above which two boxes are one face."""
 
@@ -83,7 +83,7 @@ def detect(network: Network, rgb: np.ndarray, threshold: float = THRESHOLD) -> l
     """Find the faces of a picture, the largest first.
 
     The picture is looked at as it is, in tiles; reduced by 4, 16, … for faces that are larger than a tile's overlap;
-    and enlarged by two where the first look found tiny or uncertain faces, or nothing at all in a small picture.
+    and enlarged by two for tiny faces: small pictures as a whole, others where the first look found hints of some.
 
     Args:
         network: the detector.
@@ -151,7 +151,7 @@ def _second_look(looks: list[_Look], pixels: int, threshold: float) -> Callable[
     """Return which regions of the picture are worth an enlarged look."""
     boxes = np.concatenate([look.found.boxes for look in looks])
     scores = np.concatenate([look.found.scores for look in looks])
-    if not (scores >= threshold).any() and pixels <= MAX_ENLARGED:
+    if pixels <= MAX_ENLARGED:
         return lambda region: True
     sides = _sides(boxes)
     hints = boxes[(sides.max(axis=1) <= TINY) & ((scores < threshold) | (sides.max(axis=1) <= TINY * 0.75))]

@@ -29,7 +29,14 @@ from facehall.inference.restoration.crops import (
     likeness,
 )
 from facehall.inference.restoration.pasting import Masker, Patch, blend, oval_mask, patch
-from facehall.inference.restoration.planning import MAX_CROP, PlannedFace, check_choice, plan_faces
+from facehall.inference.restoration.planning import (
+    MAX_CROP,
+    MAX_REDUCTION,
+    MIN_REDUCED,
+    PlannedFace,
+    check_choice,
+    plan_faces,
+)
 from facehall.inference.restoration.reporting import FaceReport, PhotoReport
 from facehall.inference.streaming import assemble
 from facehall.models.pretrained import default_weights
@@ -72,7 +79,7 @@ class PhotoRestorer:
         weights: as of `Predictor`; None uses the package's weights.
         device, backend, tile: as of `Predictor`; ``auto`` tiles have `TILE` pixels.
         fidelity: from sharp (0) to faithful (1), see `Predictor`; None uses the weights as they are.
-        scale: 1, 2, 4 or 8: output pixels per input pixel. Below the weights' scale, soft faces are reduced first.
+        scale: 1, 2, 4 or 8: output pixels per input pixel. Soft faces are reduced before they are restored.
         background: ``weights``, ``bicubic`` or, at scale 1, ``none``; None is none at scale 1 and else bicubic.
         faces: ``all``, ``largest``, ``none``, or how many of the largest.
         min_face: smaller faces, in pixels, are left.
@@ -214,8 +221,8 @@ class PhotoRestorer:
         """Reduce a soft face as far as that loses nothing; leave faces that have more detail than can be added."""
         if face.action == "left":
             return face
-        factors = [factor for factor in (2, 4, 8) if factor <= self.predictor.scale // self.scale]
-        if factors and face.side <= 4 * MAX_CROP:
+        factors = [factor for factor in range(2, MAX_REDUCTION + 1) if face.extent / factor >= MIN_REDUCED]
+        if factors and face.side <= MAX_REDUCTION * MAX_CROP:
             face = face.reduced(harmless_reduction(cut(picture, face), factors))
         if face.side > MAX_CROP:
             return replace(face, action="left", reason=f"large enough ({face.extent:.0f} pixels)")

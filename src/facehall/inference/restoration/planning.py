@@ -23,6 +23,8 @@ MIN_SCORE = 0.5
 """Detections below are mostly faces, but not always."""
 MAX_CROP = 512
 """Side of an aligned crop, in input pixels, above which a face has more detail than the network was trained to add."""
+MAX_REDUCTION, MIN_REDUCED = 8, 48
+"""Soft faces are reduced by at most this factor, and to no smaller crops, before they are restored."""
 MULTIPLE = 8
 """Crops have sides of a multiple of this, so that faces of about the same size are restored in one batch."""
 
