@@ -14,10 +14,14 @@ from facehall.imaging import eight_bits
 
 THRESHOLD = 0.35
 """Lowest score of a face. At .5, CenterFace loses faces in crops of 32 pixels."""
+MIN_SURE = 0.5
+"""Detections below are mostly faces, but not always."""
 WEAK = 0.1
 """Lowest score of a candidate that is worth a second, enlarged look."""
 TILE, OVERLAP = 1024, 192
 """Side and overlap of tiles in the network's pixels; a face larger than the overlap is found in the reduced picture."""
+EDGE = 8
+"""Pixels of the network within which a box at an inner border of a tile is taken to be cut by it."""
 REDUCTION = 4
 """Factor between the reduced looks at a large picture; CenterFace finds faces from 16 to some 500 pixels."""
 WHOLE_SIDE = 640
@@ -39,11 +43,13 @@ class Face:
         box: left, top, right, bottom; it may extend beyond the picture.
         score: from 0 to 1.
         points: (5, 2): x, y of the eye on the left of the picture, the other eye, nose tip, mouth corners likewise.
+        yaw: turn of the head in degrees, 0 frontal, if a face mesh has measured it.
     """
 
     box: tuple[float, float, float, float]
     score: float
     points: np.ndarray
+    yaw: float | None = None
 
     @property
     def size(self) -> float:
@@ -104,6 +110,13 @@ def detect(network: Network, rgb: np.ndarray, threshold: float = THRESHOLD) -> l
     return sorted(_merge(found, threshold), key=lambda face: -face.size)
 
 
+def find_quickly(network: Network, rgb: np.ndarray, side: int, threshold: float = MIN_SURE) -> list[Face]:
+    """Find the faces that one look at the picture, reduced to this longer side, shows; the largest first."""
+    factor = min(1.0, side / max(rgb.shape[:2]))
+    looks = _looks(network, rgb, factor)
+    return sorted(_merge([look.found for look in looks], threshold), key=lambda face: -face.size)
+
+
 def _looks(
     network: Network,
     rgb: np.ndarray,
@@ -126,7 +139,7 @@ def _looks(
             corner = np.array([left, top])
             boxes = (found.boxes.reshape(-1, 2, 2) * back + corner).reshape(-1, 4)
             points = found.points * back + corner
-            edge = 2 / factor
+            edge = EDGE / factor
             whole = (
                 ((boxes[:, 0] > left + edge) | (left == 0))
                 & ((boxes[:, 1] > top + edge) | (top == 0))

@@ -28,6 +28,7 @@ from facehall.inference.restoration.crops import (
     inconsistency,
     likeness,
 )
+from facehall.inference.restoration.judging import Refine
 from facehall.inference.restoration.pasting import Masker, Patch, blend, oval_mask, patch
 from facehall.inference.restoration.planning import (
     MAX_CROP,
@@ -85,6 +86,7 @@ class PhotoRestorer:
         min_face: smaller faces, in pixels, are left.
         consistency: change restored faces until their bicubic reduction is the input.
         network: the detector; None loads CenterFace when the first photograph needs it.
+        refine: finds the points of a detected face more exactly, such as `MeshPoints`; None uses the detector's.
         identity: compares a restored face with its input; faces that drift are replaced, see `likeness`.
         masker: what of a crop is pasted.
 
@@ -109,6 +111,7 @@ class PhotoRestorer:
         min_face: float = 0.0,
         consistency: bool = False,
         network: Network | None = None,
+        refine: Refine | None = None,
         identity: Identity | None = None,
         masker: Masker = oval_mask,
     ) -> None:
@@ -125,7 +128,7 @@ class PhotoRestorer:
                 "or other weights."
             )
         self._consistency, self._identity, self._masker = consistency, identity, masker
-        self._network = network
+        self._network, self._refine = network, refine
 
     @cached_property
     def detector(self) -> Network:
@@ -168,7 +171,10 @@ class PhotoRestorer:
 
     def find(self, picture: Picture) -> list[Face]:
         """Detect the faces of a photograph, the largest first; none, without the detector, with ``faces=none``."""
-        return [] if self._choice == "none" else detect(self.detector, picture.rgb)
+        if self._choice == "none":
+            return []
+        found = detect(self.detector, picture.rgb)
+        return [self._refine(picture.rgb, face) for face in found] if self._refine is not None else found
 
     def prepare(self, picture: Picture, found: Sequence[Face] | None = None) -> Restoration:
         """Detect and restore the faces of a photograph without pasting them."""
