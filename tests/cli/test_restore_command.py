@@ -156,3 +156,26 @@ def test_the_hydra_door_does_the_same(folder, capsys):
     assert np.array_equal(read_rgb("out/people.png"), read_rgb("direct.png"))
     assert (folder / "out" / "people.faces.png").is_file()
     assert len(json.loads((folder / "r.json").read_text())["photos"][0]["faces"]) == 3
+
+
+def test_upscale_points_to_restore_where_there_are_faces(monkeypatch, folder, capsys):
+    from facehall.assets import Located, WeightsNotFoundError
+    from facehall.faces import centerface
+
+    def upscale(name):
+        assert main(["upscale", name, "--weights", "w.safetensors", "--device", "cpu", "--overwrite"]) == 0
+        return capsys.readouterr().out
+
+    def missing(*about, **options):
+        raise WeightsNotFoundError("not on this machine")
+
+    monkeypatch.setattr("facehall.assets.locate_wheel_file", missing)
+    assert "facehall restore" not in upscale("people.png")
+    monkeypatch.setattr(
+        "facehall.assets.locate_wheel_file", lambda *about, network: Located(folder / "c.onnx", "cache")
+    )
+    monkeypatch.setattr(centerface, "CenterFace", lambda path, backend: find_squares)
+    assert "3 faces found: `facehall restore`" in upscale("people.png")
+    assert "facehall restore" not in upscale("empty.png")
+    write_picture("portrait.png", with_squares(100, 100, (20, 20, 60)))
+    assert "facehall restore" not in upscale("portrait.png")

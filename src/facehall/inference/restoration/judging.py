@@ -94,7 +94,7 @@ def load_helpers() -> dict[str, Any]:
         ("identity", SamePerson, "whether a restored face is still like the input is not checked"),
     ):
         try:
-            helpers[name] = build()  # type: ignore[operator]
+            helpers[name] = build()
         except WeightsNotFoundError as error:
             _log.warning("%s: %s", loss, error)
     return helpers
