@@ -70,7 +70,7 @@ def test_the_largest_face_comes_first():
 
 
 def candidates(*entries):
-    placed = np.array([entry[:4] for entry in entries], float)
+    placed = np.array([entry[:4] for entry in entries], float).reshape(-1, 4)
     return Candidates(placed, np.array([entry[4] for entry in entries]), np.zeros((len(entries), 5, 2)))
 
 
@@ -96,3 +96,16 @@ def test_turn_is_the_place_of_the_nose_between_the_eyes():
     turned = points.copy()
     turned[2, 0] = 31
     assert Face((0, 0, 40, 50), 1.0, turned).turn == pytest.approx(0.55)
+
+
+def test_parts_of_faces_are_no_faces():
+    narrow, wide = (10, 10, 18, 50, 0.9), (60, 10, 120, 50, 0.9)
+    assert detect(lambda rgb, threshold: candidates(narrow, wide), np.zeros((200, 900, 3), np.uint8)) == []
+
+
+def test_the_enlarged_look_must_be_sure():
+    def network(rgb, threshold):
+        enlarged = rgb.shape[0] == 400
+        return candidates((20, 20, 60, 60, 0.45), (100, 100, 140, 140, 0.6)) if enlarged else candidates()
+
+    assert [face.score for face in detect(network, np.zeros((200, 300, 3), np.uint8))] == [0.6]

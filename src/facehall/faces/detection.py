@@ -27,6 +27,9 @@ REDUCTION = 4
 WHOLE_SIDE = 640
 """The picture is reduced until its longer side is at most this."""
 ENLARGEMENT = 2
+"""Of the second look. Its faces must have `MIN_SURE`: enlarged, faces of 10 pixels have it, and few other things."""
+MIN_ASPECT, MAX_ASPECT = 0.45, 1.4
+"""Width by height of a face's box; other boxes are parts of faces at the border of a tile, or no faces."""
 TINY = 32
 """Width and height, in source pixels, up to which faces are taken from the enlarged look; 1.5 times that at most."""
 MAX_ENLARGED = 2**21
@@ -106,7 +109,7 @@ def detect(network: Network, rgb: np.ndarray, threshold: float = THRESHOLD) -> l
     needs_second_look = _second_look(looks, height * width, threshold)
     for look in _looks(network, rgb, ENLARGEMENT, needs_second_look):
         tiny = _sides(look.found.boxes).max(axis=1) <= 1.5 * TINY
-        found.append(_select(look.found, tiny))
+        found.append(_select(look.found, tiny & (look.found.scores >= MIN_SURE)))
     return sorted(_merge(found, threshold), key=lambda face: -face.size)
 
 
@@ -146,7 +149,9 @@ def _looks(
                 & ((boxes[:, 2] < right - edge) | (right == width))
                 & ((boxes[:, 3] < bottom - edge) | (bottom == height))
             )
-            yield _Look(region, _select(Candidates(boxes, found.scores, points), whole))
+            aspect = _sides(boxes)[:, 0] / np.maximum(_sides(boxes)[:, 1], 1e-6)
+            plausible = whole & (aspect >= MIN_ASPECT) & (aspect <= MAX_ASPECT)
+            yield _Look(region, _select(Candidates(boxes, found.scores, points), plausible))
 
 
 def _spans(length: int, factor: float) -> list[tuple[int, int]]:
