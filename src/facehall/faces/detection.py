@@ -12,8 +12,8 @@ import numpy as np
 from facehall.faces.centerface import Candidates
 from facehall.imaging import eight_bits
 
-THRESHOLD = 0.35
-"""Lowest score of a face. At .5, CenterFace loses faces in crops of 32 pixels."""
+THRESHOLD = 0.4
+"""Lowest score of a face; see experiments/faces for recall and false boxes at others."""
 MIN_SURE = 0.5
 """Detections below are mostly faces, but not always."""
 WEAK = 0.1

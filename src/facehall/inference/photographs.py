@@ -212,7 +212,7 @@ class PhotoRestorer:
         for top, pixels in backgrounds.strips(picture, self.background, self.scale, self.predictor, advance):
             for each in patches:
                 blend(pixels, top, each, picture, self.scale)
-            levels = np.rint(pixels * top_level).astype(dtype)
+            levels = torch.from_numpy(pixels).mul(top_level).round_().numpy().astype(dtype)
             levels = np.repeat(levels, channels, axis=2) if levels.shape[2] < channels else levels
             if picture.alpha is not None:
                 alpha = backgrounds.enlarged_alpha(picture.alpha, self.scale, top, top + len(levels))
