@@ -162,11 +162,12 @@ class FaceMesh:
             raise FacehallError(f"The face mesh needs an RGB picture (H, W, 3), not {picture.shape}.")
         if square is not None:
             return self._passes(picture, square, passes)
-        found = [self._passes(picture, Square.of_picture(*picture.shape[:2]), passes)]
+        height, width = picture.shape[:2]
+        found = [self._passes(picture, Square.of_picture(height, width), passes)]
         for share in (0.75, 1.35):
             if found[-1].found:
                 return found[-1]
-            found.append(self._passes(picture, Square.of_picture(*picture.shape[:2], share), passes))
+            found.append(self._passes(picture, Square.of_picture(height, width, share), passes))
         return max(found, key=lambda mesh: mesh.presence)
 
     def _passes(self, picture: np.ndarray, square: Square, passes: int) -> Mesh:

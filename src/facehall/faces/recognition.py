@@ -61,7 +61,8 @@ class FaceRes(nn.Module):
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        self.network = GraphNetwork(*resolve_npm_files(FACERES, weights), output="global_pooling/Mean")
+        model, data = resolve_npm_files(FACERES, weights)
+        self.network = GraphNetwork(model, data, output="global_pooling/Mean")
         self.register_buffer("mean", torch.tensor((103.939, 116.779, 123.68)).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, chips: Tensor) -> Tensor:
@@ -73,7 +74,8 @@ class MobileFace(nn.Module):
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        self.network = GraphNetwork(*resolve_npm_files(MOBILEFACE, weights), output="batchnorm0/add_1")
+        model, data = resolve_npm_files(MOBILEFACE, weights)
+        self.network = GraphNetwork(model, data, output="batchnorm0/add_1")
 
     def forward(self, chips: Tensor) -> Tensor:
         return self.network(255 * chips)

@@ -11,6 +11,7 @@ from facehall.losses.heatmaps import LandmarkLoss
 from facehall.losses.identity import IdentityLoss, RecognitionLoss
 from facehall.losses.inpainting import InpaintingLoss
 from facehall.losses.lpips import LPIPSLoss
+from facehall.losses.parsing import ParsingLoss
 from facehall.losses.parts import PartsLoss
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
@@ -37,6 +38,7 @@ __all__ = [
     "MSSSIMLoss",
     "MultiScaleL1Loss",
     "Outputs",
+    "ParsingLoss",
     "PartsLoss",
     "PerceptualLoss",
     "PyramidPixelLoss",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,21 +61,26 @@ class RecognitionLoss(LossTerm):
         self, network: str = "mobileface", weights: str | Path | None = None, template: Template | None = None
     ) -> None:
         super().__init__()
-        self.recogniser = Frozen(Recogniser(network, weights))
+        self.frozen = Frozen(Recogniser(network, weights))
         self.template = check_template(template)
         self.needs = ("outputs.sr", "batch.hr", *(("batch.landmarks",) if template is None else ()))
         self.measure = "identity" if network == "dlib" else None
 
     @property
+    def recogniser(self) -> Recogniser:
+        """The network."""
+        return cast(Recogniser, self.frozen.network)
+
+    @property
     def description(self) -> str:
-        return f"identity by {self.recogniser.network.name}"
+        return f"identity by {self.recogniser.name}"
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         sr, hr = outputs["sr"], batch["hr"]
         places = _five(landmark_points(batch, self.template))
         with torch.autocast(sr.device.type, enabled=False):
             found, known = (self._embed(images, places) for images in (sr.float(), hr.float()))
-            return (1 - self.recogniser.network.similarity(found, known.detach())).mean()
+            return (1 - self.recogniser.similarity(found, known.detach())).mean()
 
     def _embed(self, images: Tensor, places: Tensor) -> Tensor:
         height, width = images.shape[-2:]

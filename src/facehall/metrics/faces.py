@@ -98,7 +98,7 @@ class SharedRecogniser(nn.Module):
         found = []
         for image, five in zip(images, points, strict=True):
             key = (_digest(rgb_pixels(image)), five.cpu().numpy().tobytes())
-            found.append(self._embeddings.get(key, lambda image=image, five=five: self._embed(image, five)))
+            found.append(self._embeddings.get(key, functools.partial(self._embed, image, five)))
         return torch.stack(found)
 
     def _embed(self, image: Tensor, five: Tensor) -> Tensor:

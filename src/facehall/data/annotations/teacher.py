@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,7 +59,9 @@ class Annotator:
         if not mesh.found:
             return None
         size = (picture.shape[0], picture.shape[1])
-        scheme, choose = self._landmarks or (None, lambda points: None)
         labels = None if self._person is None else face_labels(mesh, self._person(picture))
-        points = choose(mesh.points[:, :2])
-        return Annotations(size, points, labels, None, scheme, None if labels is None else FACES9)
+        found = Annotations(size, None, labels, None, None, None if labels is None else FACES9)
+        if self._landmarks is None:
+            return found
+        scheme, choose = self._landmarks
+        return replace(found, landmarks=choose(mesh.points[:, :2]), landmark_scheme=scheme)
