@@ -24,6 +24,7 @@ _ABOUT = """\
 Face super-resolution. For images:
 
   facehall upscale photo.jpg -o large.png    upscale images: x2, x3, x4 or x8, depending on the weights
+  facehall restore group.jpg                 find the faces in photographs, restore and paste them
   facehall weights                           list available weights
   facehall export FILE generator.onnx        convert a network to ONNX, TorchScript and others
 
@@ -35,7 +36,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 """
 
 COMMANDS = (
-    *("upscale", "weights", "export"),
+    *("upscale", "restore", "weights", "export"),
     *("train", "fit", "evaluate", "compare", "predict", "sweep"),
     *("check", "annotate", "mine", "download", "assets", "dashboard", "completion"),
 )

@@ -1,1 +1,1 @@
-"""Faces: points, alignment, labels and recognition. Plain networks and geometry."""
+"""Faces: found in photographs, aligned, labelled and recognised. Plain networks and geometry."""
