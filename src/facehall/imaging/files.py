@@ -231,7 +231,7 @@ def _decode(image: Image.Image) -> Picture:
     if image.mode in ("1", "L") and "transparency" not in image.info:
         return _grey(np.asarray(image.convert("L")))
     if not image.has_transparency_data:
-        return Picture(np.array(image.convert("RGB")))
+        return Picture(np.array(image if image.mode == "RGB" else image.convert("RGB")))  # convert would copy
     rgba = np.array(image.convert("RGBA"))
     grey = image.mode in ("1", "L", "LA", "La")
     return Picture(rgba[..., :3].copy(), rgba[..., 3].copy(), grey)
