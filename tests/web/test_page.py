@@ -127,9 +127,8 @@ def test_faces_are_switched_by_keyboard_and_by_mouse(tab, site):
     tab.restore()
     assert site.engine.asked[-1].faces == (1,)
     page.click("#faces-none")
-    with page.expect_response("**/restore?*") as response:
-        page.click("#restore")
-    response.value.finished()
+    page.click("#restore")
+    page.wait_for_selector("#cancel", state="hidden")
     assert site.engine.asked[-1].faces == ()
 
 
@@ -173,7 +172,7 @@ def test_two_tabs_and_cancel(tab, browser, site):
             other.add(picture_file(encoded(noise(seed=1))))
             other.page.click("#restore")
             other.page.wait_for_function(
-                "() => document.getElementById('progress-text').textContent === 'Waiting for another picture'"
+                "() => document.getElementById('progress-text').textContent.startsWith('Waiting for')"
             )
             tab.page.click("#cancel")
             tab.page.wait_for_selector("#cancel", state="hidden")

@@ -80,6 +80,7 @@ async function process(path, file, query, { signal, onProgress }) {
       content.push(block);
       missing -= block.length;
     }
+    reader.cancel();
     return { ...line, content };
   }
 }
