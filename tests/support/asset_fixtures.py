@@ -14,6 +14,7 @@ from local_server import Server
 from torch import Tensor
 
 from facehall.assets.registry import ASSETS, Asset
+from facehall.assets.wheel_files import WHEEL_FILES
 
 
 @dataclass
@@ -53,12 +54,14 @@ def tiny(machine: Path) -> Iterator[Tiny]:
         mirror_scope="Tiny_0",
         convolutions=((0, 3, 4, 3), (2, 4, 5, 3)),
     )
-    real = dict(ASSETS)
+    real, real_files = dict(ASSETS), dict(WHEEL_FILES)
     ASSETS.clear()
+    WHEEL_FILES.clear()
     ASSETS["tiny"] = asset
     yield Tiny(asset, tensors, buffer.getvalue())
     ASSETS.clear()
     ASSETS.update(real)
+    WHEEL_FILES.update(real_files)
 
 
 @pytest.fixture

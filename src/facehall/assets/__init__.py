@@ -3,15 +3,20 @@
 from facehall.assets.registry import ASSETS, Asset, get_asset
 from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline, locate, resolve
 from facehall.assets.weights_file import read_weights
+from facehall.assets.wheel_files import WHEEL_FILES, WheelFile, locate_wheel_file, resolve_wheel_file
 
 __all__ = [
     "ASSETS",
+    "WHEEL_FILES",
     "Asset",
     "Located",
     "WeightsNotFoundError",
+    "WheelFile",
     "get_asset",
     "is_offline",
     "locate",
+    "locate_wheel_file",
     "read_weights",
     "resolve",
+    "resolve_wheel_file",
 ]

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _RESUME_HINTS = {
     "train": "Run the same command with resume=last to resume from the last checkpoint.",
     "predict": "Images written so far are complete; run the same command for the rest.",
+    "restore": "Photographs written so far are complete; run the same command for the rest.",
     "fit": "Nothing was written.",
     "evaluate": "Nothing was written.",
     "compare": "Trainings are kept; run the same command to continue them.",

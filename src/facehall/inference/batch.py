@@ -42,6 +42,17 @@ class Report:
         """Number of pictures written."""
         return sum(outcome.written for outcome in self.outcomes)
 
+    def add(self, result: Outcome | Failure) -> None:
+        """Add the result of one picture, and what reading it converts."""
+        if isinstance(result, Failure):
+            self.failures.append(result)
+            return
+        self.outcomes.append(result)
+        if result.written:
+            with contextlib.suppress(FacehallError):  # the source has been removed meanwhile
+                for conversion in conversions(result.source):
+                    self.converted[conversion].append(result.source)
+
     def print_summary(self, destination: str, overwrite_option: str) -> None:
         """Print the numbers of pictures written and skipped, and lossy conversions.
 
@@ -68,14 +79,14 @@ class Report:
 
 
 @contextlib.contextmanager
-def _ignore_pillow_warnings() -> Iterator[None]:
+def ignore_pillow_warnings() -> Iterator[None]:
     """Silence Pillow's warnings; damaged metadata and oversized images are reported separately."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
-@_ignore_pillow_warnings()
+@ignore_pillow_warnings()
 def upscale_files(
     predictor: Predictor,
     jobs: Sequence[Job],
@@ -96,7 +107,7 @@ def upscale_files(
         FacehallError: if the device has too little memory for a tile; other failures go into the report.
     """
     report = Report()
-    pixels = [_input_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
+    pixels = [input_pixels(job) if overwrite or not exists(job.target) else 0 for job in jobs]
     predictor.prepare(sum(pixels))
     title = f"upscaling x{predictor.scale} on {predictor.device}, {predictor.backend.partition(' ')[0]}"
     with progress_bar(title, sum(pixels), pixels=True) as advance:
@@ -114,20 +125,9 @@ def upscale_files(
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
                 if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet_path(job.target))):
                     result = _write_sheet(predictor, result)
-                _record(report, result)
+                report.add(result)
             step(count - done)
     return report
-
-
-def _record(report: Report, result: Outcome | Failure) -> None:
-    if isinstance(result, Failure):
-        report.failures.append(result)
-        return
-    report.outcomes.append(result)
-    if result.written:
-        with contextlib.suppress(FacehallError):  # the source has been removed meanwhile
-            for conversion in conversions(result.source):
-                report.converted[conversion].append(result.source)
 
 
 def _write_sheet(predictor: Predictor, outcome: Outcome) -> Outcome | Failure:
@@ -162,7 +162,7 @@ def exists(path: Path) -> bool:
     return os.path.lexists(path)  # Path.exists raises on names that are too long, which writing reports
 
 
-def _input_pixels(job: Job) -> int:
+def input_pixels(job: Job) -> int:
     """Return the number of input pixels; 0 for unreadable files, which are reported later."""
     try:
         width, height = read_size(job.source)

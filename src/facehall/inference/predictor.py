@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.imaging import Picture, as_picture, read_picture, to_levels, to_tensor, upscale_bicubic, write_picture
-from facehall.imaging.exif import sized_exif
-from facehall.imaging.png import write_png
-from facehall.inference.backends import choose
+from facehall.imaging import Picture, as_picture, read_picture, to_levels, to_tensor, upscale_bicubic
+from facehall.inference.backends import BATCHED, choose
 from facehall.inference.ensemble import self_ensemble
 from facehall.inference.fidelity import load_interpolated
 from facehall.inference.methods import METHODS
 from facehall.inference.plan import Job, plan
+from facehall.inference.streaming import assemble, write_strips
 from facehall.inference.tiling.tiler import Tiler, TileTooLargeError
 from facehall.inference.tiling.whole import WholePicture
 from facehall.models.generators import Generator
@@ -30,8 +28,6 @@ from facehall.models.published import load_published, split_published
 from facehall.models.weights import load_generator
 from facehall.systems.rgb import as_rgb
 
-MIN_STREAMED_PIXELS = 2**24
-"""Results with more pixels are written while they are computed instead of being held in memory."""
 ALPHA_CONTEXT = 4
 """Extra rows on both sides when upscaling alpha; bicubic needs two."""
 
@@ -129,7 +125,8 @@ class Predictor:
         Raises:
             FacehallError: if the file cannot be read, or the device runs out of memory.
         """
-        return self._assemble(as_picture(picture), np.empty, advance)
+        found = as_picture(picture)
+        return assemble(found, self.scale, self.strips(found, advance))
 
     def run(
         self,
@@ -174,6 +171,16 @@ class Predictor:
         for tile in self._tiler.tiles(height, width, lambda rows, columns: lr[None, :, rows, columns].float()):
             sr[:, self._scaled(tile.top, tile.bottom), self._scaled(tile.left, tile.right)] = tile.sr
         return sr
+
+    def super_resolve_batch(self, lr: Tensor) -> Tensor:
+        """Upscale (B, 3, h, w) in [0, 1] to (B, 3, s h, s w) in [0, 1]; one by one where the backend takes one image.
+
+        Raises:
+            TileTooLargeError: if the device has too little memory for a tile.
+        """
+        if len(lr) > 1 and self.backend.partition(" ")[0] in BATCHED and not self.generator.whole_picture:
+            return self.compute(lr.to(self.device)).clamp(0, 1)
+        return torch.stack([self.super_resolve(each) for each in lr])
 
     def compute(self, lr: Tensor) -> Tensor:
         """Run the backend without tiling: (1, 3, h, w) on the predictor's device -> (1, 3, s h, s w), not clamped."""
@@ -230,41 +237,7 @@ class Predictor:
     def _upscale_file(
         self, picture: Picture, target: Path, advance: Callable[[int], None] | None, options: dict[str, Any]
     ) -> None:
-        height, width = (side * self.scale for side in picture.rgb.shape[:2])
-        if height * width <= MIN_STREAMED_PIXELS:
-            write_picture(target, self._assemble(picture, np.empty, advance), **options)
-        elif target.suffix.lower() == ".png":
-            exif = sized_exif(picture.exif, width, height) if picture.exif else None
-            compression = options.get("compression", 6)
-            strips = self.strips(picture, advance)
-            write_png(target, (width, height), strips, picture.icc, exif, picture.dpi, compression)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
-                names = iter(("rgb", "alpha"))
-
-                def mapped(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-                    return np.memmap(Path(folder, next(names)), dtype, "w+", shape=shape)
-
-                write_picture(target, self._assemble(picture, mapped, advance), **options)
-
-    def _assemble(
-        self,
-        picture: Picture,
-        allocate: Callable[[tuple[int, ...], np.dtype], np.ndarray],
-        advance: Callable[[int], None] | None = None,
-    ) -> Picture:
-        size = tuple(side * self.scale for side in picture.rgb.shape[:2])
-        rgb = allocate((*size, 3), picture.rgb.dtype)
-        alpha = None if picture.alpha is None else allocate(size, picture.rgb.dtype)
-        top = 0
-        for strip in self.strips(picture, advance):
-            rows = slice(top, top + len(strip))
-            rgb[rows] = strip[..., : 1 if picture.grey else 3]
-            if alpha is not None:
-                alpha[rows] = strip[..., -1]
-            top = rows.stop
-        return replace(picture, rgb=rgb, alpha=alpha)
+        write_strips(target, picture, self.scale, self.strips(picture, advance), options)
 
     def _enlarge_alpha(self, alpha: np.ndarray, top: int, bottom: int) -> np.ndarray:
         first = max(0, top - ALPHA_CONTEXT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from facehall.errors import FacehallError
@@ -15,7 +16,7 @@ from facehall.models.pretrained import bundled_names
 Advance = Callable[[float], None]
 """Called with the share of the work that is done, from 0 to 1; what it raises ends the work."""
 
-PREDICTORS = 3
+NETWORKS = 3
 """Networks held in memory: the last ones that were asked for."""
 
 
@@ -25,10 +26,12 @@ class Face:
 
     Attributes:
         box: left, top, right and bottom in pixels of the upright picture; it may extend beyond the picture.
-        note: why the face is not restored unless asked for (too small, from the side); empty if it is.
+        restorable: whether it can be restored; others stay as they are, whatever is chosen.
+        note: why it cannot be restored, or is restored with more caution; else empty.
     """
 
     box: tuple[float, float, float, float]
+    restorable: bool = True
     note: str = ""
 
 
@@ -39,12 +42,14 @@ class Options:
     Attributes:
         scale: one of the engine's scales.
         fidelity: from 0 (sharp) to 1 (faithful); None where the weights offer no choice.
-        faces: positions in the list of `Engine.faces` of the faces to restore; None leaves the choice to the engine.
+        faces: positions in the list of `Engine.faces` of the faces to restore; None: all that can be.
+        background: whether the network enlarges everything else, too. Engines that find no faces always do.
     """
 
     scale: int
     fidelity: float | None = None
     faces: tuple[int, ...] | None = None
+    background: bool = True
 
 
 class Engine(Protocol):
@@ -85,14 +90,12 @@ class PredictorEngine:
 
     def __init__(self, weights: str | None = None, device: str = "auto", backend: str = "auto") -> None:
         self._weights, self._device, self._backend = weights, device, backend
-        self._predictor = functools.lru_cache(PREDICTORS)(self._open)
+        self._predictor = functools.lru_cache(NETWORKS)(self._open)
         first = self._predictor(None, None)
-        self.weights = weights or "facehall"
+        self.weights = weights_label(weights)
         if weights is None:
             names = bundled_names()
-            self.scales = {
-                scale: f"facehall-x{scale}_psnr" in names for scale in (4, 2, 3, 8) if f"facehall-x{scale}" in names
-            }
+            self.scales = {scale: f"facehall-x{scale}_psnr" in names for scale in (4, 8) if f"facehall-x{scale}" in names}
         else:
             self.scales = {first.scale: self._has_fidelity()}
 
@@ -122,3 +125,8 @@ class PredictorEngine:
         except FacehallError:
             return False
         return True
+
+
+def weights_label(weights: str | Path | None) -> str:
+    """Return what the page calls the weights; paths of this machine are not shown."""
+    return "facehall" if weights is None else Path(weights).stem

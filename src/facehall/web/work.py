@@ -60,7 +60,10 @@ def parse_options(query: Mapping[str, str], engine: Engine) -> tuple[Options, st
     kind = query.get("format", "png")
     if kind not in FORMATS:
         raise FacehallError("format: choose one of " + ", ".join(FORMATS) + ".")
-    return Options(scale, fidelity, _parse_faces(query.get("faces"))), kind
+    background = query.get("background", "1")
+    if background not in ("0", "1"):
+        raise FacehallError("background: must be 0 or 1.")
+    return Options(scale, fidelity, _parse_faces(query.get("faces")), background == "1"), kind
 
 
 def find_faces(engine: Engine, content: bytes, name: str, limits: Limits) -> Reply:

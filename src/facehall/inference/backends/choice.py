@@ -38,6 +38,8 @@ BUILDERS: dict[str, Callable[[Generator, torch.device], Backend]] = {
     "openvino_bf16": _openvino.openvino_bf16,
 }
 NAMES = ("auto", *BUILDERS)
+BATCHED = ("eager", "channels_last", "bf16")
+"""Backends that take several images at once."""
 CPU_ONLY = ("onnxruntime", "openvino", "openvino_bf16")
 
 MIN_JOB_SECONDS = 60.0

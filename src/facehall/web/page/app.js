@@ -28,7 +28,7 @@ function showEngine() {
       const label = document.createElement("label");
       const input = document.createElement("input");
       Object.assign(input, { type: "radio", name: "scale", value: scale, checked: index === 0 });
-      label.append(input, `${scale} ×`);
+      label.append(input, scale === 1 ? "same size" : `${scale} ×`);
       return label;
     }),
   );
@@ -39,7 +39,8 @@ function showEngine() {
 function settings() {
   const scale = Number(document.querySelector("[name=scale]:checked").value);
   const { fidelity } = engine.info.scales.find((entry) => entry.scale === scale);
-  return { scale, fidelity: fidelity ? Number($("fidelity").value) : undefined, format: $("format").value };
+  const background = engine.info.faces ? $("background").checked : undefined;
+  return { scale, fidelity: fidelity ? Number($("fidelity").value) : undefined, background, format: $("format").value };
 }
 
 function showSettings() {
@@ -88,7 +89,7 @@ function findFaces(photograph) {
     try {
       const { width, height, faces } = await engine.faces(photograph.file, { signal: AbortSignal.timeout(600_000) });
       photograph.size ??= { width, height };
-      photograph.faces = faces.map((face) => ({ ...face, on: !face.note }));
+      photograph.faces = faces.map((face) => ({ ...face, on: face.restorable }));
     } catch (error) {
       photograph.error = text(error);
     }
@@ -98,13 +99,15 @@ function findFaces(photograph) {
 }
 
 function toggleFace(index) {
-  current.faces[index].on = !current.faces[index].on;
+  const face = current.faces[index];
+  if (!face.restorable) return say(`Face ${index + 1} stays as it is: ${face.note}.`);
+  face.on = !face.on;
   refresh();
   viewer.show(current);
 }
 
 function setFaces(on) {
-  for (const face of current.faces) face.on = on;
+  for (const face of current.faces) face.on = on && face.restorable;
   refresh();
   viewer.show(current);
 }
@@ -112,9 +115,10 @@ function setFaces(on) {
 function facesText({ faces }) {
   if (!faces) return "Looking for faces …";
   if (!faces.length) return "No face found.";
+  const count = (number) => (number === 1 ? "1 face" : `${number} faces`);
+  const left = faces.filter((face) => !face.restorable).length;
   const chosen = faces.filter((face) => face.on).length;
-  const found = faces.length === 1 ? "1 face found" : `${faces.length} faces found`;
-  return `${found}, ${chosen} to be restored.`;
+  return `${count(faces.length)} found, ${chosen} to be restored${left ? `, ${left} too difficult` : ""}.`;
 }
 
 function refresh() {
@@ -122,7 +126,7 @@ function refresh() {
   $("work").hidden = !current;
   drawStrip($("strip"), photographs, current, show, remove);
   if (!current) return;
-  $("faces-field").hidden = !engine.info.faces;
+  $("faces-field").hidden = $("background-field").hidden = !engine.info.faces;
   $("faces-text").textContent = facesText(current);
   for (const id of ["faces-all", "faces-none"]) $(id).hidden = !current.faces?.length;
   $("message").hidden = !current.error;
@@ -246,6 +250,8 @@ function listen() {
     });
   }
   $("panel").addEventListener("input", showSettings);
+  // At its own size a photograph has nothing to gain but in its faces, and the rest would take minutes.
+  $("scales").addEventListener("input", () => ($("background").checked = settings().scale > 1));
   $("panel").addEventListener("submit", (event) => {
     event.preventDefault();
     if (!working) restore([current]);

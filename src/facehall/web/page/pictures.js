@@ -8,7 +8,7 @@ export class Photograph {
     this.url = URL.createObjectURL(file);
     this.hasPreview = undefined; // until the browser has tried
     this.size = null; // in pixels, once known
-    this.faces = null; // [{box, note, on}]
+    this.faces = null; // [{box, restorable, note, on}]
     this.result = null; // {blob, url, width, height, format, settings}
     this.error = "";
     this.waiting = false;
@@ -18,7 +18,8 @@ export class Photograph {
   get resultName() {
     const dot = this.name.lastIndexOf(".");
     const stem = dot > 0 ? this.name.slice(0, dot) : this.name;
-    return `${stem}_x${this.result.scale}.${this.result.format}`;
+    const { scale, format } = this.result;
+    return `${stem}_${scale === 1 ? "restored" : `x${scale}`}.${format}`;
   }
 
   /** Positions of the faces to restore; undefined where none were looked for. */

@@ -82,6 +82,7 @@ export class Viewer {
       button.setAttribute("aria-pressed", String(face.on));
       const extent = `${Math.round(right - left)} by ${Math.round(bottom - top)} pixels`;
       button.setAttribute("aria-label", `Restore face ${index + 1}, ${extent}${face.note ? `, ${face.note}` : ""}`);
+      button.setAttribute("aria-disabled", String(!face.restorable));
       button.title = face.note;
       button.style.left = `${(100 * left) / size.width}%`;
       button.style.top = `${(100 * top) / size.height}%`;

@@ -19,12 +19,13 @@ async function faces(file, { signal }) {
 
 /**
  * Restore a picture: {blob, width, height}.
- * @param {{scale: number, fidelity?: number, faces?: number[], format: string}} options
+ * @param {{scale: number, fidelity?: number, faces?: number[], background?: boolean, format: string}} options
  */
 async function restore(file, options, context) {
   const query = { scale: options.scale, format: options.format };
   if (options.fidelity !== undefined) query.fidelity = options.fidelity;
   if (options.faces !== undefined) query.faces = options.faces.join(",") || "none";
+  if (options.background !== undefined) query.background = options.background ? "1" : "0";
   const { width, height, type, content } = await process("restore", file, query, context);
   return { blob: new Blob(content, { type }), width, height };
 }

@@ -1,0 +1,1 @@
+"""Faces in photographs: found, and cut out upright. Plain networks and geometry, no training."""

@@ -1,0 +1,1 @@
+"""The steps of restoring faces in photographs, see `facehall.inference.photographs`."""

@@ -1,0 +1,108 @@
+"""Which faces of a photograph are restored, how, and at which resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from facehall.errors import FacehallError
+from facehall.faces.alignment import Similarity, to_ffhq
+from facehall.faces.detection import Face
+
+Action = Literal["restored", "faithful", "left"]
+"""What is done with a face: the given weights, the faithful ones (PSNR phase), or only what the background gets."""
+
+ALL, LARGEST, NONE = "all", "largest", "none"
+MIN_EYE_DISTANCE = 5.0
+"""Pixels; below, the points are a guess and any face that is drawn is an invention."""
+MAX_TURN = 0.45
+"""Of `Face.turn`: about 45 degrees. Training faces look ahead; in profiles a network draws features where none are."""
+MIN_SCORE = 0.5
+"""Detections below are mostly faces, but not always."""
+MAX_CROP = 512
+"""Side of an aligned crop, in input pixels, above which a face has more detail than the network was trained to add."""
+MULTIPLE = 8
+"""Crops have sides of a multiple of this, so that faces of about the same size are restored in one batch."""
+
+
+@dataclass(frozen=True)
+class PlannedFace:
+    """A face, and what is done with it.
+
+    Attributes:
+        number: from 1, by size.
+        face: as detected.
+        to_crop: photograph -> unit square of FFHQ's frame.
+        action: see `Action`.
+        reason: why it is not "restored"; empty if it is.
+        reduction: factor by which the photograph is reduced before it is restored; 1 except for soft photographs.
+        side: of the aligned crop, in pixels of the reduced photograph.
+    """
+
+    number: int
+    face: Face
+    to_crop: Similarity
+    action: Action
+    reason: str = ""
+    reduction: int = 1
+    side: int = 0
+
+    @property
+    def extent(self) -> float:
+        """Side of the aligned crop in pixels of the photograph."""
+        return 1 / self.to_crop.scale
+
+    def reduced(self, reduction: int) -> PlannedFace:
+        """Return the same face, restored from the photograph reduced by a factor."""
+        side = math.ceil(self.extent / reduction / MULTIPLE - 0.25) * MULTIPLE
+        return replace(self, reduction=reduction, side=max(2 * MULTIPLE, side))
+
+
+def check_choice(faces: str | int) -> str | int:
+    """Return a valid choice of faces: ``all``, ``largest``, ``none`` or a number; raise FacehallError for others."""
+    if isinstance(faces, str) and faces not in (ALL, LARGEST, NONE):
+        try:
+            faces = int(faces)
+        except ValueError:
+            raise FacehallError(f"faces={faces}: must be all, largest, none, or how many of the largest.") from None
+    if isinstance(faces, bool) or (isinstance(faces, int) and faces < 1):
+        raise FacehallError(f"faces={faces}: must be all, largest, none, or a number of at least 1.")
+    return faces
+
+
+def plan_faces(found: Sequence[Face], choice: str | int = ALL, min_face: float = 0.0) -> list[PlannedFace]:
+    """Decide about each face by size, pose and score; the resolution is left at that of the photograph.
+
+    Args:
+        found: the largest first.
+        choice: see `check_choice`.
+        min_face: smaller faces, in pixels of `Face.size`, are left.
+    """
+    wanted = choice if isinstance(choice, int) else {ALL: len(found), LARGEST: 1, NONE: 0}[choice]
+    planned = []
+    for number, face in enumerate(found, start=1):
+        try:
+            to_crop = to_ffhq(face.points)
+        except ValueError:
+            to_crop = Similarity(1 / max(1e-6, face.size), 0j)
+            planned.append(PlannedFace(number, face, to_crop, "left", "its points coincide"))
+            continue
+        action, reason = _decide(face, number <= wanted, min_face)
+        planned.append(PlannedFace(number, face, to_crop, action, reason).reduced(1))
+    return planned
+
+
+def _decide(face: Face, wanted: bool, min_face: float) -> tuple[Action, str]:
+    if not wanted:
+        return "left", "not among the chosen faces"
+    if face.size < min_face:
+        return "left", f"smaller than {min_face:g} pixels ({face.size:.0f})"
+    if face.eye_distance < MIN_EYE_DISTANCE and abs(face.turn) <= MAX_TURN:
+        return "left", f"too small: the eyes are {face.eye_distance:.1f} pixels apart"
+    if abs(face.turn) > MAX_TURN:
+        return "faithful", "seen from the side"
+    if face.score < MIN_SCORE:
+        return "faithful", f"uncertain detection (score {face.score:.2f})"
+    return "restored", ""
