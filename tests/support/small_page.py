@@ -43,7 +43,8 @@ class SmallEngine(PredictorEngine):
 
     def faces(self, picture: Picture) -> list[Face]:
         height, width = picture.rgb.shape[:2]
-        return [Face((width * 0.5, height * 0.2, width * 0.9, height * 0.8)), Face((0, 0, 9, 9), False, FACE_NOTE), Face((9, 9, 18, 18))]
+        first = Face((width * 0.5, height * 0.2, width * 0.9, height * 0.8))
+        return [first, Face((0, 0, 9, 9), False, FACE_NOTE), Face((9, 9, 18, 18))]
 
     def restore(self, picture: Picture, options: Options, advance: Any) -> Picture:
         self.asked.append(options)

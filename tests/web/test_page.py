@@ -52,6 +52,7 @@ def predicted(site, image, fidelity=None):
 def test_result_is_the_predictors_to_the_pixel(tab, site):
     image = noise()
     tab.add(picture_file(encoded(image), "me.png"))
+    tab.page.wait_for_selector("#before:visible")
     assert tab.page.inner_text("#size") == "24 × 16"
     np.testing.assert_array_equal(levels(tab.restore()), predicted(site, image, 0.0))
     assert tab.page.get_attribute("#download", "download") == "me_x2.png"
@@ -115,17 +116,24 @@ def test_zoom(tab):
 def test_faces_are_switched_by_keyboard_and_by_mouse(tab, site):
     tab.add(picture_file(encoded(noise(100, 60))))
     page = tab.page
-    first, second = page.locator("#boxes button").nth(0), page.locator("#boxes button").nth(1)
+    first, second, third = (page.locator("#boxes button").nth(index) for index in range(3))
     assert second.get_attribute("aria-label") == "Restore face 2, 9 by 9 pixels, too small"
-    assert first.get_attribute("aria-pressed") == "true"
-    assert page.inner_text("#faces-text") == "2 faces found, 1 to be restored."
+    assert [box.get_attribute("aria-pressed") for box in (first, second, third)] == ["true", "false", "true"]
+    assert page.inner_text("#faces-text") == "3 faces found, 2 to be restored, 1 too difficult."
     second.focus()
     page.keyboard.press("Space")
-    assert second.get_attribute("aria-pressed") == "true"
+    assert second.get_attribute("aria-pressed") == "false"
+    assert page.text_content("#status") == "Face 2 stays as it is: too small."
+    third.focus()
+    page.keyboard.press("Space")
+    assert third.get_attribute("aria-pressed") == "false"
     first.click()
-    assert first.get_attribute("aria-pressed") == "false"
+    first.click()
+    assert first.get_attribute("aria-pressed") == "true"
+    page.uncheck("#background")
     tab.restore()
-    assert site.engine.asked[-1].faces == (1,)
+    assert site.engine.asked[-1].faces == (0,)
+    assert not site.engine.asked[-1].background
     page.click("#faces-none")
     page.click("#restore")
     page.wait_for_selector("#cancel", state="hidden")
@@ -263,7 +271,6 @@ def test_static_page_is_within_a_level_of_the_predictor(static_tab, folder):
     predictor = Predictor(folder.parent / "generator_ema.safetensors", "cpu", "eager", fidelity=0.0)
     for image in (noise(), noise(mode="L"), noise(300, 20, mode="RGB")):
         static_tab.add(picture_file(encoded(image)))
-        static_tab.page.wait_for_selector("#download", state="hidden")
         result = static_tab.restore()
         expected = predictor.upscale(np.asarray(image)).rgb.astype(int)
         found = levels(result)

@@ -56,7 +56,15 @@ def test_every_answer_has_the_security_headers(site):
 
 @pytest.mark.parametrize(
     "path",
-    ["/../setup.py", "/%2e%2e/app.js", "/page/app.js", "/app.js/", "/server/engine.js", "/etc/passwd", "/.", "/app.js%00"],
+    [
+        "/../setup.py",
+        "/%2e%2e/app.js",
+        "/page/app.js",
+        "/app.js/",
+        "/server/engine.js",
+        "/etc/passwd",
+        "/app.js%00",
+    ],
 )
 def test_only_the_page_is_served(site, path):
     assert site.get(path)[0] == 404
@@ -95,7 +103,11 @@ def test_other_formats(site, kind, name):
 def test_faces_and_the_choice_among_them(site):
     _, lines, _ = site.post("/faces", encoded(noise(100, 50)))
     assert (lines[-1]["width"], lines[-1]["height"]) == (100, 50)
-    assert [face["note"] for face in lines[-1]["faces"]] == ["", FACE_NOTE]
+    assert [(face["note"], face["restorable"]) for face in lines[-1]["faces"]] == [
+        ("", True),
+        (FACE_NOTE, False),
+        ("", True),
+    ]
     assert lines[-1]["faces"][0]["box"] == [50, 10, 90, 40]
     for text, faces in (("", None), ("&faces=none", ()), ("&faces=1,0,1", (0, 1))):
         site.post(f"/restore?scale=2{text}", encoded(noise()))
@@ -112,6 +124,7 @@ def test_faces_and_the_choice_among_them(site):
         ("scale=2&fidelity=nan", "fidelity: must be"),
         ("scale=2&format=exe", "choose one of png"),
         ("scale=2&faces=../x", "faces: must be"),
+        ("scale=2&background=yes", "background: must be 0 or 1"),
         ("&".join(f"a{i}=1" for i in range(99)), "fields"),
     ],
 )

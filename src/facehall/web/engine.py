@@ -94,8 +94,8 @@ class PredictorEngine:
         first = self._predictor(None, None)
         self.weights = weights_label(weights)
         if weights is None:
-            names = bundled_names()
-            self.scales = {scale: f"facehall-x{scale}_psnr" in names for scale in (4, 8) if f"facehall-x{scale}" in names}
+            bundled = bundled_names()
+            self.scales = {s: f"facehall-x{s}_psnr" in bundled for s in (4, 8) if f"facehall-x{s}" in bundled}
         else:
             self.scales = {first.scale: self._has_fidelity()}
 

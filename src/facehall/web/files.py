@@ -7,7 +7,10 @@ from pathlib import Path
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 
-COMMON = ("index.html", "style.css", "app.js", "pictures.js", "viewer.js", "frame.js", "zip.js", "crc32.js", "icon.svg")
+COMMON = (
+    *("index.html", "style.css", "icon.svg", "app.js", "theme.js", "pictures.js", "viewer.js", "frame.js"),
+    *("zip.js", "crc32.js"),
+)
 """Files of both pages; `engine.js`, which they import, is one or the other of `SERVER` and `STATIC`."""
 SERVER = {"engine.js": "server/engine.js"}
 STATIC = {

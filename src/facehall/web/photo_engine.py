@@ -41,7 +41,7 @@ class PhotoEngine:
         self.weights = weights_label(weights)
         offered = [scale for scale in SCALES if first.predictor.scale % scale == 0]
         choice = first.faithful is not None and first.faithful is not first.predictor
-        self.scales = {scale: choice for scale in sorted(offered, key=lambda scale: scale != first.predictor.scale)}
+        self.scales = dict.fromkeys(sorted(offered, key=lambda scale: scale != first.predictor.scale), choice)
         if weights is None and "facehall-x8" in bundled_names():
             self.scales[8] = "facehall-x8_psnr" in bundled_names()
 
@@ -75,7 +75,7 @@ class PhotoEngine:
 
     def _open(self, scale: int, fidelity: float | None, background: bool) -> PhotoRestorer:
         rest = "weights" if background else "none" if scale == 1 else "bicubic"
-        return PhotoRestorer(  # type: ignore[misc]
+        return PhotoRestorer(
             **self._settings,  # type: ignore[arg-type]
             scale=scale,
             fidelity=fidelity,

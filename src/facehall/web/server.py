@@ -1,4 +1,4 @@
-"""The HTTP server of `facehall serve`: the standard library's, on the loopback interface, for a browser on this machine.
+"""The HTTP server of `facehall serve`: the standard library's, for a browser on this machine.
 
 A picture is the body of a POST request, and the response tells how the work goes and then carries the result. So the
 connection is the job: nothing is stored, no request names anything on this machine, and a closed tab ends its job.

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facehall import __version__
 from facehall.assets.npm_packages import ONNX_RUNTIME_WEB, npm_files
 from facehall.errors import FacehallError
-from facehall.inference import Predictor
-from facehall.inference.export import export, require_extra
-from facehall.inference.fidelity import gan_and_psnr_files
+from facehall.inference.export import require_extra
 from facehall.io.atomic import replacing
 from facehall.models.pretrained import weights_file
-from facehall.models.weights import read_metadata
+from facehall.web.browser_network import browser_network
 from facehall.web.files import page_files
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 MAX_BYTES, MAX_PIXELS = 100_000_000, 32_000_000
 """Of a file, and of a result: what a browser handles."""
@@ -30,12 +23,10 @@ FORMATS = ("png", "jpg", "webp")
 RUNTIME_FOLDER = "runtime"
 WASM, WEBGPU = "ort.wasm.min.mjs", "ort.webgpu.min.mjs"
 _ONLY_WEBGPU = (WEBGPU, "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm")
-WEIGHTS_BIN = "weights.bin"
-"""The location that the graphs name as that of their weights."""
 
 # A page from a static host has no headers of its own; workers are bound by theirs. ONNX Runtime compiles WebAssembly.
 POLICY = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src \'self\' '
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'self' "
     "'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'\">"
 )
@@ -47,23 +38,6 @@ MIT licence; the weights are for research use.
 Any web server can serve this folder, for instance `python -m http.server`. With the headers
 `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp` browsers use several threads.
 """
-
-
-@dataclass(frozen=True)
-class BrowserNetwork:
-    """A network as the page's worker loads it.
-
-    Attributes:
-        scale: its upscaling factor.
-        overlap: context of its tiles, in input pixels.
-        graph: an ONNX file whose weights are elsewhere.
-        weights: float32 values: of the network itself, and of the faithful one if its fidelity can be chosen.
-    """
-
-    scale: int
-    overlap: int
-    graph: bytes
-    weights: tuple[bytes, ...]
 
 
 def write_page(folder: Path, weights: Sequence[str | Path], webgpu: bool = True) -> Path:
@@ -120,80 +94,3 @@ def _info(weights: str, scales: list[dict[str, Any]], webgpu: bool) -> dict[str,
     limits = {"bytes": MAX_BYTES, "pixels": MAX_PIXELS}
     engine = {"version": __version__, "weights": weights, "scales": scales, "faces": False, "formats": FORMATS}
     return {**engine, "limits": limits, "runtime": runtime}
-
-
-def browser_network(weights: Path) -> BrowserNetwork:
-    """Export a network, and the faithful one of the same run if there is one, for the page's worker.
-
-    Raises:
-        FacehallError: if it cannot be exported, or needs the whole picture at once.
-    """
-    predictor = Predictor(weights, "cpu", "eager")
-    if predictor.generator.whole_picture:
-        raise FacehallError(f"{weights}: this network needs the whole picture at once, which a browser cannot hold.")
-    models = [_onnx_model(weights)]
-    faithful = _faithful(weights)
-    if faithful is not None:
-        models.append(_onnx_model(faithful))
-    graphs, binaries = zip(*split_weights(models), strict=True)
-    if len(set(graphs)) > 1:
-        raise FacehallError(
-            f"{weights} and {faithful} became different graphs, between which the page cannot interpolate. Move the "
-            "latter away to write the page without a choice of fidelity."
-        )
-    return BrowserNetwork(predictor.scale, predictor.overlap, graphs[0], binaries)
-
-
-def _faithful(weights: Path) -> Path | None:
-    """Return the file of the PSNR phase of the same run; None if there is none, or this is it."""
-    if weights.suffix == ".pth" or weights.stem.endswith("_psnr"):
-        return None
-    try:
-        _, psnr = gan_and_psnr_files(weights)
-    except FacehallError:
-        return None
-    same = read_metadata(weights).get("arguments") == read_metadata(psnr).get("arguments")
-    return psnr if same else None
-
-
-def _onnx_model(weights: Path) -> ModelProto:
-    import onnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        return onnx.load(export(weights, Path(folder, "network.onnx")))
-
-
-def split_weights(models: Sequence[ModelProto]) -> list[tuple[bytes, bytes]]:
-    """Separate graphs of equal structure from their weights.
-
-    Returns:
-        For each model an ONNX file without metadata that names `WEIGHTS_BIN` as the location of its weights, and their
-        values: float32, little endian. What is equal in all models, or not float32, stays in the graph if it is small.
-    """
-    import onnx
-
-    separate = [
-        first.data_type == onnx.TensorProto.FLOAT
-        and (len(first.raw_data) > 1024 or len({tensor.raw_data for tensor in tensors}) > 1)
-        for tensors in zip(*(model.graph.initializer for model in models), strict=True)
-        for first in tensors[:1]
-    ]
-    return [_split(model, separate) for model in models]
-
-
-def _split(model: ModelProto, separate: Sequence[bool]) -> tuple[bytes, bytes]:
-    import onnx
-
-    split = onnx.ModelProto()
-    split.CopyFrom(model)
-    del split.metadata_props[:]
-    weights = bytearray()
-    for tensor, apart in zip(split.graph.initializer, separate, strict=True):
-        if apart:
-            place = {"location": WEIGHTS_BIN, "offset": len(weights), "length": len(tensor.raw_data)}
-            weights += tensor.raw_data
-            tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in place.items():
-                tensor.external_data.add(key=key, value=str(value))
-    return split.SerializeToString(deterministic=True), bytes(weights)

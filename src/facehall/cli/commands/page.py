@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write, new or empty")
     parser.add_argument(
         "-w", "--weights", action="append", metavar="FILE", help=f"{WEIGHTS} (facehall-x4); may be repeated"
-    ).completer = weights_completer  # type: ignore[attr-defined]
+    ).completer = weights_completer
     parser.add_argument(
         "--webgpu", action=argparse.BooleanOptionalAction, default=True, help="the runtime for WebGPU too (yes)"
     )

@@ -2,6 +2,7 @@
 
 import { connect, EngineError } from "./engine.js";
 import { drawStrip, Photograph } from "./pictures.js";
+import "./theme.js";
 import { Viewer } from "./viewer.js";
 import { distinct, zip } from "./zip.js";
 
@@ -11,7 +12,7 @@ const FORMAT_NAMES = { png: "PNG, lossless", jpg: "JPEG", webp: "WebP" };
 let engine;
 let photographs = [];
 let current = null;
-let working = null; // {photograph, controller} while one is restored
+let working = null; // {batch, photograph, controller} while one is restored
 let detection = Promise.resolve(); // faces are looked for in one photograph after the other
 let archive = null;
 const viewer = new Viewer(toggleFace);
@@ -145,18 +146,24 @@ function refresh() {
 
 async function restore(chosen) {
   const options = settings();
-  const controller = new AbortController();
+  const batch = { cancelled: false };
   for (const photograph of chosen) photograph.waiting = true;
   for (const photograph of chosen) {
-    if (!photographs.includes(photograph) || controller.signal.aborted) continue;
-    working = { photograph, controller };
+    if (batch.cancelled || !photographs.includes(photograph)) continue;
+    working = { batch, photograph, controller: new AbortController() };
     if (chosen.length > 1) show(photograph);
-    await restoreOne(photograph, options, controller.signal);
+    await restoreOne(photograph, options, working.controller.signal);
   }
   for (const photograph of chosen) photograph.waiting = false;
   working = null;
   refresh();
   if (document.activeElement === document.body) $("restore").focus();
+}
+
+function cancel() {
+  if (!working) return;
+  working.batch.cancelled = true;
+  working.controller.abort();
 }
 
 async function restoreOne(photograph, options, signal) {
@@ -221,19 +228,6 @@ async function downloadAll() {
   link.click();
 }
 
-// Looks
-
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  $("theme").textContent = theme === "dark" ? "Light" : "Dark";
-  $("theme").setAttribute("aria-label", theme === "dark" ? "Light colours" : "Dark colours");
-}
-
-const dark = matchMedia("(prefers-color-scheme: dark)");
-setTheme(dark.matches ? "dark" : "light");
-dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
-$("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
-
 // Events
 
 function listen() {
@@ -257,7 +251,7 @@ function listen() {
     if (!working) restore([current]);
   });
   $("restore-all").addEventListener("click", () => restore([...photographs]));
-  $("cancel").addEventListener("click", () => working?.controller.abort());
+  $("cancel").addEventListener("click", cancel);
   $("faces-all").addEventListener("click", () => setFaces(true));
   $("faces-none").addEventListener("click", () => setFaces(false));
   $("download-all").addEventListener("click", downloadAll);
