@@ -1,8 +1,4 @@
-"""A Gradio page around facehall's PhotoRestorer, for a hosted Space. `facehall serve` is the page for your own machine.
-
-    pip install 'facehall[onnx]' gradio
-    python app.py
-"""
+"""A Gradio page around facehall's PhotoRestorer, for a hosted Space: pip install 'facehall[onnx]' gradio."""
 
 from __future__ import annotations
 

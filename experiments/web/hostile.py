@@ -30,7 +30,7 @@ from PIL import Image
 FILE_EVENTS = ("open", "os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "shutil.copyfile")
 TYPE = {"Content-Type": "application/octet-stream"}
 GIGABYTE = 1_000_000_000
-SYSTEM = ("/proc/meminfo", "/sys/fs/cgroup")
+SYSTEM = ("/proc/meminfo", "/proc/self/statm", "/sys/fs/cgroup")
 """What the tiler reads to learn how much memory is free."""
 AT_ONCE = 50
 MARK = Path("executed").absolute()

@@ -90,9 +90,12 @@ def decode_picture(data: bytes, name: str) -> Picture:
 
 
 def decode_size(data: bytes, name: str) -> tuple[int, int]:
-    """Read the upright width and height from the content of an image file, as `read_size` does."""
+    """Read width and height from the header in the content of an image file, before its EXIF orientation is applied.
+
+    Nothing is decoded, unlike in `read_size`: the orientation of a PNG file may follow its pixels.
+    """
     with _open_image(name, data) as image:
-        return _upright_size(image)
+        return image.size
 
 
 def _read(image: ImageFile.ImageFile, content: Callable[[], np.ndarray]) -> Picture:
@@ -113,12 +116,8 @@ def read_size(path: str | Path) -> tuple[int, int]:
     Raises FacehallError as `read_picture` does, except for damage beyond the header.
     """
     with _open_image(Path(path)) as image:
-        return _upright_size(image)
-
-
-def _upright_size(image: ImageFile.ImageFile) -> tuple[int, int]:
-    (width, height), turn = image.size, orientation(image)
-    return (height, width) if turn >= 5 else (width, height)
+        (width, height), turn = image.size, orientation(image)
+        return (height, width) if turn >= 5 else (width, height)
 
 
 def rgb_conversions(path: str | Path) -> list[str]:

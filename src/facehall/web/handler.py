@@ -151,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
         self._check_origin()
         try:
             query = dict(parse_qsl(text, max_num_fields=8))
-            name = _printable(query.get("name", "")) or "The picture"
+            name = _printable(query.get("name", "")) or "picture"
             work: Callable[[bytes, Advance], Reply]
             if path == "/faces":
                 work = lambda content, _: find_faces(site.engine, content, name, site.limits)  # noqa: E731

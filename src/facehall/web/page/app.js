@@ -25,11 +25,11 @@ function showEngine() {
   $("about").textContent = `facehall ${info.version}, weights ${info.weights}`;
   engine.ready?.then((name) => $("about").append(`, ${name}`)).catch((error) => notice(text(error)));
   $("scales").replaceChildren(
-    ...info.scales.map(({ scale }, index) => {
+    ...info.scales.map(({ scale }) => scale).sort((a, b) => a - b).map((scale) => {
       const label = document.createElement("label");
       const input = document.createElement("input");
-      Object.assign(input, { type: "radio", name: "scale", value: scale, checked: index === 0 });
-      label.append(input, scale === 1 ? "same size" : `${scale} ×`);
+      Object.assign(input, { type: "radio", name: "scale", value: scale, checked: scale === info.scales[0].scale });
+      label.append(input, `${scale} ×`);
       return label;
     }),
   );

@@ -45,7 +45,7 @@ async function reach(path, options = {}) {
 
 /** Send a picture and read the lines about it up to the last one, whose fields and content are returned. */
 async function process(path, file, query, { signal, onProgress }) {
-  const address = `${path}?${new URLSearchParams({ name: file.name || "The picture", ...query })}`;
+  const address = `${path}?${new URLSearchParams({ name: file.name || "picture", ...query })}`;
   const options = { method: "POST", body: file, headers: { "Content-Type": MESSAGE_TYPE }, signal };
   const reader = (await reach(address, options)).body.getReader();
   let rest = new Uint8Array();
