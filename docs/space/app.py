@@ -13,8 +13,8 @@ from facehall.inference.photographs import PhotoRestorer
 MAX_PIXELS = 4_000_000
 """Of the result; a Space has two cores."""
 NOTICE = (
-    "Faces are found, restored and pasted back. The network invents detail that the photograph does not hold: never use "
-    "a result as evidence of who somebody is. The weights are for research use."
+    "Faces are found, restored and pasted back. The network invents detail that the photograph does not hold: never "
+    "use a result as evidence of who somebody is. The weights are for research use."
 )
 
 

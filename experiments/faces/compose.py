@@ -37,7 +37,7 @@ def paste(photo: np.ndarray, face: np.ndarray, size: int, left: int, top: int, d
     middle = complex(size / 2, size / 2)
     turned = Spline.of(small).sample(Similarity(turn, middle - turn * middle), (size, size))
     y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
-    opacity = np.clip((1 - np.hypot(x, y)) / 0.15, 0, 1)[..., None]
+    opacity = np.clip((1 - np.maximum(np.abs(x), np.abs(y))) / 0.1, 0, 1)[..., None]
     region = photo[top : top + size, left : left + size]
     region[:] = np.clip(np.rint(region * (1 - opacity) + 255 * turned * opacity), 0, 255)
 

@@ -1,7 +1,7 @@
 """Time to quality: the wall time of whole training commands that reach a fixed PSNR gain on validation faces.
 
     python experiments/speed/bench.py FACES --target x4                     # all entries of the log book
-    python experiments/speed/bench.py FACES --target x8 adam muon --seeds 1 2 3
+    python experiments/speed/bench.py FACES --target x8 --entries adam mirror --seeds 1 2 3
 
 FACES holds train and val. The entries, in entries.yaml, are settings of facehall.train. Entries are interleaved: each
 seed runs all of them in turn. Rows are appended to results.csv, so an interrupted run continues where it stopped.
@@ -32,7 +32,7 @@ COLUMNS = ("target", "entry", "seed", "steps", "seconds", "training_seconds", "b
 def main() -> None:
     parser = experiment_parser(__doc__, HERE / "results.csv")
     parser.add_argument("faces", metavar="FACES", help="folder with train and val")
-    parser.add_argument("entries", nargs="*", default=[], metavar="ENTRY", help="entries of the target (all)")
+    parser.add_argument("--entries", nargs="+", default=[], metavar="ENTRY", help="entries of the target (all)")
     parser.add_argument("--target", default="x4", help="a target of entries.yaml (x4)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="SEED", help="(1 2 3)")
     arguments = parser.parse_args()

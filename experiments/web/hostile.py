@@ -1,4 +1,4 @@
-"""Hostile requests to `facehall serve`: what they are answered, which files the server touches, how much memory it takes.
+"""Hostile requests to `facehall serve`: the answers, the files that the server touches, the memory that it takes.
 
     python experiments/web/hostile.py
 

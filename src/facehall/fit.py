@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -16,6 +17,7 @@ from facehall.data.patches.pairs import read_hr
 from facehall.data.sources.base import ImageFile
 from facehall.errors import FacehallError
 from facehall.imaging import to_tensor
+from facehall.io.atomic import check_writable
 from facehall.io.conf import options_of
 from facehall.io.logs import say
 from facehall.io.progress import progress_bar
@@ -37,6 +39,8 @@ def fit(cfg: DictConfig) -> Generator:
     check_integers(cfg, scale=2, seed=0)
     method = build(cfg.classical, "classical")
     files = build(cfg.data, "data").split(cfg.split)
+    with _writing(output):
+        check_writable(output)  # before the work
     start = time.monotonic()
     generator: Generator = method.fit(_pictures(files), cfg.scale, cfg.seed)
     seconds = time.monotonic() - start
@@ -47,10 +51,8 @@ def fit(cfg: DictConfig) -> Generator:
         "seconds": f"{seconds:.0f}",
         "seed": str(cfg.seed),
     }
-    try:
+    with _writing(output):
         save_generator(output, generator, origin)
-    except OSError as error:
-        raise FacehallError(f"{output} cannot be written: {error.strerror or error}.") from None
     fitted = f"Fitted {type(method).__name__} to {len(files)} pictures in {seconds:.0f} s"
     say(f"{fitted}: {display_path(output)}, {output.stat().st_size / 1e6:.0f} MB.")
     return generator
@@ -63,6 +65,14 @@ def _output(cfg: DictConfig) -> Path:
     if output.exists() and not cfg.overwrite:
         raise FacehallError(f"{output} already exists. Set another output, or overwrite=true.")
     return output
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FacehallError(f"output={output} cannot be written: {error.strerror or error}.") from None
 
 
 def _pictures(files: list[ImageFile]) -> Iterator[Tensor]:

@@ -11,6 +11,7 @@ from facehall.imaging import check_quality
 from facehall.inference import Outcome, plan
 from facehall.inference.photograph_files import restore_files
 from facehall.inference.photographs import PhotoRestorer
+from facehall.inference.restoration.judging import load_helpers
 
 
 def restore(cfg: DictConfig) -> list[Outcome]:
@@ -36,6 +37,7 @@ def restore(cfg: DictConfig) -> list[Outcome]:
         cfg.faces,
         cfg.min_face,
         cfg.consistent,
+        **(load_helpers() if cfg.checked else {}),
     )
     results = restore_files(restorer, jobs, cfg.overwrite, cfg.draw, quality=cfg.quality, compression=cfg.compression)
     if cfg.report:

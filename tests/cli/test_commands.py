@@ -16,7 +16,7 @@ from facehall.cli.parser import weights_completer
 from facehall.io.logs import LEVEL_VARIABLE
 from facehall.models.pretrained import bundled_names
 
-HYDRA = ("train", "fit", "evaluate", "compare", "predict", "sweep", "check", "mine", "download")
+HYDRA = ("train", "fit", "evaluate", "compare", "predict", "sweep", "check", "annotate", "mine", "download")
 
 
 @pytest.fixture(autouse=True)

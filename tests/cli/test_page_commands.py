@@ -1,6 +1,5 @@
 """The commands facehall serve and facehall page: their options and errors. tests/web has what they do."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -61,4 +60,4 @@ def test_without_the_detector_the_page_says_so(tmp_path, monkeypatch, caplog):
     engine = serve._engine(options)
     assert not engine.finds_faces
     assert "Faces are not looked for" in caplog.text
-    assert os.listdir(tmp_path) == ["w.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

@@ -62,6 +62,16 @@ def test_existing_files_are_kept(in_folder, capsys):
     assert (in_folder / "here" / "x.safetensors").read_bytes() == before
 
 
+def test_an_output_that_cannot_be_written_costs_no_fit(in_folder, capsys, monkeypatch):
+    def read(files):
+        raise AssertionError("pictures were read")
+
+    monkeypatch.setattr("facehall.fit._pictures", read)
+    (in_folder / "file").touch()
+    assert fit("system=rfl", *TINY["rfl"], "output=file/x.safetensors") == 2
+    assert "output=file/x.safetensors cannot be written:" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal", "scipy.io")
-COMMANDS = ("predict", "evaluate", "fit", "compare", "mine", "check", "download")
+COMMANDS = ("predict", "evaluate", "fit", "compare", "mine", "annotate", "check", "download")
 STEPS = {"torch": ("train", "sweep"), " ".join(HEAVY): COMMANDS}
 """What the commands beside it, and those before them, do not import."""
 

@@ -296,7 +296,7 @@ def test_content_is_decoded_as_the_file_is(tmp_path):
     np.testing.assert_array_equal(from_content.rgb, from_file.rgb)
     assert from_content.exif == from_file.exif
     assert encode_picture(from_content, ".png") == encode_picture(from_file, ".png")
-    with pytest.raises(FacehallError, match="^it is not an image"):
+    with pytest.raises(FacehallError, match=r"^it is not an image"):
         decode_picture(b"text", "it")
 
 

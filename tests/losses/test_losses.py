@@ -96,6 +96,30 @@ def test_perceptual_loss_of_equal_images_is_zero():
     assert PerceptualLoss(Pyramid(), {"a": 1.0}).distance(images, images).item() == 0
 
 
+def test_shifted_perceptual_loss_compares_the_same_crop_of_both_images_at_every_offset():
+    class Strided(nn.Module):
+        def forward(self, x):
+            assert x.shape[-2:] == (7, 5)
+            return {"a": x[..., ::2, ::2]}
+
+    hr = torch.arange(90.0).reshape(1, 1, 10, 9)[..., :8].contiguous()
+    loss = PerceptualLoss(Strided(), {"a": 1.0}, shift=4)
+    torch.manual_seed(0)
+    reached = torch.zeros_like(hr)
+    for _ in range(200):
+        sr = (hr + 1).requires_grad_()
+        value = loss({"sr": sr}, {"hr": hr})
+        assert value.item() == 1  # another crop of SR differs by more
+        value.backward()
+        reached += sr.grad != 0
+    assert (reached > 0).all()
+
+
+def test_a_shift_is_a_number_of_pixels():
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        PerceptualLoss(Pyramid(), {"a": 1.0}, shift=0)
+
+
 def test_vanilla_by_hand():
     real, fake = torch.zeros(4, 1), torch.zeros(4, 1)
     assert VanillaLoss().discriminator(real, fake).item() == pytest.approx(math.log(2))

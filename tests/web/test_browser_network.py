@@ -1,7 +1,7 @@
 """Networks for the static page: graph and weights apart."""
 
-import onnxruntime
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from small import tiny_generator, write_weights

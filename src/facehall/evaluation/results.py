@@ -53,7 +53,7 @@ class ImageResult:
         """
         tensors = {key: value.to(device)[None] for key, value in item.items() if isinstance(value, Tensor)}
         hr = tensors.pop("hr")
-        others = {key: [value] for key, value in item.items() if key not in tensors and key not in ("hr", "name")}
+        others = {key: [value] for key, value in item.items() if key not in tensors and key != "hr"}
         images = {upscaler.name: upscaler.upscale(tensors["lr"][0]) for upscaler in upscalers}
         measures, statistics = {}, {}
         for name, sr in images.items():
@@ -94,8 +94,7 @@ class SetResult:
             if columns[0] is None:
                 found[name] = fmean(image.measures[system][name] for image in self.images)
             else:
-                means = torch.tensor(columns, dtype=torch.float64).mean(0)
-                found[name] = float(protocol.figures({name: means})[name])
+                found[name] = float(protocol.of_set({name: torch.tensor(columns, dtype=torch.float64)})[name])
         return found
 
 

@@ -1,1 +1,1 @@
-"""Faces in photographs: found, and cut out upright. Plain networks and geometry, no training."""
+"""Faces: found in photographs, aligned, labelled and recognised. Plain networks and geometry."""

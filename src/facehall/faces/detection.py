@@ -12,21 +12,28 @@ import numpy as np
 from facehall.faces.centerface import Candidates
 from facehall.imaging import eight_bits
 
-THRESHOLD = 0.35
-"""Lowest score of a face. At .5, CenterFace loses faces in crops of 32 pixels."""
-WEAK = 0.15
+THRESHOLD = 0.4
+"""Lowest score of a face; see experiments/faces for recall and false boxes at others."""
+MIN_SURE = 0.5
+"""Detections below are mostly faces, but not always."""
+WEAK = 0.1
 """Lowest score of a candidate that is worth a second, enlarged look."""
 TILE, OVERLAP = 1024, 192
 """Side and overlap of tiles in the network's pixels; a face larger than the overlap is found in the reduced picture."""
+EDGE = 8
+"""Pixels of the network within which a box at an inner border of a tile is taken to be cut by it."""
 REDUCTION = 4
 """Factor between the reduced looks at a large picture; CenterFace finds faces from 16 to some 500 pixels."""
 WHOLE_SIDE = 640
 """The picture is reduced until its longer side is at most this."""
 ENLARGEMENT = 2
+"""Of the second look. Its faces must have `MIN_SURE`: enlarged, faces of 10 pixels have it, and few other things."""
+MIN_ASPECT, MAX_ASPECT = 0.45, 1.4
+"""Width by height of a face's box; other boxes are parts of faces at the border of a tile, or no faces."""
 TINY = 32
 """Width and height, in source pixels, up to which faces are taken from the enlarged look; 1.5 times that at most."""
-MAX_ENLARGED = 2**20
-"""Pixels of a picture without any face that is enlarged as a whole for a second look."""
+MAX_ENLARGED = 2**21
+"""Pixels of a picture that is always enlarged as a whole for a second look; of larger ones, tiles with hints are."""
 MAX_IOU, MAX_INSIDE = 0.3, 0.65
 """Intersection over union, and over the smaller box, above which two boxes are one face."""
 
@@ -39,11 +46,13 @@ class Face:
         box: left, top, right, bottom; it may extend beyond the picture.
         score: from 0 to 1.
         points: (5, 2): x, y of the eye on the left of the picture, the other eye, nose tip, mouth corners likewise.
+        yaw: turn of the head in degrees, 0 frontal, if a face mesh has measured it.
     """
 
     box: tuple[float, float, float, float]
     score: float
     points: np.ndarray
+    yaw: float | None = None
 
     @property
     def size(self) -> float:
@@ -83,7 +92,7 @@ def detect(network: Network, rgb: np.ndarray, threshold: float = THRESHOLD) -> l
     """Find the faces of a picture, the largest first.
 
     The picture is looked at as it is, in tiles; reduced by 4, 16, … for faces that are larger than a tile's overlap;
-    and enlarged by two where the first look found tiny or uncertain faces, or nothing at all in a small picture.
+    and enlarged by two for tiny faces: small pictures as a whole, others where the first look found hints of some.
 
     Args:
         network: the detector.
@@ -100,8 +109,15 @@ def detect(network: Network, rgb: np.ndarray, threshold: float = THRESHOLD) -> l
     needs_second_look = _second_look(looks, height * width, threshold)
     for look in _looks(network, rgb, ENLARGEMENT, needs_second_look):
         tiny = _sides(look.found.boxes).max(axis=1) <= 1.5 * TINY
-        found.append(_select(look.found, tiny))
+        found.append(_select(look.found, tiny & (look.found.scores >= MIN_SURE)))
     return sorted(_merge(found, threshold), key=lambda face: -face.size)
+
+
+def find_quickly(network: Network, rgb: np.ndarray, side: int, threshold: float = MIN_SURE) -> list[Face]:
+    """Find the faces that one look at the picture, reduced to this longer side, shows; the largest first."""
+    factor = min(1.0, side / max(rgb.shape[:2]))
+    looks = _looks(network, rgb, factor)
+    return sorted(_merge([look.found for look in looks], threshold), key=lambda face: -face.size)
 
 
 def _looks(
@@ -126,14 +142,16 @@ def _looks(
             corner = np.array([left, top])
             boxes = (found.boxes.reshape(-1, 2, 2) * back + corner).reshape(-1, 4)
             points = found.points * back + corner
-            edge = 2 / factor
+            edge = EDGE / factor
             whole = (
                 ((boxes[:, 0] > left + edge) | (left == 0))
                 & ((boxes[:, 1] > top + edge) | (top == 0))
                 & ((boxes[:, 2] < right - edge) | (right == width))
                 & ((boxes[:, 3] < bottom - edge) | (bottom == height))
             )
-            yield _Look(region, _select(Candidates(boxes, found.scores, points), whole))
+            aspect = _sides(boxes)[:, 0] / np.maximum(_sides(boxes)[:, 1], 1e-6)
+            plausible = whole & (aspect >= MIN_ASPECT) & (aspect <= MAX_ASPECT)
+            yield _Look(region, _select(Candidates(boxes, found.scores, points), plausible))
 
 
 def _spans(length: int, factor: float) -> list[tuple[int, int]]:
@@ -151,7 +169,7 @@ def _second_look(looks: list[_Look], pixels: int, threshold: float) -> Callable[
     """Return which regions of the picture are worth an enlarged look."""
     boxes = np.concatenate([look.found.boxes for look in looks])
     scores = np.concatenate([look.found.scores for look in looks])
-    if not (scores >= threshold).any() and pixels <= MAX_ENLARGED:
+    if pixels <= MAX_ENLARGED:
         return lambda region: True
     sides = _sides(boxes)
     hints = boxes[(sides.max(axis=1) <= TINY) & ((scores < threshold) | (sides.max(axis=1) <= TINY * 0.75))]

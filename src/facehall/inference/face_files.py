@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from facehall.faces.detection import Face
 from facehall.imaging import Picture, read_picture, resize_bicubic, to_levels, to_tensor, write_picture
 from facehall.inference.photographs import PhotoRestorer, Restoration, RestoredFace
 from facehall.inference.restoration.crops import cut, grey
-from facehall.inference.restoration.planning import PlannedFace
+from facehall.inference.restoration.planning import Action, PlannedFace
 from facehall.inference.restoration.reporting import FaceReport, PhotoReport
 from facehall.io.atomic import write_text
 
@@ -103,16 +103,14 @@ def _read_face(file: Path, plan: PlannedFace, scale: int, without_colour: bool) 
 
 def _parse(entry: dict[str, Any]) -> FaceReport:
     points = np.array(entry["points"], dtype=np.float64)
-    box = tuple(float(value) for value in entry["box"])
-    if points.shape != (5, 2) or len(box) != 4:
-        raise ValueError("a face has a box of 4 numbers and 5 points")
-    action = str(entry["action"])
-    if action not in ("restored", "faithful", "left"):
-        raise ValueError(f"unknown action {action!r}")
+    left, top, right, bottom = (float(value) for value in entry["box"])
+    action: Action = entry["action"]
+    if points.shape != (5, 2) or action not in get_args(Action):
+        raise ValueError("a face has 5 points and an action")
     to_crop = Similarity.from_matrix(np.array(entry["to_crop"], dtype=np.float64))
     plan = PlannedFace(
         int(entry["number"]),
-        Face(box, float(entry["score"]), points),  # type: ignore[arg-type]
+        Face((left, top, right, bottom), float(entry["score"]), points, entry.get("yaw_degrees")),
         to_crop,
         action,
         str(entry["reason"]),

@@ -28,8 +28,16 @@ from facehall.inference.restoration.crops import (
     inconsistency,
     likeness,
 )
+from facehall.inference.restoration.judging import Refine
 from facehall.inference.restoration.pasting import Masker, Patch, blend, oval_mask, patch
-from facehall.inference.restoration.planning import MAX_CROP, PlannedFace, check_choice, plan_faces
+from facehall.inference.restoration.planning import (
+    MAX_CROP,
+    MAX_REDUCTION,
+    MIN_REDUCED,
+    PlannedFace,
+    check_choice,
+    plan_faces,
+)
 from facehall.inference.restoration.reporting import FaceReport, PhotoReport
 from facehall.inference.streaming import assemble
 from facehall.models.pretrained import default_weights
@@ -72,12 +80,13 @@ class PhotoRestorer:
         weights: as of `Predictor`; None uses the package's weights.
         device, backend, tile: as of `Predictor`; ``auto`` tiles have `TILE` pixels.
         fidelity: from sharp (0) to faithful (1), see `Predictor`; None uses the weights as they are.
-        scale: 1, 2, 4 or 8: output pixels per input pixel. Below the weights' scale, soft faces are reduced first.
+        scale: 1, 2, 4 or 8: output pixels per input pixel. Soft faces are reduced before they are restored.
         background: ``weights``, ``bicubic`` or, at scale 1, ``none``; None is none at scale 1 and else bicubic.
         faces: ``all``, ``largest``, ``none``, or how many of the largest.
         min_face: smaller faces, in pixels, are left.
         consistency: change restored faces until their bicubic reduction is the input.
         network: the detector; None loads CenterFace when the first photograph needs it.
+        refine: finds the points of a detected face more exactly, such as `MeshPoints`; None uses the detector's.
         identity: compares a restored face with its input; faces that drift are replaced, see `likeness`.
         masker: what of a crop is pasted.
 
@@ -102,6 +111,7 @@ class PhotoRestorer:
         min_face: float = 0.0,
         consistency: bool = False,
         network: Network | None = None,
+        refine: Refine | None = None,
         identity: Identity | None = None,
         masker: Masker = oval_mask,
     ) -> None:
@@ -118,7 +128,7 @@ class PhotoRestorer:
                 "or other weights."
             )
         self._consistency, self._identity, self._masker = consistency, identity, masker
-        self._network = network
+        self._network, self._refine = network, refine
 
     @cached_property
     def detector(self) -> Network:
@@ -161,7 +171,10 @@ class PhotoRestorer:
 
     def find(self, picture: Picture) -> list[Face]:
         """Detect the faces of a photograph, the largest first; none, without the detector, with ``faces=none``."""
-        return [] if self._choice == "none" else detect(self.detector, picture.rgb)
+        if self._choice == "none":
+            return []
+        found = detect(self.detector, picture.rgb)
+        return [self._refine(picture.rgb, face) for face in found] if self._refine is not None else found
 
     def prepare(self, picture: Picture, found: Sequence[Face] | None = None) -> Restoration:
         """Detect and restore the faces of a photograph without pasting them."""
@@ -199,7 +212,7 @@ class PhotoRestorer:
         for top, pixels in backgrounds.strips(picture, self.background, self.scale, self.predictor, advance):
             for each in patches:
                 blend(pixels, top, each, picture, self.scale)
-            levels = np.rint(pixels * top_level).astype(dtype)
+            levels = torch.from_numpy(pixels).mul(top_level).round_().numpy().astype(dtype)
             levels = np.repeat(levels, channels, axis=2) if levels.shape[2] < channels else levels
             if picture.alpha is not None:
                 alpha = backgrounds.enlarged_alpha(picture.alpha, self.scale, top, top + len(levels))
@@ -214,8 +227,8 @@ class PhotoRestorer:
         """Reduce a soft face as far as that loses nothing; leave faces that have more detail than can be added."""
         if face.action == "left":
             return face
-        factors = [factor for factor in (2, 4, 8) if factor <= self.predictor.scale // self.scale]
-        if factors and face.side <= 4 * MAX_CROP:
+        factors = [factor for factor in range(2, MAX_REDUCTION + 1) if face.extent / factor >= MIN_REDUCED]
+        if factors and face.side <= MAX_REDUCTION * MAX_CROP:
             face = face.reduced(harmless_reduction(cut(picture, face), factors))
         if face.side > MAX_CROP:
             return replace(face, action="left", reason=f"large enough ({face.extent:.0f} pixels)")

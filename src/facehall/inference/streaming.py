@@ -51,7 +51,7 @@ def write_strips(
 
 
 def assemble(picture: Picture, scale: int, strips: Iterator[np.ndarray], allocate: Allocate = np.empty) -> Picture:
-    """Collect strips of the enlarged `picture`: (rows, scale W, C) of its dtype, C is 1 for grey, else 3, plus alpha."""
+    """Collect strips of the enlarged `picture`: (rows, scale W, C) of its dtype; C as of `Predictor.strips`."""
     size = tuple(side * scale for side in picture.rgb.shape[:2])
     rgb = allocate((*size, 3), picture.rgb.dtype)
     alpha = None if picture.alpha is None else allocate(size, picture.rgb.dtype)

@@ -39,6 +39,16 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Raise the OSError that `replacing` would, before long work whose result goes to `path`; create its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        probe.touch()
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def _fsync(path: Path) -> None:
     """Flush a file or folder to disk."""
     if os.name == "nt" and path.is_dir():  # Windows cannot open folders

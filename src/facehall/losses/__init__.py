@@ -8,9 +8,11 @@ from facehall.losses.edges import EdgeLoss
 from facehall.losses.gradient import GradientLoss
 from facehall.losses.gradient_penalty import GradientPenalty, LogitDrift
 from facehall.losses.heatmaps import LandmarkLoss
-from facehall.losses.identity import IdentityLoss
+from facehall.losses.identity import IdentityLoss, RecognitionLoss
 from facehall.losses.inpainting import InpaintingLoss
 from facehall.losses.lpips import LPIPSLoss
+from facehall.losses.parsing import ParsingLoss
+from facehall.losses.parts import PartsLoss
 from facehall.losses.perceptual import PerceptualLoss, perceptual_distance
 from facehall.losses.pixel import PyramidPixelLoss, charbonnier
 from facehall.losses.recursions import RecursionLoss
@@ -36,8 +38,11 @@ __all__ = [
     "MSSSIMLoss",
     "MultiScaleL1Loss",
     "Outputs",
+    "ParsingLoss",
+    "PartsLoss",
     "PerceptualLoss",
     "PyramidPixelLoss",
+    "RecognitionLoss",
     "RecursionLoss",
     "TargetedPerceptualLoss",
     "WeightedTerms",

@@ -41,7 +41,7 @@ class Protocol(nn.Module):
     - All other judges get the same rounded and cropped images, unless their declaration needs others (`Measure.needs`).
 
     All images have equal weight: the value for a set is the mean of the image values, or, where a judge returns several
-    statistics per image, is derived from their mean.
+    statistics per image, is derived from their mean. Only a pooled judge sees the statistics of all images together.
 
     Attributes:
         measures: the declarations, in the order of the table.
@@ -82,6 +82,16 @@ class Protocol(nn.Module):
         """Turn statistics, of an image or averaged over a set, into values: (...) or (..., K) -> (...)."""
         judges = {judge.measure.name: judge for judge in self._all}
         return {name: judges[name].figure(value) for name, value in statistics.items()}
+
+    def of_set(self, statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Turn the statistics of all images of a set into values: (N,) or (N, K) -> ()."""
+        judges = {judge.measure.name: judge for judge in self._all}
+        return {name: judges[name].of_set(values) for name, values in statistics.items()}
+
+    @property
+    def pooled(self) -> frozenset[str]:
+        """Names of the measures whose value exists for a whole set only."""
+        return frozenset(judge.measure.name for judge in self._all if judge.pooled)
 
     @property
     def _all(self) -> list[Judge]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import CatMetric, MeanMetric
 
 from facehall.imaging import upscale_bicubic
 from facehall.metrics import Protocol
@@ -54,7 +54,7 @@ class MeasuredModule(L.LightningModule):
     def _measure(self, batch: dict[str, Any], split: str = "") -> Tensor:
         """Add a batch to the means of the model and of bicubic; return the SR images for the callbacks."""
         lr, hr, key = batch["lr"], batch["hr"], split + "|".join(batch["name"])
-        inputs = {name: value for name, value in batch.items() if name not in ("hr", "name")}
+        inputs = {name: value for name, value in batch.items() if name != "hr"}
         with torch.autocast(self.device.type, enabled=False):  # measure float32 inference
             if key not in self._bicubic:  # bicubic never changes: measured in the first epoch only
                 self._bicubic[key] = self._protocol(upscale_bicubic(lr, self.ema.generator.scale), hr, **inputs)
@@ -62,6 +62,9 @@ class MeasuredModule(L.LightningModule):
             measured = self._protocol(sr, hr, **inputs)
         for prefix, found in (("", measured), ("bicubic_", self._bicubic[key])):
             for name, values in found.items():
+                if name in self.protocol.pooled:
+                    self._pool(prefix, name).update(values)
+                    continue
                 for mean, column in zip(self._means(prefix, name), values.reshape(len(sr), -1).unbind(1), strict=True):
                     mean.update(column)
         return sr
@@ -76,15 +79,30 @@ class MeasuredModule(L.LightningModule):
                 self.means[key] = MeanMetric().to(self.device)
         return [cast(MeanMetric, self.means[key]) for key in keys]
 
+    def _pool(self, prefix: str, measure: str) -> CatMetric:
+        """Return the statistics of a pooled measure for the images seen so far, (N, K)."""
+        key = f"{prefix}{measure}"
+        if key not in self.means:
+            self.means[key] = CatMetric().to(self.device)
+        return cast(CatMetric, self.means[key])
+
+    def _rows(self, measure: str, rows: Tensor | list[Tensor]) -> Tensor:
+        """Return the pooled statistics as a tensor (N, K), also for no images."""
+        width = self.protocol.statistic_counts[measure]
+        return torch.zeros(0, width, device=self.device) if isinstance(rows, list) else rows
+
     def _log_means(self, stage: str) -> None:
         # A rank without images has no means yet, but must take part in gathering them.
         first = self.protocol.names[0]
         values: dict[str, Tensor] = {}
         for prefix in ("", "bicubic_"):
-            means = {name: self._means(prefix, name) for name in self.protocol.names}
+            pools = {name: self._pool(prefix, name) for name in self.protocol.names if name in self.protocol.pooled}
+            means = {name: self._means(prefix, name) for name in self.protocol.names if name not in pools}
             found = {name: torch.stack([mean.compute() for mean in each]).squeeze() for name, each in means.items()}
-            values |= {f"{stage}/{prefix}{name}": value for name, value in self.protocol.figures(found).items()}
-            for mean in (mean for each in means.values() for mean in each):
+            whole = self.protocol.of_set({name: self._rows(name, pool.compute()) for name, pool in pools.items()})
+            both = self.protocol.figures(found) | whole
+            values |= {f"{stage}/{prefix}{name}": both[name] for name in self.protocol.names}
+            for mean in (*pools.values(), *(mean for each in means.values() for mean in each)):
                 mean.reset()
         values[f"{stage}/{first}_gain"] = values[f"{stage}/{first}"] - values[f"{stage}/bicubic_{first}"]
         headline = f"{stage}/{first}"

@@ -26,6 +26,12 @@ def test_stages_halve_their_width():
     assert sum(p.numel() for p in MultiScaleResNet(4).parameters()) == 746_358
 
 
+def test_nearest_upsampling_has_no_sub_pixel_convolutions():
+    network = MultiScaleResNet(4, **SMALL, upsampling="nearest")
+    assert not any(isinstance(module, torch.nn.PixelShuffle) for module in network.modules())
+    assert network(torch.rand(1, 3, 5, 7)).shape == (1, 3, 20, 28)
+
+
 def test_features_keep_their_scale_through_the_trunk():
     torch.manual_seed(0)
     network = MultiScaleResNet(4, blocks=16, features=32)

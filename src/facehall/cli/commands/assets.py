@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from facehall.cli.parser import PARSER_OPTIONS, Commands, add_verbosity
 from facehall.errors import FacehallError
 
+if TYPE_CHECKING:
+    from facehall.assets import Located
+
 _DESCRIPTION = """\
 The LPIPS metric (AlexNet, VGG16), the loss vgg16 (VGG16) and the DISTS metric need weights trained on
 ImageNet; the default loss, vgg16s, is included in the package. `facehall restore` needs the face detector
-CenterFace.
+CenterFace. Measures of identity and landmarks need dlib's recognition network and MediaPipe's face mesh;
+trainings with an identity loss may need faceres or mobileface, which `fetch` gets only by name (145 MB).
 Without arguments, list which of them are on this machine, without network access.
 `fetch` downloads the missing ones, so that later runs need no network: run it on a login node,
 or when building the image for compute nodes.
@@ -19,7 +24,8 @@ or when building the image for compute nodes.
 _ENVIRONMENT = """\
 environment:
   FACEHALL_WEIGHTS   folder with your own copies: vgg16.safetensors or vgg16-397923af.pth,
-                     alexnet.safetensors or alexnet-owt-7be5be79.pth, dists.pt, centerface.onnx
+                     alexnet.safetensors or alexnet-owt-7be5be79.pth, dists.pt, centerface.onnx,
+                     face_mesh.tflite, dlib_resnet.json and dlib_resnet.bin
   FACEHALL_CACHE     folder for downloaded files (default: $XDG_CACHE_HOME/facehall, else ~/.cache/facehall)
   FACEHALL_OFFLINE   1: never use the network
 
@@ -46,11 +52,12 @@ def add(commands: Commands) -> None:
 
 
 def _assets(options: argparse.Namespace) -> None:
-    from facehall.assets import ASSETS, WHEEL_FILES
+    from facehall.assets import ASSETS, NPM_FILES, WHEEL_FILES
 
     fetch = options.action == "fetch"
-    known = [*ASSETS, *WHEEL_FILES]
-    names = list(getattr(options, "names", [])) or known
+    known = [*ASSETS, *WHEEL_FILES, *NPM_FILES]
+    usual = [name for name in known if name not in NPM_FILES or not NPM_FILES[name].large]
+    names = list(getattr(options, "names", [])) or (usual if fetch else known)
     for name in names:  # report a mistyped name before the first download
         if name not in known:
             raise FacehallError(f"Unknown pretrained weights '{name}'; known names: {', '.join(known)}.")
@@ -59,12 +66,11 @@ def _assets(options: argparse.Namespace) -> None:
 
 def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
     """Return the table row of one asset. A broken file is a row when listing and an error when fetching."""
-    from facehall.assets import WHEEL_FILES, WeightsNotFoundError, locate, locate_wheel_file
+    from facehall.assets import WeightsNotFoundError
     from facehall.io.download import file_sha256
 
-    item = WHEEL_FILES.get(name)
     try:
-        found = locate(name, network=fetch) if item is None else locate_wheel_file(item, network=fetch)
+        found = _locate(name, network=fetch)
     except WeightsNotFoundError:
         if fetch:
             raise
@@ -75,6 +81,17 @@ def _row(name: str, *, fetch: bool) -> tuple[str, ...]:
         return name, "no", str(error), "", "", ""
     size = found.path.stat().st_size
     return name, "yes", found.source, str(found.path), f"{size / 1e6:.1f} MB", file_sha256(found.path)[:8]
+
+
+def _locate(name: str, *, network: bool) -> Located:
+    """Return where an asset is; of several files, the last, which holds the weights."""
+    from facehall.assets import NPM_FILES, WHEEL_FILES, locate, locate_npm_files, locate_wheel_file
+
+    if name in WHEEL_FILES:
+        return locate_wheel_file(WHEEL_FILES[name], network=network)
+    if name in NPM_FILES:
+        return locate_npm_files(NPM_FILES[name], network=network)[-1]
+    return locate(name, network=network)
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

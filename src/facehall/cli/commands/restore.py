@@ -52,6 +52,12 @@ def add(commands: Commands) -> None:
     group.add_argument(
         "--fidelity", type=float, metavar="0-1", help="from sharp (0) to faithful (1), where the weights have both"
     )
+    group.add_argument(
+        "--checked",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="place faces by MediaPipe's mesh, replace those that dlib's recogniser finds less like the input (yes)",
+    )
     group.add_argument("--consistent", action="store_true", help="change nothing that the input shows: back-projection")
     exchange = group.add_mutually_exclusive_group()
     exchange.add_argument(
@@ -96,6 +102,7 @@ def _restore(options: argparse.Namespace) -> None:
     from facehall.inference.photograph_files import restore_files
     from facehall.inference.photographs import PhotoRestorer
     from facehall.inference.plan import find_pictures, plan
+    from facehall.inference.restoration.judging import load_helpers
 
     check_quality(options.quality, options.compression)
     if options.faces_only is not None and options.output is not None:
@@ -117,6 +124,7 @@ def _restore(options: argparse.Namespace) -> None:
         options.faces,
         options.min_face,
         options.consistent,
+        **(load_helpers() if options.checked and options.paste is None else {}),
     )
     written = {"quality": options.quality, "compression": options.compression}
     results = restore_files(

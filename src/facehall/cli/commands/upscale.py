@@ -94,6 +94,8 @@ def _upscale(options: argparse.Namespace) -> None:
     report = upscale_files(predictor, jobs, options.overwrite, options.compare, **written)
     where = f": {jobs[0].target}" if len(jobs) == 1 else f" to {options.output}" if options.output else ""
     report.print_summary(where, overwrite_option="--overwrite")
+    if report.written == len(jobs) == 1 and (faces := _faces_to_restore(jobs[0].source)):
+        say(f"{faces} found: `facehall restore` restores each at its own resolution and names the doubtful ones")
 
 
 def number_of_pixels(given: str) -> int | str:
@@ -115,3 +117,31 @@ def refuse_existing(targets: Sequence[Path]) -> None:
             f"{existing[0]}{already}; nothing was written. Give --skip-existing to skip such files, or --overwrite "
             "to replace them."
         )
+
+
+HINT_SIDE = 640
+"""Longer side of the reduced photograph in which faces are looked for."""
+MAX_FACE = 0.35
+"""Size of a face, relative to the shorter side, above which the picture is a portrait that needs no aligning."""
+
+
+def _faces_to_restore(source: Path) -> str:
+    """Return how many faces a photograph shows, if `facehall restore` is for it; a quick look.
+
+    Nothing is downloaded for it, and whatever fails, the picture has been enlarged.
+    """
+    from facehall.assets import locate_wheel_file
+    from facehall.assets.wheel_files import CENTERFACE
+    from facehall.faces.centerface import CenterFace
+    from facehall.faces.detection import find_quickly
+    from facehall.imaging import read_rgb
+
+    try:
+        network = CenterFace(locate_wheel_file(CENTERFACE, network=False).path, "opencv")  # starts fastest
+        rgb = read_rgb(source)
+    except FacehallError:
+        return ""
+    faces = find_quickly(network, rgb, HINT_SIDE)
+    if not faces or (len(faces) == 1 and faces[0].size > MAX_FACE * min(rgb.shape[:2])):
+        return ""
+    return "1 face" if len(faces) == 1 else f"{len(faces)} faces"

@@ -8,6 +8,7 @@ from facehall.data.annotations.schemes import (
     FACES11,
     FIVE,
     IBUG68,
+    MESH468,
     LandmarkScheme,
     ParsingScheme,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "FIVE",
     "IBUG68",
     "KINDS",
+    "MESH468",
     "Annotations",
     "Entry",
     "LandmarkScheme",

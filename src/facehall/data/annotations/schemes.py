@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from facehall.errors import FacehallError
+from facehall.faces.mesh_points import COUNT, LEFT_SIDE, RIGHT_SIDE
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,13 @@ IBUG68 = LandmarkScheme(
 FIVE = LandmarkScheme("five", ("right_eye", "left_eye", "nose", "right_mouth_corner", "left_mouth_corner"))
 """Eye centres, nose tip and mouth corners, in the order of MTCNN, RetinaFace and CenterFace."""
 
+_MESH_NAMES = {right: f"right_{right}" for right in RIGHT_SIDE} | {
+    left: f"left_{right}" for right, left in zip(RIGHT_SIDE, LEFT_SIDE, strict=True)
+}
+
+MESH468 = LandmarkScheme("mesh468", tuple(_MESH_NAMES.get(i, f"middle_{i}") for i in range(COUNT)))
+"""All points of MediaPipe's face mesh, named by their numbers; left ones by those of their partners on the right."""
+
 FACES11 = ParsingScheme(
     "faces11",
     (
@@ -136,7 +144,7 @@ CELEBAMASK19 = ParsingScheme(
 )
 """CelebAMask-HQ (Lee et al. 2020), numbered as in its authors' g_mask.py. Many face parsers use other numbers."""
 
-LANDMARK_SCHEMES = {scheme.name: scheme for scheme in (IBUG68, FIVE)}
+LANDMARK_SCHEMES = {scheme.name: scheme for scheme in (IBUG68, FIVE, MESH468)}
 PARSING_SCHEMES = {scheme.name: scheme for scheme in (FACES11, FACES9, CELEBAMASK19)}
 
 

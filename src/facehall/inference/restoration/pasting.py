@@ -71,13 +71,14 @@ def patch(face: PlannedFace, crop: Tensor, restored: Tensor, mask: Tensor, scale
     Args:
         face: where it is.
         crop: (3, n, n), what was restored.
-        restored: (3, m, m), with m / n at least `scale` times the face's reduction.
+        restored: (3, m, m).
         mask: (n, n) from 0 to 1.
         scale: output pixels per photograph pixel.
         size: height and width of the output.
     """
     side = face.side * face.reduction * scale  # one pixel of the patch is about one of the output
-    enlarged = resize_bicubic(crop, (restored.shape[-2], restored.shape[-1]))
+    # Clamped as the network's output is: overshoot at hard edges is no change.
+    enlarged = resize_bicubic(crop, (restored.shape[-2], restored.shape[-1])).clamp(0, 1)
     change = restored - enlarged
     change = change - low_frequencies(change)
     relative = face.reduction == 1

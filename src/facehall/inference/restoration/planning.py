@@ -9,7 +9,7 @@ from typing import Literal
 
 from facehall.errors import FacehallError
 from facehall.faces.alignment import Similarity, to_ffhq
-from facehall.faces.detection import Face
+from facehall.faces.detection import MIN_SURE, Face
 
 Action = Literal["restored", "faithful", "left"]
 """What is done with a face: the given weights, the faithful ones (PSNR phase), or only what the background gets."""
@@ -17,12 +17,14 @@ Action = Literal["restored", "faithful", "left"]
 ALL, LARGEST, NONE = "all", "largest", "none"
 MIN_EYE_DISTANCE = 5.0
 """Pixels; below, the points are a guess and any face that is drawn is an invention."""
-MAX_TURN = 0.45
-"""Of `Face.turn`: about 45 degrees. Training faces look ahead; in profiles a network draws features where none are."""
-MIN_SCORE = 0.5
-"""Detections below are mostly faces, but not always."""
+MIN_SIZE = 12.0
+"""Pixels of `Face.size`; in profiles the distance of the eyes tells nothing."""
+MAX_YAW, MAX_TURN = 45.0, 0.45
+"""Degrees, and the like of `Face.turn`. In profiles, networks trained on frontal faces draw features where none are."""
 MAX_CROP = 512
 """Side of an aligned crop, in input pixels, above which a face has more detail than the network was trained to add."""
+MAX_REDUCTION, MIN_REDUCED = 8, 48
+"""Soft faces are reduced by at most this factor, and to no smaller crops, before they are restored."""
 MULTIPLE = 8
 """Crops have sides of a multiple of this, so that faces of about the same size are restored in one batch."""
 
@@ -99,10 +101,13 @@ def _decide(face: Face, wanted: bool, min_face: float) -> tuple[Action, str]:
         return "left", "not among the chosen faces"
     if face.size < min_face:
         return "left", f"smaller than {min_face:g} pixels ({face.size:.0f})"
-    if face.eye_distance < MIN_EYE_DISTANCE and abs(face.turn) <= MAX_TURN:
+    aside = abs(face.turn) > MAX_TURN if face.yaw is None else abs(face.yaw) > MAX_YAW
+    if face.eye_distance < MIN_EYE_DISTANCE and not aside:
         return "left", f"too small: the eyes are {face.eye_distance:.1f} pixels apart"
-    if abs(face.turn) > MAX_TURN:
-        return "faithful", "seen from the side"
-    if face.score < MIN_SCORE:
+    if face.size < MIN_SIZE:
+        return "left", f"too small: {face.size:.0f} pixels"
+    if aside:
+        return "faithful", "seen from the side" + ("" if face.yaw is None else f" ({abs(face.yaw):.0f} degrees)")
+    if face.score < MIN_SURE:
         return "faithful", f"uncertain detection (score {face.score:.2f})"
     return "restored", ""

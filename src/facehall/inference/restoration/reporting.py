@@ -43,6 +43,7 @@ class FaceReport:
             "score": round(face.score, 4),
             "eye_distance": round(face.eye_distance, 2),
             "turn": round(face.turn, 3),
+            "yaw_degrees": None if face.yaw is None else round(face.yaw, 1),
             "roll_degrees": round(-self.plan.to_crop.degrees, 2),
             "action": self.action,
             "reason": self.reason,

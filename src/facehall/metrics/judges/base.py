@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from facehall.metrics.measures import Measure
@@ -17,19 +18,27 @@ class Judge(nn.Module):
 
     `forward` takes the inputs listed in `measure.needs`, in that order, as tensors (B, …) or lists of length B, and
     returns (B,), a value per image. For a measure that is not the mean of its image values it returns (B, K)
-    statistics instead, and `figure` turns their mean over the images into the value.
+    statistics instead, and `figure` turns their mean over the images into the value. A measure of the set as a whole,
+    such as a rank among all its images, is `pooled`: the statistics of every image are kept until `of_set` makes the
+    value of them.
 
     Attributes:
         measure: the declaration.
         statistics: K, the number of values that `forward` returns per image.
+        pooled: whether the value exists for a whole set only; that of an image is NaN.
     """
 
     measure: ClassVar[Measure]
-    statistics: ClassVar[int] = 1
+    statistics: int = 1
+    pooled: bool = False
 
     def figure(self, mean: Tensor) -> Tensor:
         """Turn the output of `forward`, of one image or averaged over a set, into the value: (…) or (…, K) -> (…)."""
-        return mean
+        return mean.new_full(mean.shape[:-1], torch.nan) if self.pooled else mean
+
+    def of_set(self, statistics: Tensor) -> Tensor:
+        """Turn the outputs of `forward` for all images of a set, (N,) or (N, K), into the value, ()."""
+        return self.figure(statistics.double().mean(0))
 
     @property
     def definition(self) -> str:

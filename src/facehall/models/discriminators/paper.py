@@ -19,20 +19,27 @@ class PaperDiscriminator(nn.Module):
         patch_size: side of the HR patches in pixels, a multiple of 16; fixed by the dense layer.
         channels: channels of the first convolution.
         tail_activation: add a LeakyReLU after each of the four (convolution, batch norm); not in the paper.
+        strided_kernel: 3 or 4, of the convolutions with stride 2. With 3, even and odd pixels take part in different
+            numbers of products, and the gradient that reaches the generator has a checkerboard (Odena et al. 2016).
 
     Shapes: (B, 3, patch_size, patch_size) in [0, 1] -> logits (B, 1).
     """
 
-    def __init__(self, patch_size: int, channels: int = 64, tail_activation: bool = False) -> None:
+    def __init__(
+        self, patch_size: int, channels: int = 64, tail_activation: bool = False, strided_kernel: int = 3
+    ) -> None:
         super().__init__()
         if patch_size < 16 or patch_size % 16:
             raise ValueError(
                 f"PaperDiscriminator: patch_size must be a multiple of 16 because of its four strides, not {patch_size}"
             )
+        if strided_kernel not in (3, 4):
+            raise ValueError(f"PaperDiscriminator: strided_kernel is 3 or 4, not {strided_kernel}")
         self.patch_size = patch_size
 
         def strided_conv(in_channels: int, out_channels: int, stride: int = 2, bias: bool = True) -> nn.Conv2d:
-            return nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=bias)
+            kernel = 3 if stride == 1 else strided_kernel
+            return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=1, bias=bias)
 
         c = channels
         layers: list[nn.Module] = [conv3(3, c)]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.layers.blocks import RESIDUAL_SCALE, conv3, upsampler
+from facehall.models.layers.blocks import RESIDUAL_SCALE, Upsampling, conv3, upsampler
 from facehall.models.layers.dense import NEGATIVE_SLOPE
 from facehall.models.layers.scales import accumulated_scales, upsampling_factors
 
@@ -37,7 +37,7 @@ class MultiScaleResNet(Generator):
     """Residual blocks at input resolution, then one stage per upsampling step, each with an RGB output.
 
     The multi-scale refinement of the paper (sec. 4.5) with plain residual blocks in place of dense ones, whose
-    convolutions of equal width run closer to a processor's peak. A stage is a sub-pixel convolution, a leaky ReLU and
+    convolutions of equal width run closer to a processor's peak. A stage is an upsampling convolution, a leaky ReLU and
     residual blocks; its head gives a residual on the bicubic upscaling of the input.
 
     Args:
@@ -46,6 +46,7 @@ class MultiScaleResNet(Generator):
         features: channels of the trunk.
         stage_features: channels of the first stage; each further one has half as many.
         stage_blocks: residual blocks of each stage.
+        upsampling: ``pixel_shuffle`` or ``nearest`` (see `upsampler`), at equal cost.
         position: side of the input in pixels for which a map of positions is learned, so that the network knows where
             in an aligned face it is; resized for other inputs, which are then processed whole. 0: none.
 
@@ -61,6 +62,7 @@ class MultiScaleResNet(Generator):
         features: int = 64,
         stage_features: int = 32,
         stage_blocks: int = 1,
+        upsampling: Upsampling = "pixel_shuffle",
         position: int = 0,
     ) -> None:
         super().__init__()
@@ -78,7 +80,7 @@ class MultiScaleResNet(Generator):
         for i, factor in enumerate(self.factors):
             width = stage_features // 2**i
             refine = (ResidualBlock(width) for _ in range(stage_blocks))
-            self.stages.append(nn.Sequential(*upsampler(channels, width, factor), *refine))
+            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
             head = conv3(width, 3)
             for parameter in head.parameters():  # an untrained network outputs the bicubic image
                 nn.init.zeros_(parameter)
