@@ -7,12 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from facehall.errors import FacehallError
 from facehall.imaging import (
     Picture,
     conversions,
+    decode_picture,
+    decode_size,
+    encode_picture,
     list_images,
     png,
     read_picture,
@@ -281,3 +284,35 @@ def test_errors_for_folders_without_images(tmp_path):
     ):
         with pytest.raises(FacehallError, match=says):
             list_images(path)
+
+
+def test_content_is_decoded_as_the_file_is(tmp_path):
+    image = Image.new("RGB", (6, 4), (1, 2, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = tmp_path / "a.png"
+    image.save(file, exif=exif)
+    from_file, from_content = read_picture(file), decode_picture(file.read_bytes(), "it")
+    np.testing.assert_array_equal(from_content.rgb, from_file.rgb)
+    assert from_content.exif == from_file.exif
+    assert encode_picture(from_content, ".png") == encode_picture(from_file, ".png")
+    with pytest.raises(FacehallError, match=r"^it is not an image"):
+        decode_picture(b"text", "it")
+
+
+def test_size_in_the_header_is_read_without_decoding(tmp_path, monkeypatch):
+    file = tmp_path / "a.png"
+    Image.new("RGB", (6, 4)).save(file)
+
+    def load(image):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    assert decode_size(file.read_bytes(), "it") == (6, 4)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_encoded_picture_is_what_is_written(tmp_path, suffix):
+    picture = Picture(np.arange(72, dtype=np.uint8).reshape(4, 6, 3), dpi=(72.0, 72.0))
+    write_picture(tmp_path / f"a{suffix}", picture)
+    assert (tmp_path / f"a{suffix}").read_bytes() == encode_picture(picture, suffix)

@@ -25,6 +25,8 @@ Face super-resolution. For images:
 
   facehall upscale photo.jpg -o large.png    upscale images: x2, x3, x4 or x8, depending on the weights
   facehall restore group.jpg                 find the faces in photographs, restore and paste them
+  facehall serve                             the same in a browser, on this machine
+  facehall page DIR                          that page as static files, with the network in it
   facehall weights                           list available weights
   facehall export FILE generator.onnx        convert a network to ONNX, TorchScript and others
 
@@ -36,7 +38,7 @@ For research; each is also available as python -m facehall.COMMAND, with setting
 """
 
 COMMANDS = (
-    *("upscale", "restore", "weights", "export"),
+    *("upscale", "restore", "serve", "page", "weights", "export"),
     *("train", "fit", "evaluate", "compare", "predict", "sweep"),
     *("check", "annotate", "mine", "download", "assets", "dashboard", "completion"),
 )

@@ -6,6 +6,8 @@ from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import (
     Picture,
     conversions,
+    decode_picture,
+    decode_size,
     from_pillow,
     read_picture,
     read_rgb,
@@ -17,7 +19,7 @@ from facehall.imaging.inputs import as_picture
 from facehall.imaging.levels import eight_bits, quantize, to_levels, to_tensor, to_uint8
 from facehall.imaging.listing import IMAGE_SUFFIXES, list_images
 from facehall.imaging.sheets import comparison_sheet
-from facehall.imaging.writing import WRITABLE, check_quality, write_picture
+from facehall.imaging.writing import WRITABLE, check_quality, encode_picture, write_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -28,8 +30,11 @@ __all__ = [
     "comparison_sheet",
     "conversions",
     "crop_to_multiple",
+    "decode_picture",
+    "decode_size",
     "downscale_bicubic",
     "eight_bits",
+    "encode_picture",
     "from_pillow",
     "gradient_map",
     "list_images",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import math
 import re
 import stat
@@ -79,10 +80,29 @@ def read_picture(path: str | Path) -> Picture:
             decompression bombs.
     """
     with _open_image(Path(path)) as image:
-        truncating = _TRUNCATING_DECODERS.search(str(image.tile))
-        image.load()  # first, so that damaged files get Pillow's error message
-        deep = _decode_16_bit(Path(path), grey=truncating[1] == "LA") if truncating else None
-        return _picture(image, deep or _decode(image))
+        return _read(image, lambda: np.fromfile(path, np.uint8))
+
+
+def decode_picture(data: bytes, name: str) -> Picture:
+    """Decode the content of an image file as `read_picture` does; `name` is what messages call it."""
+    with _open_image(name, data) as image:
+        return _read(image, lambda: np.frombuffer(data, np.uint8))
+
+
+def decode_size(data: bytes, name: str) -> tuple[int, int]:
+    """Read width and height from the header in the content of an image file, before its EXIF orientation is applied.
+
+    Nothing is decoded, unlike in `read_size`: the orientation of a PNG file may follow its pixels.
+    """
+    with _open_image(name, data) as image:
+        return image.size
+
+
+def _read(image: ImageFile.ImageFile, content: Callable[[], np.ndarray]) -> Picture:
+    truncating = _TRUNCATING_DECODERS.search(str(image.tile))
+    image.load()  # first, so that damaged files get Pillow's error message
+    deep = _decode_16_bit(content(), grey=truncating[1] == "LA") if truncating else None
+    return _picture(image, deep or _decode(image))
 
 
 def from_pillow(image: Image.Image) -> Picture:
@@ -149,11 +169,14 @@ def _available_formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _open_image(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open a file with Pillow; convert any exception in the block to a FacehallError that names the file."""
+def _open_image(path: Path | str, data: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
+    """Open a file, or the content `data` of one, with Pillow; convert any exception in the block to a FacehallError
+    that names the file.
+    """
     try:
-        _check_regular_file(path)
-        with Image.open(path, formats=_available_formats()) as image:
+        if data is None:
+            _check_regular_file(Path(path))
+        with Image.open(path if data is None else io.BytesIO(data), formats=_available_formats()) as image:
             yield image
     except FacehallError:
         raise
@@ -212,10 +235,9 @@ def _resolution(dpi: Any) -> tuple[float, float] | None:
     return (across, down) if usable else None
 
 
-def _decode_16_bit(path: Path, grey: bool) -> Picture | None:
-    """Decode a file with OpenCV, which preserves 16-bit colour; return None if OpenCV cannot read it."""
-    data = np.fromfile(path, np.uint8)
-    levels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+def _decode_16_bit(content: np.ndarray, grey: bool) -> Picture | None:
+    """Decode a file's bytes with OpenCV, which preserves 16-bit colour; return None if OpenCV cannot read it."""
+    levels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 3 or levels.shape[2] not in (3, 4):
         return None
     alpha = levels[..., 3] if levels.shape[2] == 4 else None

@@ -32,9 +32,29 @@ def write_png(
     dpi: tuple[float, float] | None = None,
     compression: int = 6,
 ) -> None:
-    """Atomically write a PNG file (ISO/IEC 15948) from strips of rows.
+    """Atomically write a PNG file, see `encode_png`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if the strips do not add up to `size`, or `size` is empty.
+    """
+    with replacing(path) as partial, partial.open("wb") as file:
+        encode_png(file, size, strips, icc, exif, dpi, compression)
+
+
+def encode_png(
+    file: BinaryIO,
+    size: tuple[int, int],
+    strips: Iterable[np.ndarray],
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+    compression: int = 6,
+) -> None:
+    """Write a PNG image (ISO/IEC 15948) from strips of rows.
 
     Args:
+        file: where to write.
         size: width and height in pixels.
         strips: (rows, W, C) uint8 or uint16, from the top; C is 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         icc: a colour profile to embed.
@@ -43,32 +63,30 @@ def write_png(
         compression: from 0 (fast) to 9 (small).
 
     Raises:
-        OSError: if the file cannot be written.
         ValueError: if the strips do not add up to `size`, or `size` is empty.
     """
     width, height = size
     if min(size) < 1:
         raise ValueError(f"an image has at least one pixel, not {width}x{height}")
-    with replacing(path) as partial, partial.open("wb") as file:
-        previous: np.ndarray | None = None
-        compress = zlib.compressobj(compression, strategy=zlib.Z_FILTERED)
-        written = 0
-        for strip in strips:
-            if strip.shape[1] != width:
-                raise ValueError(f"a strip is {strip.shape}, but the image is {width} wide")
-            if previous is None:
-                _write_header(file, size, strip)
-                _write_metadata(file, icc, exif, dpi)
-                previous = np.zeros((width, strip.shape[2] * strip.itemsize), np.uint8)
-            for top in range(0, len(strip), _ROWS):
-                rows = _big_endian_bytes(strip[top : top + _ROWS])
-                _chunk(file, b"IDAT", compress.compress(_filter_rows(rows, previous)))
-                previous = rows[-1]
-            written += len(strip)
-        if written != height:
-            raise ValueError(f"got {written} of {height} rows")
-        _chunk(file, b"IDAT", compress.flush())
-        _chunk(file, b"IEND", b"")
+    previous: np.ndarray | None = None
+    compress = zlib.compressobj(compression, strategy=zlib.Z_FILTERED)
+    written = 0
+    for strip in strips:
+        if strip.shape[1] != width:
+            raise ValueError(f"a strip is {strip.shape}, but the image is {width} wide")
+        if previous is None:
+            _write_header(file, size, strip)
+            _write_metadata(file, icc, exif, dpi)
+            previous = np.zeros((width, strip.shape[2] * strip.itemsize), np.uint8)
+        for top in range(0, len(strip), _ROWS):
+            rows = _big_endian_bytes(strip[top : top + _ROWS])
+            _chunk(file, b"IDAT", compress.compress(_filter_rows(rows, previous)))
+            previous = rows[-1]
+        written += len(strip)
+    if written != height:
+        raise ValueError(f"got {written} of {height} rows")
+    _chunk(file, b"IDAT", compress.flush())
+    _chunk(file, b"IEND", b"")
 
 
 def _write_header(file: BinaryIO, size: tuple[int, int], strip: np.ndarray) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,7 @@ from facehall.errors import FacehallError
 from facehall.imaging.exif import sized_exif
 from facehall.imaging.files import Picture
 from facehall.imaging.levels import eight_bits
-from facehall.imaging.png import write_png
+from facehall.imaging.png import encode_png
 from facehall.io.atomic import replacing
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -51,6 +52,33 @@ def write_picture(
     """
     path = Path(path)
     picture = picture if isinstance(picture, Picture) else Picture(picture)
+    format_name = _check(path, picture, quality, compression)
+    try:
+        with replacing(path) as partial, partial.open("wb") as file:
+            _encode(file, format_name, picture, quality, compression)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
+
+
+def encode_picture(picture: Picture, suffix: str, quality: int | None = None, compression: int = 6) -> bytes:
+    """Return the content of the file that `write_picture` would write with this suffix.
+
+    Raises:
+        FacehallError: as `write_picture` does; also if the picture is too large for the format.
+    """
+    name = Path(f"picture{suffix}")
+    format_name = _check(name, picture, quality, compression)
+    content = io.BytesIO()
+    try:
+        _encode(content, format_name, picture, quality, compression)
+    except (OSError, ValueError) as error:
+        raise FacehallError(f"The picture cannot be stored as {suffix}: {error}. Choose another format.") from error
+    return content.getvalue()
+
+
+def _check(path: Path, picture: Picture, quality: int | None, compression: int) -> str:
+    """Return Pillow's name of the format after checking the arguments of `write_picture`."""
     if picture.rgb.dtype not in (np.uint8, np.uint16) or picture.rgb.ndim != 3 or picture.rgb.shape[2] != 3:
         raise ValueError(f"a picture is (H, W, 3) uint8 or uint16, not {picture.rgb.shape} {picture.rgb.dtype}")
     check_quality(quality, compression)
@@ -64,18 +92,16 @@ def write_picture(
             f"{path} cannot be written: the picture has transparency, which JPEG cannot store. "
             "Write a .png or .webp instead."
         )
-    try:
-        if format_name == "PNG":
-            height, width = picture.rgb.shape[:2]
-            write_png(path, (width, height), _strips(picture), picture.icc, _exif(picture), picture.dpi, compression)
-            return
-        with replacing(path) as partial:
-            _image(picture, alpha=format_name != "JPEG").save(
-                partial, format_name, **_options(format_name, picture, quality)
-            )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FacehallError(f"The image {path} cannot be written: {reason}.") from error
+    return format_name
+
+
+def _encode(file: BinaryIO, format_name: str, picture: Picture, quality: int | None, compression: int) -> None:
+    if format_name == "PNG":
+        height, width = picture.rgb.shape[:2]
+        encode_png(file, (width, height), _strips(picture), picture.icc, _exif(picture), picture.dpi, compression)
+    else:
+        image = _image(picture, alpha=format_name != "JPEG")
+        image.save(file, format_name, **_options(format_name, picture, quality))
 
 
 def _strips(picture: Picture) -> Iterator[np.ndarray]:

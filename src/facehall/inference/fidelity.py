@@ -26,7 +26,7 @@ def load_interpolated(weights: Path, fidelity: float) -> Generator:
             f"fidelity={fidelity}: must be a number from 0 (weights of the GAN phase, sharp) to 1 (weights of the PSNR "
             "phase, faithful)."
         )
-    gan_file, psnr_file = _gan_and_psnr_files(weights)
+    gan_file, psnr_file = gan_and_psnr_files(weights)
     gan, psnr = load_generator(gan_file), load_generator(psnr_file)
     if (type(gan), gan.arguments) != (type(psnr), psnr.arguments):
         raise FacehallError(
@@ -40,7 +40,7 @@ def load_interpolated(weights: Path, fidelity: float) -> Generator:
     return gan
 
 
-def _gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
+def gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
     """Return the weights files of the GAN phase and the PSNR phase."""
     if weights.stem.endswith("_psnr"):
         name = weights.stem.removesuffix("_psnr")

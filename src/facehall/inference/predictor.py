@@ -110,18 +110,23 @@ class Predictor:
         network, self.backend = choose(self.rgb_generator, self.device, self._backend_name, pixels)
         self._tiler.network = self_ensemble(network) if self._ensemble else network
 
-    def upscale(self, picture: Picture | np.ndarray | Image.Image | str | Path) -> Picture:
+    def upscale(
+        self,
+        picture: Picture | np.ndarray | Image.Image | str | Path,
+        advance: Callable[[int], None] | None = None,
+    ) -> Picture:
         """Upscale a picture; preserve greyscale, alpha, bit depth, EXIF data and colour profile.
 
         Args:
             picture: a path, a Picture, a Pillow image, or an array (H, W, 3) uint8 or uint16; (H, W) is grey, a fourth
                 channel is alpha.
+            advance: called with the number of input pixels done after each tile; what it raises ends the computation.
 
         Raises:
             FacehallError: if the file cannot be read, or the device runs out of memory.
         """
         found = as_picture(picture)
-        return assemble(found, self.scale, self.strips(found))
+        return assemble(found, self.scale, self.strips(found, advance))
 
     def run(
         self,

@@ -1,0 +1,84 @@
+"""The page's engine for whole photographs: faces are found, restored at their own resolution, and pasted back."""
+
+from __future__ import annotations
+
+import functools
+
+from facehall.faces.detection import Network
+from facehall.imaging import Picture
+from facehall.inference.photographs import SCALES, PhotoRestorer
+from facehall.inference.restoration.planning import plan_faces
+from facehall.inference.streaming import assemble
+from facehall.models.pretrained import bundled_names
+from facehall.web.engine import NETWORKS, Advance, Face, Options, weights_label
+
+
+class PhotoEngine:
+    """Restores photographs with a `PhotoRestorer`.
+
+    Args:
+        weights, device, backend, network: of `PhotoRestorer`; without weights, every scale that the package has.
+
+    Raises:
+        FacehallError: if the weights cannot be loaded, the device or backend is not available, or the detector is
+            neither on this machine nor can be fetched.
+    """
+
+    finds_faces = True
+
+    def __init__(
+        self,
+        weights: str | None = None,
+        device: str = "auto",
+        backend: str = "auto",
+        network: Network | None = None,
+    ) -> None:
+        self._settings = {"weights": weights, "device": device, "backend": backend}
+        first = self._first(network)
+        first.load()
+        self._network = first.detector
+        self._restorer = functools.lru_cache(NETWORKS)(self._open)
+        self.weights = weights_label(weights)
+        offered = [scale for scale in SCALES if first.predictor.scale % scale == 0]
+        choice = first.faithful is not None and first.faithful is not first.predictor
+        self.scales = dict.fromkeys(sorted(offered, key=lambda scale: scale != first.predictor.scale), choice)
+        if weights is None and "facehall-x8" in bundled_names():
+            self.scales[8] = "facehall-x8_psnr" in bundled_names()
+
+    def faces(self, picture: Picture) -> list[Face]:
+        """Find the faces, the largest first; those that `plan_faces` leaves cannot be restored."""
+        restorer = self._restorer(next(iter(self.scales)), None, False)
+        planned = plan_faces(restorer.find(picture))
+        return [Face(plan.face.box, plan.action != "left", plan.reason) for plan in planned]
+
+    def restore(self, picture: Picture, options: Options, advance: Advance) -> Picture:
+        """Restore the chosen faces and enlarge the rest, see `PhotoRestorer`."""
+        restorer = self._restorer(options.scale, options.fidelity, options.background)
+        found = restorer.find(picture)
+        chosen = found if options.faces is None else [found[i] for i in options.faces if i < len(found)]
+        advance(0)
+        restoration = restorer.prepare(picture, chosen)
+        advance(0)
+        height, width = picture.rgb.shape[:2]
+        done = 0
+
+        def count(pixels: int) -> None:
+            nonlocal done
+            done += pixels
+            advance(done / (height * width))
+
+        return assemble(picture, options.scale, restorer.strips(restoration, count))
+
+    def _first(self, network: Network | None) -> PhotoRestorer:
+        """Return a restorer at the scale 1, which every network has."""
+        return PhotoRestorer(**self._settings, scale=1, network=network)  # type: ignore[arg-type]
+
+    def _open(self, scale: int, fidelity: float | None, background: bool) -> PhotoRestorer:
+        rest = "weights" if background else "none" if scale == 1 else "bicubic"
+        return PhotoRestorer(
+            **self._settings,  # type: ignore[arg-type]
+            scale=scale,
+            fidelity=fidelity,
+            background=rest,
+            network=self._network,
+        )

@@ -1,0 +1,79 @@
+"""The page's engine for whole photographs."""
+
+import numpy as np
+import pytest
+from small import write_weights
+from small_page import noise
+
+from facehall.faces.detection import Face as Detected
+from facehall.imaging import as_picture
+from facehall.inference import photographs
+from facehall.web.engine import Options
+from facehall.web.photo_engine import PhotoEngine
+
+
+def face(left, top, side):
+    """A frontal face, as the detector gives it."""
+    points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]) * side + (left, top)
+    return Detected((left, top, left + side, top + side), 0.9, points)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    write_weights(folder / "net_psnr.safetensors")
+    return str(write_weights(folder / "net.safetensors"))
+
+
+@pytest.fixture
+def engine(weights, monkeypatch):
+    monkeypatch.setattr(photographs, "detect", lambda network, rgb: [face(20, 20, 32), face(70, 10, 24), face(5, 5, 6)])
+    return PhotoEngine(weights, "cpu", "eager", network=lambda image: None)
+
+
+PICTURE = as_picture(np.asarray(noise(112, 72)))
+
+
+def test_what_it_offers(engine):
+    assert engine.weights == "net"
+    assert engine.scales == {2: True, 1: True}
+    assert list(engine.scales) == [2, 1]
+
+
+def test_faces_and_those_too_difficult(engine):
+    first, second, third = engine.faces(PICTURE)
+    assert first.box == (20, 20, 52, 52)
+    assert (first.restorable, first.note) == (True, "")
+    assert second.restorable
+    assert not third.restorable
+    assert "too small" in third.note
+
+
+@pytest.mark.parametrize(("scale", "background"), [(2, True), (2, False), (1, False)])
+def test_result_is_the_restorers(engine, weights, scale, background):
+    shares = []
+    options = Options(scale, 0.5, (1,), background)
+    result = engine.restore(PICTURE, options, shares.append)
+    rest = "weights" if background else "none" if scale == 1 else "bicubic"
+    restorer = photographs.PhotoRestorer(weights, "cpu", "eager", fidelity=0.5, scale=scale, background=rest)
+    expected, report = restorer.restore(PICTURE, [face(70, 10, 24)])
+    assert len(report.faces) == 1
+    np.testing.assert_array_equal(result.rgb, expected.rgb)
+    assert shares[-1] == 1 or not shares[-1]
+    assert sorted(shares) == shares
+
+
+def test_no_faces_chosen(engine):
+    untouched = engine.restore(PICTURE, Options(1, None, (), False), lambda share: None)
+    np.testing.assert_array_equal(untouched.rgb, PICTURE.rgb)
+    all_of_them = engine.restore(PICTURE, Options(2, None, None, False), lambda share: None)
+    none = engine.restore(PICTURE, Options(2, None, (), False), lambda share: None)
+    assert (all_of_them.rgb != none.rgb).any()
+
+
+def test_work_ends_when_nobody_waits(engine):
+    def gone(share):
+        raise RuntimeError("gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        engine.restore(PICTURE, Options(2), gone)
