@@ -22,8 +22,8 @@ from facehall.faces.identity import IdentityNetwork
 from facehall.faces.landmarks import LandmarkNetwork
 from facehall.faces.mesh import FaceMesh
 from facehall.faces.parser import FaceParser
-from facehall.faces.recognition import INSIGHTFACE_FIVE
 from facehall.faces.similarity import similarity, warp
+from facehall.faces.templates import INSIGHTFACE_FIVE
 from facehall.imaging import read_picture, to_tensor
 from facehall.metrics.pairs import VerificationPairs
 from labelled_faces import load_faces

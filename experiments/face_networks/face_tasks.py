@@ -17,8 +17,9 @@ from facehall.faces.labels import CLASSES
 from facehall.faces.landmarks import LandmarkNetwork
 from facehall.faces.mesh_points import LEFT_EYE, RIGHT_EYE, five_of_mesh
 from facehall.faces.parser import FaceParser
-from facehall.faces.recognition import INSIGHTFACE_FIVE, Recogniser
+from facehall.faces.recognition import Recogniser
 from facehall.faces.similarity import similarity, warp
+from facehall.faces.templates import INSIGHTFACE_FIVE
 from labelled_faces import FRAMED, SIDE, TIGHT, VALIDATION, Batches, Faces, load_faces, reduce
 
 SIDES = (16, 32, 64)

@@ -12,10 +12,11 @@ from facehall.errors import FacehallError
 from facehall.faces import recognition
 from facehall.faces.dlib_resnet import DlibResNet, from_face_api
 from facehall.faces.recognition import RECOGNISERS, Recogniser
+from facehall.faces.templates import FFHQ_FIVE
 from facehall.imaging import read_picture
 
 SHARED = os.environ.get("FACEHALL_SHARED")
-ALIGNED = torch.tensor(recognition.FFHQ_FIVE) / 4
+ALIGNED = torch.tensor(FFHQ_FIVE) / 4
 """Where the points of an aligned face of 128 pixels are, roughly."""
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-FFHQ_POINTS = np.array([(192.98, 239.95), (318.90, 240.19), (256.63, 314.02), (201.26, 371.41), (313.09, 371.15)]) / 512
-"""Mean positions of both eyes, nose tip and mouth corners in aligned FFHQ faces (Karras et al. 2019); unit square."""
+from facehall.faces.templates import FFHQ_FIVE
+
+FFHQ_POINTS = np.array(FFHQ_FIVE) / 512
+"""Mean positions of both eyes, nose tip and mouth corners in aligned FFHQ faces; unit square."""
 FACE_IN_CROP = 0.55
 """Side of a face, forehead to chin, relative to that of its aligned crop."""
 

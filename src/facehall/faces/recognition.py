@@ -19,16 +19,8 @@ from facehall.errors import FacehallError
 from facehall.faces import dlib_resnet
 from facehall.faces.dlib_resnet import DlibResNet, from_face_api
 from facehall.faces.similarity import similarity, warp
+from facehall.faces.templates import DLIB_FIVE, DLIB_PADDING, FFHQ_FIVE, INSIGHTFACE_FIVE
 from facehall.faces.tfjs import GraphNetwork, read_json, read_weights
-
-FFHQ_FIVE = ((192.98, 239.95), (318.90, 240.19), (256.63, 314.02), (201.26, 371.41), (313.09, 371.15))
-"""Eye centres, nose tip and mouth corners in FFHQ's frame of 512 pixels."""
-INSIGHTFACE_FIVE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
-"""The same in the frame of 112 pixels that most recognition networks since 2017 are trained on."""
-DLIB_FIVE = ((0.22549, 0.21599), (0.75476, 0.21599), (0.490127, 0.515625), (0.254149, 0.780233), (0.726104, 0.780233))
-"""The same in dlib's frame, whose unit is the box of brows, eyes, nose and mouth."""
-DLIB_PADDING = 0.25
-"""Margin of dlib's chips on each side, in that unit."""
 
 
 class DlibEmbedder(nn.Module):
