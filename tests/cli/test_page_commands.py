@@ -1,14 +1,17 @@
 """The commands facehall serve and facehall page: their options and errors. tests/web has what they do."""
 
+import os
 import signal
-import subprocess
-import sys
+import socketserver
+import threading
+import time
 import urllib.request
 
 import pytest
 from small import write_weights
 
 from facehall.cli.main import main
+from facehall.web.server import PageServer
 
 
 @pytest.fixture(autouse=True)
@@ -16,17 +19,26 @@ def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.slow
-def test_serve_until_it_is_terminated(tmp_path):
+def test_serve_until_it_is_terminated(tmp_path, monkeypatch, capsys):
     write_weights(tmp_path / "w.safetensors")
-    command = [sys.executable, "-m", "facehall", "serve", "-w", "w.safetensors", "--no-faces", "--port", "0"]
-    with subprocess.Popen([*command, "--backend", "eager"], stdout=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().split()[0]
-        assert url.startswith("http://127.0.0.1:")
-        assert b"facehall" in urllib.request.urlopen(url).read()
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout.read() == "stopped\n"
-    assert process.returncode == 0
+    pages = []
+
+    def serve(server):
+        threading.Thread(target=socketserver.BaseServer.serve_forever, args=(server, 0.01), daemon=True).start()
+        pages.append(urllib.request.urlopen(server.url).read())
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)  # the signal interrupts it
+
+    monkeypatch.setattr(PageServer, "serve_forever", serve)
+    monkeypatch.setattr(PageServer, "__exit__", lambda server, *error: (server.shutdown(), server.server_close()))
+    before = signal.getsignal(signal.SIGTERM)
+    status = main(["serve", "-w", "w.safetensors", "--no-faces", "--backend", "eager", "--port", "0"])
+    first, last = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert b"<title>facehall" in pages[0]
+    assert first.startswith("http://127.0.0.1:")
+    assert last == "stopped"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(

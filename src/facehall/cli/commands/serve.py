@@ -67,7 +67,7 @@ def _serve(options: argparse.Namespace) -> None:
             raise FacehallError(f"--{name.replace('_', '-')} {getattr(options, name)}: must be at least 1.")
     limits = Limits(options.max_megabytes * 1_000_000, options.max_megapixels * 1_000_000)
     with PageServer(_engine(options), options.host, options.port, limits, options.allow_host) as server:
-        signal.signal(signal.SIGTERM, _interrupt)  # how containers are stopped
+        previous = signal.signal(signal.SIGTERM, _interrupt)  # how containers are stopped
         say(f"{server.url} (Ctrl-C stops it)")
         if not is_loopback(options.host):
             say("Everybody who can reach this machine over the network can use the page.")
@@ -79,6 +79,8 @@ def _serve(options: argparse.Namespace) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             say("stopped")
+        finally:
+            signal.signal(signal.SIGTERM, previous)
 
 
 def _engine(options: argparse.Namespace) -> Engine:
