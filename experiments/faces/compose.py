@@ -1,4 +1,6 @@
-"""Compose photographs with known faces: python experiments/faces/compose.py LANDSCAPES FACES OUT [COUNT]
+"""Compose photographs with known faces.
+
+    python experiments/faces/compose.py LANDSCAPES FACES OUT
 
 Eight faces each, rotated by up to 15 degrees and reduced to crops of 24 to 128 pixels, are blended at random places
 that do not overlap into landscapes of 1280 pixels. OUT gets NAME.png and truth.json: name -> [[size, x, y], …], where
@@ -10,11 +12,11 @@ from __future__ import annotations
 import cmath
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from facehall.cli.experiments import experiment_parser
 from facehall.faces.alignment import Similarity, Spline
 from facehall.imaging import list_images, read_rgb, resize_bicubic, to_levels, to_tensor, write_picture
 
@@ -43,12 +45,16 @@ def paste(photo: np.ndarray, face: np.ndarray, size: int, left: int, top: int, d
 
 
 def main() -> None:
-    landscapes, folder, out = (Path(argument) for argument in sys.argv[1:4])
-    count = int(sys.argv[4]) if len(sys.argv) > 4 else 40
-    faces = list_images(folder)
+    parser = experiment_parser(__doc__)
+    parser.add_argument("landscapes", type=Path, metavar="LANDSCAPES", help="folder of photographs without people")
+    parser.add_argument("faces", type=Path, metavar="FACES", help="folder of aligned faces")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the photographs")
+    parser.add_argument("--count", type=int, default=40, help="number of photographs (40)")
+    options = parser.parse_args()
+    faces = list_images(options.faces)
     random = np.random.default_rng(16)
     truth: dict[str, list[tuple[int, float, float]]] = {}
-    for index, file in enumerate(list_images(landscapes)[:count]):
+    for index, file in enumerate(list_images(options.landscapes)[: options.count]):
         photo = reduce(read_rgb(file), LONG_SIDE)
         taken: list[tuple[int, int, int]] = []
         while len(taken) < PER_PHOTO:
@@ -62,9 +68,9 @@ def main() -> None:
             paste(photo, face, size, left, top, float(random.uniform(-15, 15)))
             taken.append((size, left, top))
         name = f"{index:02d}.png"
-        write_picture(out / name, photo, compression=1)
+        write_picture(options.out / name, photo, compression=1)
         truth[name] = [(size, left + size / 2, top + size / 2) for size, left, top in taken]
-    (out / "truth.json").write_text(json.dumps(truth, indent=0))
+    (options.out / "truth.json").write_text(json.dumps(truth, indent=0))
 
 
 if __name__ == "__main__":

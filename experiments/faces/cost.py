@@ -1,4 +1,6 @@
-"""Time, peak memory and seams of `facehall restore`: python experiments/faces/cost.py LANDSCAPE FACES OUT [group|large]
+"""Time, peak memory and seams of `facehall restore`.
+
+    python experiments/faces/cost.py LANDSCAPE FACES OUT group
 
 group: 1280x720 pixels with eight faces, enlarged by four. large: 100 megapixels with twenty faces, some of them soft,
 restored at the same size. The command runs in a process of its own, whose peak resident memory is printed. Seams are
@@ -19,6 +21,7 @@ import numpy as np
 import torch
 
 from compose import paste, reduce
+from facehall.cli.experiments import experiment_parser
 from facehall.faces.alignment import Similarity, Spline, bounds
 from facehall.imaging import Picture, list_images, read_rgb, write_picture
 from facehall.inference.restoration.pasting import enlarged_region, oval_mask
@@ -77,10 +80,15 @@ def _steps(image: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    landscape, faces, out = (Path(argument) for argument in sys.argv[1:4])
-    for kind in sys.argv[4:] or KINDS:
-        photo = compose(kind, landscape, list_images(faces))
-        source, target, report = (out / f"{kind}{end}" for end in (".jpg", "_restored.png", ".json"))
+    parser = experiment_parser(__doc__)
+    parser.add_argument("landscape", type=Path, metavar="LANDSCAPE", help="a photograph without people")
+    parser.add_argument("faces", type=Path, metavar="FACES", help="folder of aligned faces")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for photograph, result and report")
+    parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND", help=f"{', '.join(KINDS)} (both)")
+    options = parser.parse_args()
+    for kind in options.kinds:
+        photo = compose(kind, options.landscape, list_images(options.faces))
+        source, target, report = (options.out / f"{kind}{end}" for end in (".jpg", "_restored.png", ".json"))
         write_picture(source, photo)
         command = [sys.executable, "-m", "facehall", "restore", source, "-o", target, "--overwrite", "--report", report]
         command += ["--scale", KINDS[kind]["scale"], "--compression", 1]

@@ -1,4 +1,6 @@
-"""Recall and false boxes of the face detector: python experiments/faces/recall.py COMPOSED [CENTERFACE.onnx]
+"""Recall and false boxes of the face detector.
+
+    python experiments/faces/recall.py COMPOSED
 
 COMPOSED is a folder written by compose.py. Prints recall by size of the crop, and writes extra boxes as crops to
 COMPOSED/extra/, to be looked at: a landscape may contain people of its own.
@@ -7,12 +9,12 @@ COMPOSED/extra/, to be looked at: a landscape may contain people of its own.
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
+from facehall.cli.experiments import experiment_parser
 from facehall.faces.centerface import CenterFace
 from facehall.faces.detection import detect
 from facehall.imaging import read_rgb, write_picture
@@ -20,8 +22,11 @@ from facehall.io.timing import seconds
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    network = CenterFace(sys.argv[2] if len(sys.argv) > 2 else None)
+    parser = experiment_parser(__doc__)
+    parser.add_argument("folder", type=Path, metavar="COMPOSED", help="folder written by compose.py")
+    parser.add_argument("--weights", metavar="FILE", help="centerface.onnx (found or fetched)")
+    options = parser.parse_args()
+    folder, network = options.folder, CenterFace(options.weights)
     truth = json.loads((folder / "truth.json").read_text())
     found: dict[int, list[bool]] = defaultdict(list)
     extra, times = 0, []

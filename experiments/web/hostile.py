@@ -27,6 +27,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facehall.cli.experiments import experiment_parser
+
 FILE_EVENTS = ("open", "os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "shutil.copyfile")
 TYPE = {"Content-Type": "application/octet-stream"}
 GIGABYTE = 1_000_000_000
@@ -242,6 +244,7 @@ def together(attacks: list[Attack], address: tuple[str, int]) -> list[Answer]:
 
 
 def main() -> int:
+    experiment_parser(__doc__).parse_args()
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     process.start()
