@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -100,7 +101,9 @@ def restore(
 
 def _decode(content: bytes, name: str, limits: Limits, scale: int) -> Picture:
     """Decode a picture after a look at its header, which is all that a small file with many pixels gets."""
-    width, height = decode_size(content, name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # about sizes, for which the limit is this one
+        width, height = decode_size(content, name)
     pixels = width * height
     if pixels * scale**2 > limits.pixels:
         enlarged = f", and {pixels * scale**2 / _MEGA:.1f} when enlarged {scale} times" if scale > 1 else ""
