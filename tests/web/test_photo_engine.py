@@ -8,6 +8,7 @@ from small_page import noise
 from facehall.faces.detection import Face as Detected
 from facehall.imaging import as_picture
 from facehall.inference import photographs
+from facehall.web import photo_engine
 from facehall.web.engine import Options
 from facehall.web.photo_engine import PhotoEngine
 
@@ -28,7 +29,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def engine(weights, monkeypatch):
     monkeypatch.setattr(photographs, "detect", lambda network, rgb: [face(20, 20, 32), face(70, 10, 24), face(5, 5, 6)])
-    return PhotoEngine(weights, "cpu", "eager", network=lambda image: None)
+    return PhotoEngine(weights, "cpu", "eager", network=lambda image: None, helpers={})
 
 
 PICTURE = as_picture(np.asarray(noise(112, 72)))
@@ -61,6 +62,33 @@ def test_result_is_the_restorers(engine, weights, scale, background):
     np.testing.assert_array_equal(result.rgb, expected.rgb)
     assert shares[-1] == 1 or not shares[-1]
     assert sorted(shares) == shares
+
+
+def test_faces_that_drift_are_left_as_by_the_command(weights, engine, monkeypatch):
+    asked = []
+
+    def identity(a, b):
+        asked.append((a, b))
+        return float(len(asked) % 2 == 0)  # restored faces are unlike the input, the bicubic ones are like it
+
+    def result(engine, *faces):
+        return engine.restore(PICTURE, Options(2, None, faces, False), lambda share: None).rgb
+
+    monkeypatch.setattr(photo_engine, "load_helpers", lambda: {"identity": identity})  # used without being asked for
+    guarded = PhotoEngine(weights, "cpu", "eager", network=lambda image: None)
+    np.testing.assert_array_equal(result(guarded, 0), result(engine))
+    assert (result(engine, 0) != result(engine)).any()
+    assert len(asked) == 4  # the sharp result and the faithful one
+
+
+def test_faces_are_looked_for_once_a_picture(engine, monkeypatch):
+    first = engine.faces(PICTURE)
+    monkeypatch.setattr(photographs, "detect", lambda network, rgb: [])
+    assert engine.faces(PICTURE) == first
+    assert engine.faces(as_picture(np.asarray(noise(72, 112)))) == []
+    for i in range(photo_engine.PICTURES):
+        engine.faces(as_picture(np.full((8, 8, 3), i, np.uint8)))
+    assert engine.faces(PICTURE) == []  # forgotten
 
 
 def test_no_faces_chosen(engine):

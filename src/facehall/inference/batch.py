@@ -17,7 +17,7 @@ from facehall.inference.before_after import compare as compare_sheet
 from facehall.inference.plan import Job, sheet_path
 from facehall.inference.predictor import Failure, Outcome, Predictor
 from facehall.io.logs import say
-from facehall.io.progress import progress_bar
+from facehall.io.progress import Counted, progress_bar
 
 MAX_LISTED = 20
 """How many failures, or pictures with the same conversion, are listed individually."""
@@ -115,18 +115,12 @@ def upscale_files(
             if not overwrite and exists(job.target):
                 report.outcomes.append(Outcome(job.source, job.target, written=False))
                 continue
-            done = 0
-
-            def step(steps: int) -> None:
-                nonlocal done
-                done += steps
-                advance(steps)
-
+            step = Counted(advance)
             for result in predictor.run([job], overwrite=overwrite, advance=step, **options):
                 if compare and isinstance(result, Outcome) and (overwrite or not exists(sheet_path(job.target))):
                     result = _write_sheet(predictor, result)
                 report.add(result)
-            step(count - done)
+            step(count - step.done)
     return report
 
 

@@ -21,7 +21,7 @@ from facehall.inference.streaming import write_strips
 from facehall.inference.tiling.tiler import TileTooLargeError
 from facehall.io.atomic import write_text
 from facehall.io.logs import say
-from facehall.io.progress import progress_bar
+from facehall.io.progress import Counted, progress_bar
 
 
 @dataclass
@@ -95,13 +95,7 @@ def restore_files(
             if not overwrite and exists(target):
                 results.add(Outcome(job.source, target, written=False))
                 continue
-            done = 0
-
-            def step(steps: int) -> None:
-                nonlocal done
-                done += steps
-                advance(steps)
-
+            step = Counted(advance)
             try:
                 picture = read_picture(job.source)
                 prepared = (
@@ -126,5 +120,5 @@ def restore_files(
                 results.add(Outcome(job.source, target, written=True))
                 results.photos.append((job.source, target, prepared.report))
                 say(f"{printable(str(job.source))}: {prepared.report.summary}")
-            step(count - done)
+            step(count - step.done)
     return results

@@ -33,6 +33,18 @@ def _speed(task: Task) -> float:
     return (task.finished_speed or task.speed or 0.0) / 1e6
 
 
+class Counted:
+    """Passes numbers of steps on to `advance` and adds them up in `done`."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+        self.done = 0
+
+    def __call__(self, steps: int) -> None:
+        self.done += steps
+        self._advance(steps)
+
+
 @contextmanager
 def progress_bar(title: str, total: int, pixels: bool = False) -> Iterator[Callable[..., None]]:
     """Show a bar on stderr and remove it at the end; show nothing with --quiet or if stderr is not a terminal.

@@ -106,15 +106,7 @@ class PredictorEngine:
     def restore(self, picture: Picture, options: Options, advance: Advance) -> Picture:
         """Enlarge the picture, see `Predictor.upscale`."""
         predictor = self._predictor(options.scale if self._weights is None else None, options.fidelity)
-        height, width = picture.rgb.shape[:2]
-        done = 0
-
-        def count(pixels: int) -> None:
-            nonlocal done
-            done += pixels
-            advance(done / (height * width))
-
-        return predictor.upscale(picture, count)
+        return predictor.upscale(picture, share_of(picture, advance))
 
     def _open(self, scale: int | None, fidelity: float | None) -> Predictor:
         return Predictor(self._weights, self._device, self._backend, fidelity=fidelity, scale=scale)
@@ -125,6 +117,19 @@ class PredictorEngine:
         except FacehallError:
             return False
         return True
+
+
+def share_of(picture: Picture, advance: Advance) -> Callable[[int], None]:
+    """Return a function that takes numbers of finished pixels of a picture, and passes on the share of all so far."""
+    height, width = picture.rgb.shape[:2]
+    done = 0
+
+    def count(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        advance(done / (height * width))
+
+    return count
 
 
 def weights_label(weights: str | Path | None) -> str:

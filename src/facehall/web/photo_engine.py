@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
+from facehall.faces.detection import Face as Detected
 from facehall.faces.detection import Network
 from facehall.imaging import Picture
 from facehall.inference.photographs import SCALES, PhotoRestorer
+from facehall.inference.restoration.judging import load_helpers
 from facehall.inference.restoration.planning import plan_faces
 from facehall.inference.streaming import assemble
 from facehall.models.pretrained import bundled_names
-from facehall.web.engine import NETWORKS, Advance, Face, Options, weights_label
+from facehall.web.engine import NETWORKS, Advance, Face, Options, share_of, weights_label
+
+PICTURES = 8
+"""Pictures whose faces are remembered, so that restoring does not look for them again; only places, in memory."""
 
 
 class PhotoEngine:
@@ -18,6 +27,7 @@ class PhotoEngine:
 
     Args:
         weights, device, backend, network: of `PhotoRestorer`; without weights, every scale that the package has.
+        helpers: further arguments of it; None: what `load_helpers` finds, such as the check of identities.
 
     Raises:
         FacehallError: if the weights cannot be loaded, the device or backend is not available, or the detector is
@@ -32,8 +42,11 @@ class PhotoEngine:
         device: str = "auto",
         backend: str = "auto",
         network: Network | None = None,
+        helpers: Mapping[str, Any] | None = None,
     ) -> None:
-        self._settings = {"weights": weights, "device": device, "backend": backend}
+        given = load_helpers() if helpers is None else helpers
+        self._settings: dict[str, Any] = {"weights": weights, "device": device, "backend": backend, **given}
+        self._known: OrderedDict[bytes, list[Detected]] = OrderedDict()
         first = self._first(network)
         first.load()
         self._network = first.detector
@@ -48,35 +61,38 @@ class PhotoEngine:
     def faces(self, picture: Picture) -> list[Face]:
         """Find the faces, the largest first; those that `plan_faces` leaves cannot be restored."""
         restorer = self._restorer(next(iter(self.scales)), None, False)
-        planned = plan_faces(restorer.find(picture))
+        planned = plan_faces(self._find(restorer, picture))
         return [Face(plan.face.box, plan.action != "left", plan.reason) for plan in planned]
 
     def restore(self, picture: Picture, options: Options, advance: Advance) -> Picture:
         """Restore the chosen faces and enlarge the rest, see `PhotoRestorer`."""
         restorer = self._restorer(options.scale, options.fidelity, options.background)
-        found = restorer.find(picture)
+        found = self._find(restorer, picture)
         chosen = found if options.faces is None else [found[i] for i in options.faces if i < len(found)]
         advance(0)
         restoration = restorer.prepare(picture, chosen)
         advance(0)
-        height, width = picture.rgb.shape[:2]
-        done = 0
+        return assemble(picture, options.scale, restorer.strips(restoration, share_of(picture, advance)))
 
-        def count(pixels: int) -> None:
-            nonlocal done
-            done += pixels
-            advance(done / (height * width))
-
-        return assemble(picture, options.scale, restorer.strips(restoration, count))
+    def _find(self, restorer: PhotoRestorer, picture: Picture) -> list[Detected]:
+        digest = hashlib.blake2b(str(picture.rgb.shape).encode())
+        for top in range(0, len(picture.rgb), 256):  # without a copy of the whole
+            digest.update(picture.rgb[top : top + 256].tobytes())
+        key = digest.digest()
+        if key not in self._known:
+            self._known[key] = restorer.find(picture)
+            while len(self._known) > PICTURES:
+                self._known.popitem(last=False)
+        return self._known[key]
 
     def _first(self, network: Network | None) -> PhotoRestorer:
         """Return a restorer at the scale 1, which every network has."""
-        return PhotoRestorer(**self._settings, scale=1, network=network)  # type: ignore[arg-type]
+        return PhotoRestorer(**self._settings, scale=1, network=network)
 
     def _open(self, scale: int, fidelity: float | None, background: bool) -> PhotoRestorer:
         rest = "weights" if background else "none" if scale == 1 else "bicubic"
         return PhotoRestorer(
-            **self._settings,  # type: ignore[arg-type]
+            **self._settings,
             scale=scale,
             fidelity=fidelity,
             background=rest,
