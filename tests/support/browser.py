@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from facehall.assets.npm_packages import NpmPackage, npm_files
+from facehall.assets.npm_files import NpmFile, NpmFiles, Package, resolve_npm_files
 from facehall.assets.resolve import WeightsNotFoundError
 
 # No sandbox, because tests may run as root in a container; nothing from elsewhere is opened.
@@ -19,10 +19,19 @@ FLAGS = (
     *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
-AXE = NpmPackage(  # MPL-2.0, Deque Systems; used by the tests only
-    requirement="axe-core@4.14.1",
-    folder="package",
-    files={"axe.min.js": "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"},
+AXE = NpmFiles(  # MPL-2.0, Deque Systems; used by the tests only
+    name="axe",
+    what="accessibility checker axe-core",
+    package=Package("axe-core@4.14.1", "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"),
+    files=(
+        NpmFile(
+            "axe.min.js",
+            "package/axe.min.js",
+            "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c",
+        ),
+    ),
+    alternative="do without it",
+    folder="npm/axe-core@4.14.1",
 )
 
 
@@ -82,7 +91,7 @@ class Tab:
     def violations(self) -> list[str]:
         """Return axe-core's serious and critical findings; skips where it cannot be had."""
         try:
-            script = npm_files(AXE) / "axe.min.js"
+            (script,) = resolve_npm_files(AXE)
         except WeightsNotFoundError as error:
             pytest.skip(str(error))
         self.page.evaluate(f"() => {{ {script.read_text()} }}")

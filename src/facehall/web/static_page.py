@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facehall import __version__
-from facehall.assets.npm_packages import ONNX_RUNTIME_WEB, npm_files
+from facehall.assets.npm_files import ONNX_RUNTIME_WEB, resolve_npm_files
 from facehall.errors import FacehallError
 from facehall.inference.export import require_extra
 from facehall.io.atomic import replacing
@@ -31,9 +31,9 @@ POLICY = (
     "base-uri 'none'; form-action 'none'\">"
 )
 NOTICE = f"""\
-The files in {RUNTIME_FOLDER}/ are {ONNX_RUNTIME_WEB.requirement} from the npm registry, unchanged: copyright Microsoft
-Corporation, MIT licence, https://github.com/microsoft/onnxruntime. All others were written by facehall {__version__},
-MIT licence; the weights are for research use.
+The files in {RUNTIME_FOLDER}/ are {ONNX_RUNTIME_WEB.package.requirement} from the npm registry, unchanged:
+copyright Microsoft Corporation, MIT licence, https://github.com/microsoft/onnxruntime. All others were written by
+facehall {__version__}, MIT licence; the weights are for research use.
 
 Any web server can serve this folder, for instance `python -m http.server`. With the headers
 `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp` browsers use several threads.
@@ -58,7 +58,7 @@ def write_page(folder: Path, weights: Sequence[str | Path], webgpu: bool = True)
     require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FacehallError(f"{folder} already exists and is not an empty folder. Remove it, or choose another name.")
-    runtime = npm_files(ONNX_RUNTIME_WEB)
+    runtime = resolve_npm_files(ONNX_RUNTIME_WEB)
     networks = {str(each): browser_network(weights_file(each)) for each in weights}
     scales = [network.scale for network in networks.values()]
     if len(set(scales)) < len(scales):
@@ -80,9 +80,9 @@ def write_page(folder: Path, weights: Sequence[str | Path], webgpu: bool = True)
             with replacing(folder / name) as partial:
                 partial.write_bytes(content)
         (folder / RUNTIME_FOLDER).mkdir(exist_ok=True)
-        for name in ONNX_RUNTIME_WEB.files:
-            if webgpu or name not in _ONLY_WEBGPU:
-                shutil.copyfile(runtime / name, folder / RUNTIME_FOLDER / name)
+        for file in runtime:
+            if webgpu or file.name not in _ONLY_WEBGPU:
+                shutil.copyfile(file, folder / RUNTIME_FOLDER / file.name)
     except OSError as error:
         raise FacehallError(f"{error.filename or folder} cannot be written: {error.strerror or error}.") from None
     return folder

