@@ -8,7 +8,6 @@ from pathlib import Path
 import facehall
 
 PACKAGE = Path(facehall.__file__).parent
-FOLDERS = ("conf", "weights", "__pycache__")
 
 
 def pages() -> dict[str, str]:
@@ -16,7 +15,7 @@ def pages() -> dict[str, str]:
     made, rows = {}, []
     for path in sorted(PACKAGE.iterdir()):
         name = path.stem
-        if name.startswith("__") or name in FOLDERS or (path.is_file() and path.suffix != ".py"):
+        if name.startswith("__") or not _has_code(path):
             continue
         modules = list(_modules(path))
         blocks = [f"::: {_dotted(module)}\n" for module in modules]
@@ -38,7 +37,13 @@ def pages() -> dict[str, str]:
 def page_of(path: Path) -> str | None:
     """Return the page of a file or folder below src/facehall."""
     name = Path(path.parts[0]).stem if path.parts else "index"
-    return f"api/{name}.md" if path.suffix in (".py", "") and name not in FOLDERS else None
+    documented = not path.parts or _has_code(PACKAGE / path.parts[0])
+    return f"api/{name}.md" if documented and path.suffix in (".py", "") else None
+
+
+def _has_code(path: Path) -> bool:
+    """Return whether a path is a module or a package, and not a folder of data or what a deleted package left."""
+    return path.suffix == ".py" if path.is_file() else (path / "__init__.py").is_file()
 
 
 def _modules(path: Path) -> list[Path]:
