@@ -5,7 +5,8 @@ import torch
 
 from facehall.errors import FacehallError
 from facehall.faces.recognition import RECOGNISERS, Kind
-from facehall.losses import Outputs, PartsLoss, RecognitionLoss, charbonnier
+from facehall.imaging import downscale_bicubic
+from facehall.losses import Outputs, PartsLoss, PyramidPixelLoss, RecognitionLoss, charbonnier
 
 FIVE = [[0.25, 0.25], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.75, 0.75]]
 SIDE = 16
@@ -65,7 +66,7 @@ def test_parts_count_by_their_weights():
     sr, hr = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
     labels = torch.zeros(2, 4, 4, dtype=torch.int64)
     batch = {"hr": hr, "parsing": labels}
-    outputs = Outputs({"sr": sr})
+    outputs = Outputs({"pyramid": {4: sr}})
     assert torch.allclose(PartsLoss()(outputs, batch), charbonnier(sr, hr))
     labels[:, 1] = 3
     labels[:, 2] = 5
@@ -76,6 +77,23 @@ def test_parts_count_by_their_weights():
     assert torch.allclose(PartsLoss({}, "mse")(outputs, batch), (sr - hr).square().mean())
 
 
+@pytest.mark.parametrize("kind", ["mse", "l1", "charbonnier"])
+def test_parts_of_coarser_scales_count_by_their_share(kind):
+    pyramid = {2: torch.rand(1, 3, 4, 4), 4: torch.rand(1, 3, 8, 8)}
+    labels = torch.zeros(1, 8, 8, dtype=torch.int64)
+    outputs, batch = Outputs({"pyramid": pyramid}), {"hr": torch.rand(1, 3, 8, 8), "parsing": labels}
+    plain = PyramidPixelLoss(kind)(outputs, batch)
+    assert torch.allclose(PartsLoss({3: 5.0}, kind)(outputs, batch), plain)
+    labels[:] = 3
+    assert torch.allclose(PartsLoss({3: 5.0}, kind)(outputs, batch), 5 * plain)
+    labels[:] = 0
+    labels[:, 0, 0] = 3  # a quarter of a coarse pixel
+    pyramid[4] = batch["hr"]  # only the coarse scale errs
+    grown = PartsLoss({3: 5.0}, "l1")(outputs, batch) - PyramidPixelLoss("l1")(outputs, batch)
+    error = (pyramid[2] - downscale_bicubic(batch["hr"], 2)).abs()[0, :, 0, 0].sum()
+    assert torch.allclose(grown, 0.5 * error / pyramid[2].numel(), atol=1e-6)
+
+
 def test_invalid_parts_are_refused():
     with pytest.raises(ValueError, match="not 'l2'"):
         PartsLoss(kind="l2")
@@ -83,4 +101,4 @@ def test_invalid_parts_are_refused():
         PartsLoss({3: -1.0})
     batch = {"hr": torch.rand(1, 3, 8, 8), "parsing": torch.zeros(1, 4, 4, dtype=torch.int64)}
     with pytest.raises(FacehallError, match=r"labels of the parts are \(4, 4\), the pictures \(8, 8\)"):
-        PartsLoss()(Outputs({"sr": batch["hr"]}), batch)
+        PartsLoss()(Outputs({"pyramid": {1: batch["hr"]}}), batch)

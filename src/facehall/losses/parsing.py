@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facehall.distributed.gathering import gather
 from facehall.errors import FacehallError
 from facehall.losses.base import Batch, LossTerm, Outputs
 
@@ -41,11 +42,14 @@ class ParsingLoss(LossTerm):
         logits, labels = outputs["parsing"], batch["parsing"]
         classes = logits.shape[1]
         wanted = F.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")[:, 0].long()
-        counts = torch.bincount(wanted.flatten(), minlength=classes)
+        counts = torch.bincount(wanted.flatten(), minlength=classes).to(torch.float32)
         if len(counts) > classes:
             raise FacehallError(
                 f"The parsing maps have the class {len(counts) - 1}, but the generator predicts {classes} classes: set "
                 "generator.classes, or choose other annotations (data.annotations)."
             )
-        shares = counts.clamp(min=1) / wanted.numel()
-        return F.cross_entropy(logits.float(), wanted, shares.to(logits.device, torch.float32) ** -self.balance)
+        total = gather(counts).sum(0)  # of the whole batch, across processes and threads
+        weight = (total.clamp(min=1) / total.sum()) ** -self.balance
+        weights = gather((weight * counts).sum())
+        errors = F.cross_entropy(logits.float(), wanted, weight, reduction="sum")
+        return errors * len(weights) / weights.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -23,7 +24,12 @@ def charbonnier(sr: Tensor, hr: Tensor, epsilon: float = 1e-3) -> Tensor:
     >>> charbonnier(torch.zeros(1), torch.ones(1)).item()  # doctest: +ELLIPSIS
     1.0000...
     """
-    return torch.sqrt((sr - hr).square() + epsilon**2).mean()
+    return charbonnier_errors(sr, hr, epsilon).mean()
+
+
+def charbonnier_errors(sr: Tensor, hr: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """sqrt((sr - hr)^2 + epsilon^2) of every value."""
+    return torch.sqrt((sr - hr).square() + epsilon**2)
 
 
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -31,6 +37,12 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": F.l1_loss,
     "charbonnier": charbonnier,
 }
+PIXEL_ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": partial(F.mse_loss, reduction="none"),
+    "l1": partial(F.l1_loss, reduction="none"),
+    "charbonnier": charbonnier_errors,
+}
+"""The same before the mean over all values."""
 
 
 def pixel_loss(kind: PixelKind) -> Callable[[Tensor, Tensor], Tensor]:
@@ -50,7 +62,7 @@ class PyramidPixelLoss(LossTerm):
         coarse_weight: weight of the coarser scales together; 0 leaves them unsupervised.
     """
 
-    needs = ("outputs.pyramid", "batch.hr")
+    needs: tuple[str, ...] = ("outputs.pyramid", "batch.hr")
 
     def __init__(self, kind: PixelKind = "charbonnier", coarse_weight: float = 0.5) -> None:
         super().__init__()
@@ -65,13 +77,17 @@ class PyramidPixelLoss(LossTerm):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         pyramid, hr = outputs["pyramid"], batch["hr"]
         *coarser, finest = sorted(pyramid)
-        loss = self.distance(pyramid[finest], hr)
+        loss = self.term(pyramid[finest], hr, batch)
         if coarser and self.coarse_weight:
-            terms = [self._coarse_term(pyramid[scale], hr, finest // scale) for scale in coarser]
+            terms = [self._coarse_term(pyramid[scale], batch, finest // scale) for scale in coarser]
             loss = loss + self.coarse_weight * torch.stack(terms).mean()
         return loss
 
-    def _coarse_term(self, image: Tensor, hr: Tensor, reduction: int) -> Tensor:
+    def _coarse_term(self, image: Tensor, batch: Batch, reduction: int) -> Tensor:
         with torch.no_grad():
-            target = downscale_bicubic(hr, reduction)
+            target = downscale_bicubic(batch["hr"], reduction)
+        return self.term(image, target, batch)
+
+    def term(self, image: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of one scale."""
         return self.distance(image, target)

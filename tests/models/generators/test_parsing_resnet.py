@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from facehall.distributed.threads import ThreadGroup
 from facehall.errors import FacehallError
 from facehall.imaging import upscale_bicubic
 from facehall.losses import Outputs, ParsingLoss
@@ -74,6 +75,21 @@ def test_balance_weighs_classes_and_labels_are_reduced_at_their_centres():
     assert_close(balanced, (each[small == 0].mean() + each[small == 1].mean()) / 2)
     with pytest.raises(FacehallError, match="have the class 5, but the generator predicts 3 classes"):
         ParsingLoss()(Outputs({"parsing": logits}), {"parsing": labels + 4})
+
+
+def test_parts_of_a_batch_are_weighed_by_the_classes_of_the_whole():
+    """The mean of the parts' losses is the whole batch's, though their classes are not equally frequent."""
+    logits, labels = torch.randn(2, 3, 4, 4), torch.zeros(2, 8, 8, dtype=torch.int64)
+    labels[0, :3] = 1
+    labels[1, :7] = 2
+    group = ThreadGroup(2)
+    try:
+        parts = group.run(
+            lambda rank: ParsingLoss()(Outputs({"parsing": logits[rank, None]}), {"parsing": labels[rank, None]})
+        )
+    finally:
+        group.close()
+    assert_close(torch.stack(parts).mean(), ParsingLoss()(Outputs({"parsing": logits}), {"parsing": labels}))
 
 
 def test_the_prior_costs_little():
