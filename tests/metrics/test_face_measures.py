@@ -142,13 +142,6 @@ def test_a_set_of_images_pools_their_statistics(stand_ins):
     assert means["identity"] == pytest.approx(1 - (10 + (100**2 + 90**2) ** 0.5 + 20) / 3 / 255, abs=1e-5)
 
 
-def test_recent_results_are_reused_and_bounded():
-    recent, made = shared.Recent(2), []
-    for key in (1, 1, 2, 1, 3, 1, 2):
-        assert recent.get(key, lambda key=key: made.append(key) or key) == key
-    assert made == [1, 2, 3, 2]
-
-
 def test_unknown_networks_are_named(monkeypatch):
     monkeypatch.setattr(identity, "require_mesh", lambda: None)
     with pytest.raises(FacehallError, match="Unknown recognition network 'arcface'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,9 @@ def eight_bits(levels: np.ndarray) -> np.ndarray:
 
 def _max_level(dtype: Any) -> float:
     return float(np.iinfo(dtype).max)
+
+
+def digest(pixels: np.ndarray) -> bytes:
+    """Return a key that equal arrays share and others do not."""
+    whole = np.ascontiguousarray(pixels)
+    return hashlib.sha1(whole.data, usedforsecurity=False).digest() + f"{whole.dtype}{whole.shape}".encode()

@@ -7,10 +7,6 @@ Embeddings are biometric data: they stay in memory and are never written.
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,27 +15,11 @@ from torch import Tensor, nn
 from facehall.faces.mesh import FaceMesh, Mesh, Square
 from facehall.faces.recognition import Recogniser
 from facehall.imaging import to_uint8
+from facehall.imaging.levels import digest
+from facehall.io.recent import Recent
 
-T = TypeVar("T")
 KEPT = 256
 """Pictures whose results are kept."""
-
-
-class Recent:
-    """Results of the last keys asked for."""
-
-    def __init__(self, size: int = KEPT) -> None:
-        self._size = size
-        self._found: OrderedDict[object, object] = OrderedDict()
-
-    def get(self, key: object, make: Callable[[], T]) -> T:
-        """Return the result for a key, made now unless it is among the last."""
-        if key not in self._found:
-            self._found[key] = make()
-            while len(self._found) > self._size:
-                self._found.popitem(last=False)
-        self._found.move_to_end(key)
-        return self._found[key]  # type: ignore[return-value]
 
 
 @functools.lru_cache(maxsize=1)
@@ -48,8 +28,8 @@ def _mesh() -> FaceMesh:
 
 
 @functools.lru_cache(maxsize=1)
-def _meshes() -> Recent:
-    return Recent()
+def _meshes() -> Recent[Mesh]:
+    return Recent(KEPT)
 
 
 @functools.lru_cache(maxsize=4)
@@ -72,7 +52,7 @@ def mesh_of(image: Tensor, square: Square | None = None, passes: int = 2) -> Mes
         passes: see `facehall.faces.mesh.FaceMesh`.
     """
     pixels = rgb_pixels(image)
-    key = (_digest(pixels), square, passes)
+    key = (digest(pixels), square, passes)
     return _meshes().get(key, lambda: _mesh()(pixels, square, passes))
 
 
@@ -91,20 +71,16 @@ class SharedRecogniser(nn.Module):
     def __init__(self, recogniser: Recogniser) -> None:
         super().__init__()
         self.recogniser = recogniser
-        self._embeddings = Recent()
+        self._embeddings = Recent[Tensor](KEPT)
 
     def forward(self, images: Tensor, points: Tensor) -> Tensor:
         """Embed faces: (B, 1 or 3, H, W) in [0, 1] of 8-bit levels, (B, 5, 2) -> (B, D) float32."""
         found = []
         for image, five in zip(images, points, strict=True):
-            key = (_digest(rgb_pixels(image)), five.cpu().numpy().tobytes())
+            key = (digest(rgb_pixels(image)), five.cpu().numpy().tobytes())
             found.append(self._embeddings.get(key, functools.partial(self._embed, image, five)))
         return torch.stack(found)
 
     def _embed(self, image: Tensor, five: Tensor) -> Tensor:
         with torch.autocast(image.device.type, enabled=False):
             return self.recogniser(image.float().expand(3, -1, -1)[None], five[None])[0]
-
-
-def _digest(pixels: np.ndarray) -> bytes:
-    return hashlib.sha1(pixels.data, usedforsecurity=False).digest() + str(pixels.shape).encode()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from facehall.faces.detection import Face as Detected
 from facehall.faces.detection import Network
 from facehall.imaging import Picture
+from facehall.imaging.levels import digest
 from facehall.inference.photographs import SCALES, PhotoRestorer
 from facehall.inference.restoration.judging import load_helpers
 from facehall.inference.restoration.planning import plan_faces
 from facehall.inference.streaming import assemble
+from facehall.io.recent import Recent
 from facehall.models.pretrained import bundled_names
 from facehall.web.engine import NETWORKS, Advance, Face, Options, share_of, weights_label
 
@@ -46,7 +46,7 @@ class PhotoEngine:
     ) -> None:
         given = load_helpers() if helpers is None else helpers
         self._settings: dict[str, Any] = {"weights": weights, "device": device, "backend": backend, **given}
-        self._known: OrderedDict[bytes, list[Detected]] = OrderedDict()
+        self._known = Recent[list[Detected]](PICTURES)
         first = self._first(network)
         first.load()
         self._network = first.detector
@@ -75,15 +75,7 @@ class PhotoEngine:
         return assemble(picture, options.scale, restorer.strips(restoration, share_of(picture, advance)))
 
     def _find(self, restorer: PhotoRestorer, picture: Picture) -> list[Detected]:
-        digest = hashlib.blake2b(str(picture.rgb.shape).encode())
-        for top in range(0, len(picture.rgb), 256):  # without a copy of the whole
-            digest.update(picture.rgb[top : top + 256].tobytes())
-        key = digest.digest()
-        if key not in self._known:
-            self._known[key] = restorer.find(picture)
-            while len(self._known) > PICTURES:
-                self._known.popitem(last=False)
-        return self._known[key]
+        return self._known.get(digest(picture.rgb), lambda: restorer.find(picture))
 
     def _first(self, network: Network | None) -> PhotoRestorer:
         """Return a restorer at the scale 1, which every network has."""
