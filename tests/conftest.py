@@ -77,6 +77,13 @@ def preloaded():
     server.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _fast_hydra():
+    from fast_hydra import speed_up
+
+    speed_up()
+
+
 @pytest.fixture(scope="session")
 def compose_config():
     """Compose a primary config with overrides, as the command line would.

@@ -30,7 +30,7 @@ HYDRA = {path.stem for path in conf_dir().glob("*.yaml")}
 SMALL = {
     "train": [
         *("debug=fast", "trainer=cpu", "trainer.enable_progress_bar=false", "metrics.lpips=none"),
-        *("patches.batch_size=2", "patches.patch_size=8", "++losses.perceptual=null"),
+        *("patches.batch_size=2", "patches.patch_size=8", "patches.steps_per_epoch=2", "++losses.perceptual=null"),
     ],
     "evaluate": ["metrics.lpips=none", "repeats=1", "sheet=1"],
     "check": ["patches.patch_size=8"],

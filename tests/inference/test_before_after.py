@@ -7,6 +7,7 @@ from small import write_weights
 from facehall.imaging import Picture
 from facehall.inference import Predictor
 from facehall.inference.before_after import CROP_SIDE, MAX_WHOLE_SIDE, MIN_PANEL_HEIGHT, compare
+from facehall.inference.tiling import receptive_field
 
 RNG = np.random.default_rng(0)
 
@@ -27,6 +28,11 @@ def test_the_most_detailed_crop_is_shown_as_in_the_result(tmp_path):
     starts = np.argwhere((np.abs(sheet - panel[0, 0]) <= 1).all(axis=2))
     shown = (sheet[top : top + side, left : left + side] for top, left in starts)
     assert any(part.shape == panel.shape and np.abs(part - panel).max() <= 1 for part in shown)
+
+
+def test_a_picture_shown_whole_needs_no_receptive_field(predictor, monkeypatch):
+    monkeypatch.setattr(receptive_field, "overlap", None)  # called, it would raise
+    compare(predictor, Picture(np.zeros((MAX_WHOLE_SIDE, 9, 3), np.uint8)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (MAX_WHOLE_SIDE, CROP_SIDE), (300, 2)])

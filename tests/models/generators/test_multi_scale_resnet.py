@@ -26,6 +26,23 @@ def test_stages_halve_their_width():
     assert sum(p.numel() for p in MultiScaleResNet(4).parameters()) == 746_358
 
 
+@pytest.mark.parametrize(("scale", "sides"), [(4, [10]), (8, [10, 20])])
+def test_without_features_at_full_resolution(scale, sides, tmp_path):
+    network = MultiScaleResNet(scale, **SMALL, full_resolution=False)
+    lr = torch.rand(1, 3, 5, 7)
+    images = network.pyramid(lr)
+    assert_close(images[scale], upscale_bicubic(lr, scale))
+    seen = []
+    for stage in network.stages:
+        stage.register_forward_hook(lambda module, inputs, features: seen.append(features.shape[-2]))
+    network.pyramid(lr)
+    assert seen == [*sides, sides[-1]]
+    torch.nn.init.normal_(network.heads[-1][0].weight)
+    save_generator(tmp_path / "w.safetensors", network)
+    assert_close(load_generator(tmp_path / "w.safetensors")(lr), network(lr))
+    assert not {"heads.0.weight", f"heads.{len(sides)}.0.weight"} & set(network.matrix_parameters())
+
+
 def test_nearest_upsampling_has_no_sub_pixel_convolutions():
     network = MultiScaleResNet(4, **SMALL, upsampling="nearest")
     assert not any(isinstance(module, torch.nn.PixelShuffle) for module in network.modules())
@@ -56,7 +73,12 @@ def test_positions_are_learned_and_resized(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"scale": 5}, "scale"), ({"stage_features": 6, "scale": 8}, "multiple of 4")]
+    ("settings", "message"),
+    [
+        ({"scale": 5}, "scale"),
+        ({"stage_features": 6, "scale": 8}, "multiple of 4"),
+        ({"scale": 2, "full_resolution": False}, "two stages"),
+    ],
 )
 def test_settings_are_checked(settings, message):
     with pytest.raises(ValueError, match=message):

@@ -49,9 +49,13 @@ class MultiScaleResNet(Generator):
         upsampling: ``pixel_shuffle`` or ``nearest`` (see `upsampler`), at equal cost.
         position: side of the input in pixels for which a map of positions is learned, so that the network knows where
             in an aligned face it is; resized for other inputs, which are then processed whole. 0: none.
+        full_resolution: whether the last stage has features. Without them its image comes from one sub-pixel
+            convolution of the features before it: for networks that must be fast, as full resolution takes half of
+            their time.
 
     Raises:
-        ValueError: an unsupported scale, or `stage_features` that cannot be halved as often as the scale requires.
+        ValueError: an unsupported scale, `stage_features` that cannot be halved as often as the scale requires, or no
+            stage below full resolution.
     """
 
     @records_arguments
@@ -64,11 +68,14 @@ class MultiScaleResNet(Generator):
         stage_blocks: int = 1,
         upsampling: Upsampling = "pixel_shuffle",
         position: int = 0,
+        full_resolution: bool = True,
     ) -> None:
         super().__init__()
         self.scale = scale
         self.factors = upsampling_factors(scale)
-        halvings = len(self.factors) - 1
+        halvings = len(self.factors) - (1 if full_resolution else 2)
+        if halvings < 0:
+            raise ValueError(f"full_resolution=False needs two stages, but there is one at x{scale}")
         if stage_features < 1 or stage_features % 2**halvings:
             raise ValueError(f"stage_features must be a multiple of {2**halvings} at x{scale}, not {stage_features}")
         self.whole_picture = position > 0
@@ -78,14 +85,17 @@ class MultiScaleResNet(Generator):
         self.stages, self.heads = nn.ModuleList(), nn.ModuleList()
         channels = features
         for i, factor in enumerate(self.factors):
-            width = stage_features // 2**i
-            refine = (ResidualBlock(width) for _ in range(stage_blocks))
-            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
-            head = conv3(width, 3)
-            for parameter in head.parameters():  # an untrained network outputs the bicubic image
-                nn.init.zeros_(parameter)
-            self.heads.append(head)
-            channels = width
+            if full_resolution or i < halvings + 1:
+                width = stage_features // 2**i
+                refine = (ResidualBlock(width) for _ in range(stage_blocks))
+                self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
+                self.heads.append(conv3(width, 3))
+                channels = width
+            else:
+                self.stages.append(nn.Identity())
+                self.heads.append(nn.Sequential(conv3(channels, 3 * factor**2), nn.PixelShuffle(factor)))
+        for parameter in self.heads.parameters():  # an untrained network outputs the bicubic image
+            nn.init.zeros_(parameter)
 
     @property
     def scales(self) -> tuple[int, ...]:

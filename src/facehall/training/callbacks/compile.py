@@ -21,15 +21,17 @@ from facehall.training.module import SuperResolution
 
 Function = Callable[[Tensor], Any]
 Mode = Literal["auto"] | bool
+MIN_STEPS = 50
+"""Steps left for the eager networks to be timed: a trial needs as many passes itself."""
 
 
 class Compile(L.Callback):
     """Compile generator, discriminator and feature extractor before the first step, and print the outcome.
 
     With `auto`, each network's forward and backward pass is first timed on a batch of the training's shape, eager and
-    compiled, interleaved; it stays compiled if that is faster. A training with less than `min_minutes` left is not
-    compiled, since compilation alone takes about a minute. A resumed training keeps its original choice, because
-    compiled arithmetic rounds differently. All processes choose alike: by the timings of the first one, and eager if
+    compiled, interleaved; it stays compiled if that is faster. A training with less than `min_minutes` or only a few
+    steps left is not compiled, since compilation alone takes about a minute. A resumed training keeps its original
+    choice, because compiled arithmetic rounds differently. All processes choose alike: by the timings of the first one, and eager if
     the compiler fails in any of them.
 
     Args:
@@ -81,6 +83,11 @@ class Compile(L.Callback):
             self.chosen = dict.fromkeys(eager, True) if self.mode else {}
             self.reasons = dict.fromkeys(eager, "as set")
             return
+        steps = self._remaining(module)
+        if steps < MIN_STEPS and self.min_minutes > 0:
+            self.chosen = dict.fromkeys(eager, False)
+            self.reasons = dict.fromkeys(eager, f"the {steps} steps left are too few to repay a trial")
+            return
         data = trainer.datamodule  # type: ignore[attr-defined]
         like = next(module.generator.parameters())
         lr, hr = (
@@ -99,7 +106,7 @@ class Compile(L.Callback):
         # trial waits for another rank, and its outcome is shared, so that all ranks round alike.
         with unsynchronized(module):
             step_seconds = sum(passes[name].seconds(function) for name, function in eager.items())
-        minutes = trainer.strategy.broadcast(self._remaining(module) * step_seconds / 60)
+        minutes = trainer.strategy.broadcast(steps * step_seconds / 60)
         for name, function in eager.items():
             if minutes < self.min_minutes:
                 reason = f"the {minutes:.0f} minutes left are too few to repay a trial (callbacks.compile.min_minutes)"
