@@ -158,7 +158,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of shells
     import facehall.cli.hydra_app
     import facehall.config.assembly  # noqa: F401 - which a training imports
+    from fast_hydra import speed_up
 
+    speed_up()
     words = serve(socket.socket(fileno=int(sys.argv[1])))
     if words[0] == "-m":
         sys.argv, sys.path[0] = words[1:], ""
