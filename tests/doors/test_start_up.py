@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("lightning", "torchmetrics", "torchvision", "torch._dynamo", "matplotlib.pyplot", "scipy.signal", "scipy.io")
+HEAVY = (
+    *("lightning", "torchmetrics", "torchvision", "torch._dynamo", "sympy"),
+    *("matplotlib.pyplot", "scipy.signal", "scipy.io"),
+)
 COMMANDS = ("predict", "evaluate", "fit", "compare", "mine", "annotate", "check", "download")
 STEPS = {"torch": ("train", "sweep"), " ".join(HEAVY): COMMANDS}
 """What the commands beside it, and those before them, do not import."""

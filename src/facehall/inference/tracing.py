@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -136,6 +135,8 @@ class _Interpolations(TorchFunctionMode):
 
 def _factor(images: Tensor, size: Sequence[int]) -> int | None:
     """By how much `size` enlarges images whatever their own size is; None unless it is a whole factor up to 8."""
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # imports SymPy, half a second
+
     old = images.shape[-2:]
     return next(
         (k for k in range(1, 9) if all(statically_known_true(b == k * a) for a, b in zip(old, size, strict=True))), None
