@@ -156,9 +156,10 @@ def become(request: dict[str, Any], streams: list[int]) -> list[str]:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of shells
+    from fast_hydra import speed_up
+
     import facehall.cli.hydra_app
     import facehall.config.assembly  # noqa: F401 - which a training imports
-    from fast_hydra import speed_up
 
     speed_up()
     words = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -130,14 +130,25 @@ def test_faces_are_switched_by_keyboard_and_by_mouse(tab, site):
     first.click()
     first.click()
     assert first.get_attribute("aria-pressed") == "true"
-    page.uncheck("#background")
+    assert not page.is_checked("#background")
     tab.restore()
     assert site.engine.asked[-1].faces == (0,)
-    assert not site.engine.asked[-1].background
+    assert site.engine.asked[-1].background is None
+    page.check("#background")
     page.click("#faces-none")
     page.click("#restore")
     page.wait_for_selector("#cancel", state="hidden")
     assert site.engine.asked[-1].faces == ()
+    assert site.engine.asked[-1].background
+
+
+def test_a_picture_without_faces_is_enlarged_by_the_network(tab, site, monkeypatch):
+    monkeypatch.setattr(site.engine, "faces", lambda picture: [])
+    tab.add(picture_file(encoded(noise())))
+    tab.page.wait_for_selector("text=No face found.")
+    assert tab.page.is_checked("#background")
+    tab.restore()
+    assert site.engine.asked[-1].background is None  # which means so
 
 
 def test_bad_and_huge_files(tab):

@@ -64,6 +64,16 @@ def test_result_is_the_restorers(engine, weights, scale, background):
     assert sorted(shares) == shares
 
 
+@pytest.mark.parametrize("found", [[face(20, 20, 32)], []])
+def test_without_a_choice_the_rest_is_enlarged_where_there_are_no_faces(engine, monkeypatch, found):
+    monkeypatch.setattr(photographs, "detect", lambda network, rgb: found)
+    undecided, decided = (
+        engine.restore(PICTURE, Options(2, 0.5, None, background), lambda share: None)
+        for background in (None, not found)
+    )
+    np.testing.assert_array_equal(undecided.rgb, decided.rgb)
+
+
 def test_faces_that_drift_are_left_as_by_the_command(weights, engine, monkeypatch):
     asked = []
 

@@ -66,8 +66,9 @@ class PhotoEngine:
 
     def restore(self, picture: Picture, options: Options, advance: Advance) -> Picture:
         """Restore the chosen faces and enlarge the rest, see `PhotoRestorer`."""
-        restorer = self._restorer(options.scale, options.fidelity, options.background)
-        found = self._find(restorer, picture)
+        found = self._find(self._restorer(next(iter(self.scales)), None, False), picture)
+        rest = options.scale > 1 and not found if options.background is None else options.background
+        restorer = self._restorer(options.scale, options.fidelity, rest)
         chosen = found if options.faces is None else [found[i] for i in options.faces if i < len(found)]
         advance(0)
         restoration = restorer.prepare(picture, chosen)

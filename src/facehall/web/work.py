@@ -13,6 +13,7 @@ from facehall.imaging import Picture, decode_picture, decode_size, encode_pictur
 from facehall.web.engine import Advance, Engine, Options
 
 FORMATS = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+BACKGROUND = {None: None, "0": False, "1": True}
 """Formats of results, and their media types."""
 _MEGA = 1_000_000
 
@@ -61,10 +62,10 @@ def parse_options(query: Mapping[str, str], engine: Engine) -> tuple[Options, st
     kind = query.get("format", "png")
     if kind not in FORMATS:
         raise FacehallError("format: choose one of " + ", ".join(FORMATS) + ".")
-    background = query.get("background", "1")
-    if background not in ("0", "1"):
+    background = query.get("background")
+    if background not in BACKGROUND:
         raise FacehallError("background: must be 0 or 1.")
-    return Options(scale, fidelity, _parse_faces(query.get("faces")), background == "1"), kind
+    return Options(scale, fidelity, _parse_faces(query.get("faces")), BACKGROUND[background]), kind
 
 
 def find_faces(engine: Engine, content: bytes, name: str, limits: Limits) -> Reply:

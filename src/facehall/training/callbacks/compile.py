@@ -31,8 +31,8 @@ class Compile(L.Callback):
     With `auto`, each network's forward and backward pass is first timed on a batch of the training's shape, eager and
     compiled, interleaved; it stays compiled if that is faster. A training with less than `min_minutes` or only a few
     steps left is not compiled, since compilation alone takes about a minute. A resumed training keeps its original
-    choice, because compiled arithmetic rounds differently. All processes choose alike: by the timings of the first one, and eager if
-    the compiler fails in any of them.
+    choice, because compiled arithmetic rounds differently. All processes choose alike: by the timings of the first
+    one, and eager if the compiler fails in any of them.
 
     Args:
         mode: ``auto``, True for all without a trial, False for none.

@@ -15,6 +15,7 @@ let current = null;
 let working = null; // {batch, photograph, controller} while one is restored
 let detection = Promise.resolve(); // faces are looked for in one photograph after the other
 let archive = null;
+let restToo = null; // what the user wants with all that is no face; null: the server decides
 const viewer = new Viewer(toggleFace);
 
 // Settings
@@ -40,12 +41,12 @@ function showEngine() {
 function settings() {
   const scale = Number(document.querySelector("[name=scale]:checked").value);
   const { fidelity } = engine.info.scales.find((entry) => entry.scale === scale);
-  const background = engine.info.faces ? $("background").checked : undefined;
-  return { scale, fidelity: fidelity ? Number($("fidelity").value) : undefined, background, format: $("format").value };
+  return { scale, fidelity: fidelity ? Number($("fidelity").value) : undefined, format: $("format").value };
 }
 
 function showSettings() {
-  const { fidelity } = settings();
+  const { scale, fidelity } = settings();
+  $("background").checked = restToo ?? (scale > 1 && current?.faces?.length === 0); // as the server decides
   $("fidelity-field").hidden = fidelity === undefined;
   if (fidelity !== undefined) $("fidelity").setAttribute("aria-valuetext", `${Math.round(fidelity * 100)} % faithful`);
 }
@@ -129,6 +130,7 @@ function refresh() {
   if (!current) return;
   $("faces-field").hidden = $("background-field").hidden = !engine.info.faces;
   $("faces-text").textContent = facesText(current);
+  showSettings();
   for (const id of ["faces-all", "faces-none"]) $(id).hidden = !current.faces?.length;
   $("message").hidden = !current.error;
   $("message").textContent = current.error;
@@ -146,13 +148,14 @@ function refresh() {
 
 async function restore(chosen) {
   const options = settings();
+  const rest = restToo;
   const batch = { cancelled: false };
   for (const photograph of chosen) photograph.waiting = true;
   for (const photograph of chosen) {
     if (batch.cancelled || !photographs.includes(photograph)) continue;
     working = { batch, photograph, controller: new AbortController() };
     if (chosen.length > 1) show(photograph);
-    await restoreOne(photograph, options, working.controller.signal);
+    await restoreOne(photograph, options, rest, working.controller.signal);
   }
   for (const photograph of chosen) photograph.waiting = false;
   working = null;
@@ -166,7 +169,7 @@ function cancel() {
   working.controller.abort();
 }
 
-async function restoreOne(photograph, options, signal) {
+async function restoreOne(photograph, options, rest, signal) {
   photograph.error = "";
   progress({ state: "running", share: 0 });
   refresh();
@@ -174,7 +177,8 @@ async function restoreOne(photograph, options, signal) {
   const onProgress = (line) => progress(line, performance.now() - started);
   try {
     const faces = photograph.chosenFaces;
-    const result = await engine.restore(photograph.file, { ...options, faces }, { signal, onProgress });
+    const wanted = { ...options, faces, background: rest ?? undefined };
+    const result = await engine.restore(photograph.file, wanted, { signal, onProgress });
     photograph.setResult({ ...result, scale: options.scale, format: options.format });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     say(`${photograph.name} is restored: ${result.width} by ${result.height} pixels, ${seconds} seconds.`);
@@ -244,8 +248,8 @@ function listen() {
     });
   }
   $("panel").addEventListener("input", showSettings);
-  // At its own size a photograph has nothing to gain but in its faces, and the rest would take minutes.
-  $("scales").addEventListener("input", () => ($("background").checked = settings().scale > 1));
+  $("background").addEventListener("input", () => (restToo = $("background").checked));
+  $("scales").addEventListener("input", () => (restToo = null)); // both before showSettings, as events rise
   $("panel").addEventListener("submit", (event) => {
     event.preventDefault();
     if (!working) restore([current]);
