@@ -13,8 +13,9 @@ from facehall.imaging import Picture, decode_picture, decode_size, encode_pictur
 from facehall.web.engine import Advance, Engine, Options
 
 FORMATS = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
-BACKGROUND = {None: None, "0": False, "1": True}
 """Formats of results, and their media types."""
+BACKGROUND = {None: None, "0": False, "1": True}
+"""Values of the option of this name; None: left out."""
 _MEGA = 1_000_000
 
 

@@ -73,9 +73,10 @@ class MultiScaleResNet(Generator):
         super().__init__()
         self.scale = scale
         self.factors = upsampling_factors(scale)
-        halvings = len(self.factors) - (1 if full_resolution else 2)
-        if halvings < 0:
+        stages = len(self.factors) if full_resolution else len(self.factors) - 1  # those with features
+        if not stages:
             raise ValueError(f"full_resolution=False needs two stages, but there is one at x{scale}")
+        halvings = stages - 1
         if stage_features < 1 or stage_features % 2**halvings:
             raise ValueError(f"stage_features must be a multiple of {2**halvings} at x{scale}, not {stage_features}")
         self.whole_picture = position > 0
@@ -85,7 +86,7 @@ class MultiScaleResNet(Generator):
         self.stages, self.heads = nn.ModuleList(), nn.ModuleList()
         channels = features
         for i, factor in enumerate(self.factors):
-            if full_resolution or i < halvings + 1:
+            if i < stages:
                 width = stage_features // 2**i
                 refine = (ResidualBlock(width) for _ in range(stage_blocks))
                 self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
