@@ -38,7 +38,10 @@ def timed(step: str) -> Iterator[None]:
 
 def install(out: Path) -> Path:
     """Build the wheel and install it into a new environment; return its command."""
-    run = lambda *words: subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL)  # noqa: E731
+
+    def run(*words: object) -> None:
+        subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL)
+
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", out, ROOT)
     (wheel,) = out.glob("facehall-*.whl")
     with timed(f"pip install {wheel.name}, in a new environment"):

@@ -51,12 +51,7 @@ def options(name):
 
 
 OPTIONS = [pytest.param(name, chosen, id=f"{name}-{'-'.join(chosen)}") for name in PRIMARY for chosen in options(name)]
-PLAIN = [
-    (name, group)
-    for name in PRIMARY
-    for group in groups(name)
-    if any(g == group and is_plain(p) for g, p in files(name))
-]
+PLAIN = sorted({(name, group) for name in PRIMARY for group, path in files(name) if is_plain(path)})
 
 
 def check_targets(node):
@@ -121,6 +116,11 @@ def test_no_option_is_left_out():
 @pytest.mark.parametrize("name", PRIMARY)
 def test_every_primary_config_composes(compose_config, name):
     check_targets(resolved(compose_config(name)))
+
+
+def test_no_config_starts_a_sweep_by_itself():
+    """So that the tests need not ask for `hydra.mode` (fast_hydra)."""
+    assert not any("MULTIRUN" in path.read_text(encoding="utf-8") for path in conf_dir().rglob("*.yaml"))
 
 
 def test_every_folder_of_conf_is_used():

@@ -33,7 +33,7 @@ class Luma(Generator):
 
 @pytest.fixture
 def weights(tmp_path):
-    return write_weights(tmp_path / "weights.safetensors")
+    return write_weights(tmp_path / "weights.safetensors", scale=4)
 
 
 def assert_same(run, generator):
@@ -51,7 +51,7 @@ def test_onnx(weights, tmp_path):
     assert_same(lambda lr: torch.from_numpy(session.run(None, {"lr": lr.numpy()})[0]), load_generator(weights))
     assert session.get_inputs()[0].shape == [1, 3, "height", "width"]
     metadata = session.get_modelmeta().custom_metadata_map
-    assert metadata["scale"] == "2"
+    assert metadata["scale"] == "4"
     assert metadata["target"] == "MultiScaleRRDB"
     assert metadata["step"] == "7"
     onnx.checker.check_model(onnx.load(path), full_check=True)
@@ -62,8 +62,8 @@ def test_torchscript(weights, tmp_path):
     path = export(weights, tmp_path / "net.pt", "torchscript")
     metadata = {"scale": "", "arguments": ""}
     assert_same(torch.jit.load(path, _extra_files=metadata), load_generator(weights))
-    assert metadata["scale"] == b"2"
-    assert json.loads(metadata["arguments"])["scale"] == 2
+    assert metadata["scale"] == b"4"
+    assert json.loads(metadata["arguments"])["scale"] == 4
 
 
 def test_torch_export(weights, tmp_path):
@@ -71,7 +71,7 @@ def test_torch_export(weights, tmp_path):
     metadata = {"scale": "", "step": ""}
     program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=metadata)
     assert_same(program.module(), load_generator(weights))
-    assert metadata.items() >= {"scale": "2", "step": "7"}.items()
+    assert metadata.items() >= {"scale": "4", "step": "7"}.items()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 8])

@@ -157,13 +157,12 @@ def chosen(folder):
     return set(first.values())
 
 
-def test_processes_with_different_timings_choose_alike(two_processes, tmp_path):
-    """The first would run a trial; to the second the training seems too short."""
-    two_processes(
-        lambda rank: FakeCompile(tmp_path / f"{rank}.json", min_minutes=1, gain=0),
-        {0: lambda s: 60.0, 1: lambda s: 1e-9},
-    )
-    assert chosen(tmp_path) == {True}
+@pytest.mark.parametrize(("seconds", "outcome"), [((60.0, 1e-9), True), ((1e-9, 60.0), False)])
+def test_processes_with_different_timings_choose_alike(two_processes, tmp_path, seconds, outcome):
+    """To one of them the training seems too short for a trial: the first decides."""
+    callback = lambda rank: FakeCompile(tmp_path / f"{rank}.json", min_minutes=1, gain=0)  # noqa: E731
+    two_processes(callback, {rank: lambda _, fake=fake: fake for rank, fake in enumerate(seconds)})
+    assert chosen(tmp_path) == {outcome}
 
 
 def test_no_process_compiles_if_one_cannot(two_processes, tmp_path):

@@ -18,7 +18,7 @@ async function faces(file, { signal }) {
 }
 
 /**
- * Restore a picture: {blob, width, height}.
+ * Restore a picture: {blob, width, height}. Without `background`, the server decides.
  * @param {{scale: number, fidelity?: number, faces?: number[], background?: boolean, format: string}} options
  */
 async function restore(file, options, context) {
