@@ -3,7 +3,8 @@
     python experiments/web/hostile.py
 
 The server runs in a process of its own that records every file it opens, renames, removes or links after its start
-(Python's audit events). Writes hostile.csv beside this file and prints a summary; exits with 1 if the server failed.
+(Python's audit events): once as it is by default, finding faces, and once with --no-faces. Writes hostile.csv beside
+this file and prints a summary; exits with 1 if a server failed.
 """
 
 from __future__ import annotations
@@ -41,16 +42,19 @@ MARK = Path("executed").absolute()
 Answer = str
 Attack = tuple[str, str, Callable[[tuple[str, int]], Answer]]
 """Kind, description, and the function that carries it out and returns the answer in a few words."""
+Row = tuple[str, str, str, Answer, int]
+"""Of the results: the engine, the kind and description of the attack, the answer, the peak memory so far in MB."""
 
 
-def serve(pipe: Connection) -> None:
+def serve(pipe: Connection, faces: bool) -> None:
     """Run the server and send its address, then the files it touched as soon as something arrives."""
-    from facehall.web.engine import Options, PredictorEngine
+    from facehall.web.engine import Engine, Options, PredictorEngine
     from facehall.web.handler import page_files
+    from facehall.web.photo_engine import PhotoEngine
     from facehall.web.server import PageServer
     from facehall.web.work import Limits, restore
 
-    engine = PredictorEngine("facehall-x4", "cpu", "eager")
+    engine: Engine = (PhotoEngine if faces else PredictorEngine)("facehall-x4", "cpu", "eager")
     # Modules and tables that are loaded on first use are not what a request reads.
     page_files()
     for kind in ("png", "jpg", "webp"):
@@ -162,6 +166,7 @@ def attacks() -> list[Attack]:
         add("path", path[:60], lambda address, path=path: request(address, "GET", path))
     queries = ["name=/etc/passwd", "name=../../x.png", "output=/x", "weights=/etc/passwd", "format=../x", "scale=../4"]
     queries += ["faces=../x", "fidelity=1e999", "background=/x", "name=" + "x" * 60_000]
+    queries += ["faces=-1", "faces=99999999999999999999", "faces=" + "0," * 30_000 + "0"]
     for query in queries:
         target = f"/restore?scale=4&{query}" if "scale" not in query else f"/restore?{query}"
         add("option", query[:60], lambda address, target=target: request(address, "POST", target, png(2, 2), TYPE))
@@ -207,6 +212,8 @@ def attacks() -> list[Attack]:
     }
     for name, data in requests.items():
         add("protocol", name, lambda address, data=data: raw(address, data))
+    for name in ("PNG that claims 7,900 x 7,900", "PNG of 1 x 30,000", "PNG cut in the middle", "noise"):
+        add("faces", name, lambda address, body=bombs[name]: request(address, "POST", "/faces", body, TYPE))
     add("size", "1 GB, declared", lambda address: flood(address, GIGABYTE))
     add("size", "1 GB, declared as 39 MB", lambda address: flood(address, 39_000_000))
     return found
@@ -243,39 +250,50 @@ def together(attacks: list[Attack], address: tuple[str, int]) -> list[Answer]:
     return answers
 
 
-def main() -> int:
-    experiment_parser(__doc__).parse_args()
+def attack(faces: bool) -> tuple[list[Row], bool]:
+    """Carry out all attacks on one kind of server; return their rows and whether it withstood them."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, faces))
     process.start()
     address = ours.recv()
     assert process.pid is not None
     before = peak_megabytes(process.pid)
-    rows: list[tuple[str, str, Answer, int]] = []
-    for kind, name, attack in attacks():
-        rows.append((kind, name, attack(address), round(peak_megabytes(process.pid))))
+    engine = "faces" if faces else "whole pictures"
+    rows: list[Row] = []
+    for kind, name, function in attacks():
+        rows.append((engine, kind, name, function(address), round(peak_megabytes(process.pid))))
     slow = slow_attacks()
     answers = together(slow, address)
     after_one_by_one = round(peak_megabytes(process.pid))
-    rows += [(kind, name, answer, after_one_by_one) for (kind, name, _), answer in zip(slow, answers, strict=True)]
+    rows += [
+        (engine, kind, name, answer, after_one_by_one) for (kind, name, _), answer in zip(slow, answers, strict=True)
+    ]
     many: list[Attack] = [
         ("at once", "a good picture", lambda address: request(address, "POST", "/restore?scale=4", png(48, 48), TYPE))
     ] * AT_ONCE
     answers = together(many, address)
     peak = round(peak_megabytes(process.pid))
-    rows += [(kind, name, answer, peak) for (kind, name, _), answer in zip(many, answers, strict=True)]
+    rows += [(engine, kind, name, answer, peak) for (kind, name, _), answer in zip(many, answers, strict=True)]
     good = request(address, "POST", "/restore?scale=4", png(16, 16), TYPE)
     ours.send("end")
     touched = ours.recv()
     process.terminate()
+    print(f"{engine}: {len(rows)} requests: {dict(collections.Counter(row[1] for row in rows))}")
+    print(f"  {AT_ONCE} at once: {dict(collections.Counter(answers))}")
+    print(f"  files opened, written, renamed or removed by the server: {len(touched)} {touched[:5]}")
+    print(f"  peak memory: {before:.0f} MB before, {after_one_by_one} after one by one, {peak} at the end")
+    print(f"  a good picture afterwards: {good}", flush=True)
+    return rows, good == "done" and not touched and not MARK.exists()
+
+
+def main() -> int:
+    experiment_parser(__doc__).parse_args()
+    results = [attack(faces) for faces in (True, False)]
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("kind", "request", "answer", "peak_mb"), *rows])
-    print(f"{len(rows)} requests: {dict(collections.Counter(row[0] for row in rows))}")
-    print(f"{AT_ONCE} at once: {dict(collections.Counter(answers))}")
-    print(f"files opened, written, renamed or removed by the server: {len(touched)} {touched[:5]}")
-    print(f"peak memory: {before:.0f} MB before, {after_one_by_one} after one by one, {peak} at the end")
-    print(f"a good picture afterwards: {good}")
-    return 0 if good == "done" and not touched and not MARK.exists() else 1
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("engine", "kind", "request", "answer", "peak_mb"))
+        writer.writerows(row for rows, _ in results for row in rows)
+    return 0 if all(withstood for _, withstood in results) else 1
 
 
 if __name__ == "__main__":
