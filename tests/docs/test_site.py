@@ -95,7 +95,7 @@ def test_every_group_is_described():
 
 def test_every_card_is_in_the_overview_and_every_package_has_a_page():
     overview = system_pages.pages()["systems/index.md"]
-    linked = set(re.findall(r"\((\w+)\.md\)", overview))
+    linked = set(re.findall(r"\(([\w-]+)\.md\)", overview))
     cards = {path.stem for path in DOCS.glob("systems/*.md")}
     assert linked <= cards
     made = api_pages.pages()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,9 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
         return _given(name, system, files[name])
     if system.kind == "interpolation" or name in METHODS:
         return Available(name, name, "none")
+    if system.package is not None:
+        installed = importlib.util.find_spec(system.package) is not None
+        return Available(name, name, "authors") if installed else Missing(name, how_to_obtain(name))
     if system.weights is not None:
         return Available(name, system.weights, "package")
     run = run_folder_of(name, scale, runs)

@@ -27,6 +27,7 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.inference.tracing import TOLERANCE, portable_program, torch_program
 from facehall.io.atomic import replacing
+from facehall.io.extras import require_extra
 from facehall.models.generators import Generator, RRDBNet
 from facehall.models.weights import load_generator, public_rrdbnet, read_metadata
 from facehall.systems.rgb import as_rgb
@@ -114,21 +115,6 @@ def onnx_bytes(generator: Generator, metadata: Mapping[str, str]) -> bytes:
     for key, text in metadata.items():
         model.metadata_props.add(key=key, value=text)
     return model.SerializeToString()
-
-
-def require_extra(extra: str, *packages: str) -> None:
-    """Import the packages of an optional extra.
-
-    Raises:
-        FacehallError: if one is missing; the message contains the pip command.
-    """
-    for package in packages:
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise FacehallError(
-                f"{package} cannot be imported ({error}). Install it: pip install 'facehall[{extra}]'."
-            ) from None
 
 
 def _source_metadata(weights: Path, generator: Generator) -> dict[str, str]:

@@ -14,6 +14,7 @@ from facehall.inference.predictor import Predictor
 from facehall.models.pretrained import bundled_names, weights_file
 from facehall.models.weights import SUFFIX, read_metadata
 from facehall.systems import Bicubic, Upscaler, load_catalogue
+from facehall.systems.real_esrgan import MODELS, RealESRGAN
 
 LOSSES = "losses"
 """Metadata key of a weights file: measures used as training losses, separated by commas."""
@@ -48,15 +49,16 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
     """Create upscalers by label, bicubic first; bicubic, the baseline of every table, is added if missing.
 
     Args:
-        given: label -> ``bicubic``, a name from `METHODS`, the name of weights in the package, a weights file, or
-            READER:FILE, weights published by a system's authors (`facehall.models.published`).
+        given: label -> ``bicubic``, a name from `METHODS`, a model of Real-ESRGAN (`MODELS`), the name of weights in
+            the package, a weights file, or READER:FILE, weights published by a system's authors
+            (`facehall.models.published`).
         scale: required scale of all of them; None uses that of the weights.
         options: passed to `Predictor`.
 
     Raises:
         FacehallError: if a name or file is invalid, or the scales differ.
     """
-    scaleless = ("bicubic", *METHODS)
+    scaleless = ("bicubic", *METHODS, *MODELS)
     networks = {
         label: _open(label, what, {**options, "scale": scale}) for label, what in given.items() if what not in scaleless
     }
@@ -82,6 +84,8 @@ def open_upscalers(given: Mapping[str, str], scale: int | None = None, **options
 
 
 def _method(label: str, what: str, scale: int) -> Upscaler:
+    if what in MODELS:
+        return RealESRGAN(what, scale, label)
     method = METHODS[what](scale)
     method.name = label
     return method

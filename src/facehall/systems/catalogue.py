@@ -58,6 +58,7 @@ class System:
         starts_from: the system whose weights its recipe starts from (`init`); None: from scratch.
         weights: the name of its weights in the package; None if it has none there.
         published_weights: the module of `facehall.models.published` that reads the authors' weights; None without one.
+        package: the optional package that runs it and carries its weights; None: it runs here.
         obtain: how to obtain the authors' weights; empty if there are none.
         trained_on: the measures used as training losses.
         tables: the paper's tables that list it.
@@ -73,6 +74,7 @@ class System:
     starts_from: str | None = None
     weights: str | None = None
     published_weights: str | None = None
+    package: str | None = None
     obtain: str = ""
     trained_on: tuple[str, ...] = ()
     tables: tuple[int, ...] = ()

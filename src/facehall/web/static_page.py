@@ -11,8 +11,8 @@ from typing import Any
 from facehall import __version__
 from facehall.assets.npm_files import ONNX_RUNTIME_WEB, resolve_npm_files
 from facehall.errors import FacehallError
-from facehall.inference.export import require_extra
 from facehall.io.atomic import replacing
+from facehall.io.extras import require_extra
 from facehall.models.pretrained import weights_file
 from facehall.web.browser_network import browser_network
 from facehall.web.files import page_files

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import cached, graph_path
-from facehall.inference.export import onnx_bytes, require_extra
+from facehall.inference.export import onnx_bytes
 from facehall.inference.tracing import MIN_SIDE
+from facehall.io.extras import require_extra
 from facehall.models.generators import Generator
 
 

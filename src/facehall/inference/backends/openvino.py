@@ -16,8 +16,8 @@ from torch import Tensor
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import cached, graph_path
-from facehall.inference.export import require_extra
 from facehall.inference.tracing import MIN_SIDE, portable_program
+from facehall.io.extras import require_extra
 from facehall.models.generators import Generator
 
 
