@@ -35,18 +35,25 @@ AXE = NpmFiles(  # MPL-2.0, Deque Systems; used by the tests only
 )
 
 
+SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+"""WebGPU without a graphics card, computed by SwiftShader, which comes with Chromium."""
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Playwright's browser; skips where there is neither a Chromium nor Playwright."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+    with api.sync_playwright() as playwright, launch(playwright.chromium) as browser:
+        yield browser
+
+
+def launch(chromium: Any, *flags: str) -> Any:
+    """Start a browser of Playwright's type `chromium` with further flags; skips where there is no Chromium."""
     found = map(shutil.which, (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"))
     executable = next(filter(None, found), None)
     if executable is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium, or set CHROMIUM to its path")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-        yield browser
-        browser.close()
+    return chromium.launch(executable_path=executable, args=[*FLAGS, *flags])
 
 
 class Tab:

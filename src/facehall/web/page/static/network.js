@@ -60,6 +60,7 @@ export class Network {
     return this.ort.InferenceSession.create(model, {
       executionProviders: [this.provider],
       externalData: [{ path: "weights.bin", data }],
+      logSeverityLevel: 3, // errors; the runtime warns about operators that it keeps on the CPU on purpose
     });
   }
 
