@@ -11,7 +11,9 @@ used it beside a GPU.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -156,12 +158,16 @@ def become(request: dict[str, Any], streams: list[int]) -> list[str]:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of shells
+    gc.disable()
     from fast_hydra import speed_up
 
     import facehall.cli.hydra_app
     import facehall.config.assembly  # noqa: F401 - which a training imports
 
     speed_up()
+    gc.freeze()  # forks need not search what was imported for garbage, which would also copy its memory
+    gc.enable()
+    atexit.register(gc.unfreeze)  # some packages report what is left at the very end as leaks
     words = serve(socket.socket(fileno=int(sys.argv[1])))
     if words[0] == "-m":
         sys.argv, sys.path[0] = words[1:], ""
