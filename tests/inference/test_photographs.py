@@ -11,6 +11,7 @@ from squares import find_squares, with_squares
 from facehall.errors import FacehallError
 from facehall.faces.detection import detect
 from facehall.imaging import Picture, downscale_bicubic, to_levels, to_tensor, upscale_bicubic
+from facehall.inference import Predictor
 from facehall.inference.photographs import PhotoRestorer
 from facehall.inference.restoration import backgrounds
 from facehall.inference.streaming import assemble
@@ -148,6 +149,22 @@ def test_the_background_of_the_weights_is_the_predictors(build):
     assert np.abs(same_size - means).max() <= 0.51
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_background_of_the_fast_weights(build, scale):
+    rgb = photograph()
+    picture, report = build(background="fast", faces="none", scale=scale).restore(rgb)
+    assert report.background == "fast"
+    large = Predictor("facehall-x4_fast", "cpu", "eager").upscale(rgb).rgb
+    factor = 4 // scale
+    means = large.reshape(150 * scale, factor, 190 * scale, factor, 3).mean(axis=(1, 3))
+    assert np.abs(picture.rgb - means).max() <= 0.51
+
+
+def test_no_fast_background_at_x8():
+    with pytest.raises(FacehallError, match="background=fast enlarges by 4 at most, not by 8"):
+        PhotoRestorer(scale=8, background="fast", device="cpu")
+
+
 def test_consistency_keeps_the_input(build):
     def wavy(lr):
         sr = bicubic(lr)
@@ -236,7 +253,7 @@ def test_invalid_settings_are_named(weights):
         ({"scale": 3}, "scale=3: must be one of 1, 2, 4, 8"),
         ({"scale": 4}, "scale=4, but .*w.safetensors is a x2 network"),
         ({"scale": 2, "background": "none"}, "background=none .* needs scale=1, not 2"),
-        ({"scale": 2, "background": "paper"}, "background=paper: must be weights, bicubic, none"),
+        ({"scale": 2, "background": "paper"}, "background=paper: must be weights, fast, bicubic, none"),
         ({"scale": 2, "faces": "some"}, "faces=some"),
     ):
         with pytest.raises(FacehallError, match=message):

@@ -8,7 +8,7 @@ from facehall.errors import FacehallError
 from facehall.evaluate import evaluate
 from facehall.inference import Predictor
 from facehall.models import pretrained as named
-from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, default_weights, weights_file
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, card_file, default_weights, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 MEGABYTES = 10
@@ -57,7 +57,7 @@ def test_bundled_weights_are_small_and_have_a_model_card():
     assert sum(path.stat().st_size for path in files) < MEGABYTES * 1e6
     for path in files:
         assert read_metadata(path)["about"]
-        assert path.with_name(f"{path.stem.partition('_')[0]}.md").is_file()
+        assert f"**`{path.stem}`**" in card_file(path.stem).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", bundled_names())

@@ -64,6 +64,18 @@ def test_result_is_the_restorers(engine, weights, scale, background):
     assert sorted(shares) == shares
 
 
+@pytest.mark.parametrize(
+    ("found", "scale", "background"), [(1, 4, "fast"), (1, 1, "fast"), (1, 8, "weights"), (0, 4, "weights")]
+)
+def test_beside_faces_a_small_network_enlarges_the_rest(monkeypatch, found, scale, background):
+    monkeypatch.setattr(photographs, "detect", lambda network, rgb: [face(20, 20, 32)] * found)
+    engine = PhotoEngine(None, "cpu", "eager", network=lambda image: None, helpers={})
+    small = as_picture(np.asarray(noise(60, 56)))
+    result = engine.restore(small, Options(scale, None, (), background=True), lambda share: None)
+    expected = photographs.PhotoRestorer(None, "cpu", "eager", faces="none", scale=scale, background=background)
+    np.testing.assert_array_equal(result.rgb, expected.restore(small, [])[0].rgb)
+
+
 @pytest.mark.parametrize("found", [[face(20, 20, 32)], []])
 def test_without_a_choice_the_rest_is_enlarged_where_there_are_no_faces(engine, monkeypatch, found):
     monkeypatch.setattr(photographs, "detect", lambda network, rgb: found)

@@ -13,7 +13,7 @@ import torch
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
 from facehall.models.hub_folder import CARD, CONFIG, WEIGHTS, config_text
-from facehall.models.pretrained import WEIGHTS_FOLDER
+from facehall.models.pretrained import WEIGHTS_FOLDER, card_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
 _FRONT_MATTER = """\
@@ -90,10 +90,9 @@ def export_folder(weights: Path, folder: Path) -> Path:
 def card(weights: Path, generator: Generator, metadata: Mapping[str, str], name: str) -> str:
     """Return the model card: the one in the package if there is one, else what the weights file records."""
     use = _USE.format(folder=name)
-    for stem in (weights.stem, weights.stem.partition("_")[0]):
-        packaged = WEIGHTS_FOLDER / f"{stem}.md"
-        if weights.parent == WEIGHTS_FOLDER and packaged.is_file():
-            return f"{_FRONT_MATTER}\n{packaged.read_text(encoding='utf-8').strip()}\n\n{use}"
+    packaged = card_file(weights.stem)
+    if weights.parent == WEIGHTS_FOLDER and packaged.is_file():
+        return f"{_FRONT_MATTER}\n{packaged.read_text(encoding='utf-8').strip()}\n\n{use}"
     parameters = sum(parameter.numel() for parameter in generator.parameters())
     arguments = ", ".join(f"{key}={value}" for key, value in json.loads(metadata["arguments"]).items())
     labels = {"run": "Run", "step": "Steps", "phase": "Last phase", "losses": "Measures used as losses"}

@@ -40,7 +40,7 @@ from facehall.inference.restoration.planning import (
 )
 from facehall.inference.restoration.reporting import FaceReport, PhotoReport
 from facehall.inference.streaming import assemble
-from facehall.models.pretrained import default_weights
+from facehall.models.pretrained import FAST_WEIGHTS, default_weights
 
 SCALES = (1, 2, 4, 8)
 TILE = 160
@@ -81,7 +81,8 @@ class PhotoRestorer:
         device, backend, tile: as of `Predictor`; ``auto`` tiles have `TILE` pixels.
         fidelity: from sharp (0) to faithful (1), see `Predictor`; None uses the weights as they are.
         scale: 1, 2, 4 or 8: output pixels per input pixel. Soft faces are reduced before they are restored.
-        background: ``weights``, ``bicubic`` or, at scale 1, ``none``; None is none at scale 1 and else bicubic.
+        background: ``weights``, ``fast`` (by `FAST_WEIGHTS`), ``bicubic`` or, at scale 1, ``none``; None is
+            none at scale 1 and else bicubic.
         faces: ``all``, ``largest``, ``none``, or how many of the largest.
         min_face: smaller faces, in pixels, are left.
         consistency: change restored faces until their bicubic reduction is the input.
@@ -134,6 +135,13 @@ class PhotoRestorer:
     def detector(self) -> Network:
         """The face detector."""
         return self._network or CenterFace()
+
+    @cached_property
+    def rest(self) -> Predictor:
+        """The network of the background, if it is by one."""
+        if self.background != backgrounds.FAST or self.weights == FAST_WEIGHTS:
+            return self.predictor
+        return Predictor(FAST_WEIGHTS, **self._settings)  # type: ignore[arg-type]
 
     @cached_property
     def faithful(self) -> Predictor | None:
@@ -209,7 +217,7 @@ class PhotoRestorer:
         patches = [self._patch(face, (height * self.scale, width * self.scale)) for face in restoration.faces]
         dtype, top_level = picture.rgb.dtype, np.iinfo(picture.rgb.dtype).max
         channels = 1 if restoration.picture.grey else 3
-        for top, pixels in backgrounds.strips(picture, self.background, self.scale, self.predictor, advance):
+        for top, pixels in backgrounds.strips(picture, self.background, self.scale, self.rest, advance):
             for each in patches:
                 blend(pixels, top, each, picture, self.scale)
             levels = torch.from_numpy(pixels).mul(top_level).round_().numpy().astype(dtype)

@@ -9,6 +9,8 @@ from facehall.models.hub_folder import WEIGHTS
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 """Contains NAME.safetensors and NAME.md, its model card."""
+FAST_WEIGHTS, FAST_SCALE = "facehall-x4_fast", 4
+"""Those of a small network, for browsers and for what is beside the faces: a tenth of the default weights' time."""
 
 
 def bundled_names() -> list[str]:
@@ -25,6 +27,14 @@ def weights_file(given: str | Path) -> Path:
         return WEIGHTS_FOLDER / f"{given}.safetensors"
     within = Path(given) / WEIGHTS
     return within if within.is_file() else Path(given)
+
+
+def card_file(name: str) -> Path:
+    """Return the model card of bundled weights: NAME.md, or that of the name without its last parts (``_psnr``)."""
+    stem = name
+    while not (WEIGHTS_FOLDER / f"{stem}.md").is_file() and "_" in stem:
+        stem = stem.rpartition("_")[0]
+    return WEIGHTS_FOLDER / f"{stem}.md"
 
 
 def default_weights(scale: int = 4) -> str:

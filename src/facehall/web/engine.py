@@ -43,8 +43,8 @@ class Options:
         scale: one of the engine's scales.
         fidelity: from 0 (sharp) to 1 (faithful); None where the weights offer no choice.
         faces: positions in the list of `Engine.faces` of the faces to restore; None: all that can be.
-        background: whether the network enlarges everything else, too; None: if there are no faces, as it would take
-            minutes beside them. Engines that do not look for faces always enlarge everything.
+        background: whether a network enlarges everything else, too; None: if there are no faces. Engines that do not
+            look for faces always enlarge everything.
     """
 
     scale: int

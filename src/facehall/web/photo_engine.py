@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facehall.faces.detection import Face as Detected
@@ -11,11 +11,12 @@ from facehall.faces.detection import Network
 from facehall.imaging import Picture
 from facehall.imaging.levels import digest
 from facehall.inference.photographs import SCALES, PhotoRestorer
+from facehall.inference.restoration.backgrounds import FAST, WEIGHTS
 from facehall.inference.restoration.judging import load_helpers
 from facehall.inference.restoration.planning import plan_faces
 from facehall.inference.streaming import assemble
 from facehall.io.recent import Recent
-from facehall.models.pretrained import bundled_names
+from facehall.models.pretrained import FAST_SCALE, bundled_names
 from facehall.web.engine import NETWORKS, Advance, Face, Options, share_of, weights_label
 
 PICTURES = 8
@@ -60,15 +61,14 @@ class PhotoEngine:
 
     def faces(self, picture: Picture) -> list[Face]:
         """Find the faces, the largest first; those that `plan_faces` leaves cannot be restored."""
-        restorer = self._restorer(next(iter(self.scales)), None, False)
+        restorer = self._restorer(next(iter(self.scales)), None, None)
         planned = plan_faces(self._find(restorer, picture))
         return [Face(plan.face.box, plan.action != "left", plan.reason) for plan in planned]
 
     def restore(self, picture: Picture, options: Options, advance: Advance) -> Picture:
         """Restore the chosen faces and enlarge the rest, see `PhotoRestorer`."""
-        found = self._find(self._restorer(next(iter(self.scales)), None, False), picture)
-        rest = options.scale > 1 and not found if options.background is None else options.background
-        restorer = self._restorer(options.scale, options.fidelity, rest)
+        found = self._find(self._restorer(next(iter(self.scales)), None, None), picture)
+        restorer = self._restorer(options.scale, options.fidelity, self._background(options, found))
         chosen = found if options.faces is None else [found[i] for i in options.faces if i < len(found)]
         advance(0)
         restoration = restorer.prepare(picture, chosen)
@@ -82,12 +82,20 @@ class PhotoEngine:
         """Return a restorer at the scale 1, which every network has."""
         return PhotoRestorer(**self._settings, scale=1, network=network)
 
-    def _open(self, scale: int, fidelity: float | None, background: bool) -> PhotoRestorer:
-        rest = "weights" if background else "none" if scale == 1 else "bicubic"
+    def _background(self, options: Options, found: Sequence[Detected]) -> str | None:
+        """Return what `PhotoRestorer` is to do with the rest of a picture."""
+        rest = options.background
+        if not (options.scale > 1 and not found if rest is None else rest):
+            return None
+        # Beside faces, the default weights would take minutes for what people look at less.
+        quick = found and self._settings["weights"] is None and FAST_SCALE % options.scale == 0
+        return FAST if quick else WEIGHTS
+
+    def _open(self, scale: int, fidelity: float | None, background: str | None) -> PhotoRestorer:
         return PhotoRestorer(
             **self._settings,
             scale=scale,
             fidelity=fidelity,
-            background=rest,
+            background=background,
             network=self._network,
         )

@@ -16,7 +16,7 @@ are restored in the visitor's browser and never leave it. Needs the extra onnx, 
 _EXAMPLES = """\
 examples:
   facehall page site && python -m http.server --directory site
-  facehall page site -w facehall-x4 -w facehall-x8      a choice of scales
+  facehall page site -w facehall-x4 -w facehall-x8      sharper and ten times as slow; a choice of scales
   facehall page site --no-webgpu                        27 MB smaller
 """
 
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write, new or empty")
     parser.add_argument(
-        "-w", "--weights", action="append", metavar="FILE", help=f"{WEIGHTS} (facehall-x4); may be repeated"
+        "-w", "--weights", action="append", metavar="FILE", help=f"{WEIGHTS} (facehall-x4_fast); may be repeated"
     ).completer = weights_completer
     parser.add_argument(
         "--webgpu", action=argparse.BooleanOptionalAction, default=True, help="the runtime for WebGPU too (yes)"
@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def _page(options: argparse.Namespace) -> None:
-    from facehall.models.pretrained import default_weights
+    from facehall.models.pretrained import FAST_WEIGHTS
     from facehall.web.static_page import write_page
 
-    say(f"written: {write_page(options.folder, options.weights or [default_weights()], options.webgpu)}")
+    say(f"written: {write_page(options.folder, options.weights or [FAST_WEIGHTS], options.webgpu)}")

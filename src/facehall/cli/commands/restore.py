@@ -24,7 +24,7 @@ examples:
   facehall restore old.jpg --scale 1                    same size: for large photographs with soft faces
   facehall restore group.jpg --draw --report faces.json which faces were found, and what was done with each
   facehall restore group.jpg --faces 3 --fidelity 0.5   the three largest, less sharp and more faithful
-  facehall restore group.jpg --background weights       let the network enlarge everything else, too
+  facehall restore group.jpg --background fast          let a small network enlarge everything else
   facehall restore group.jpg --faces-only faces/        only the aligned faces, to be edited …
   facehall restore group.jpg --paste faces/             … and pasted
 
@@ -71,7 +71,9 @@ def add(commands: Commands) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("-s", "--scale", type=int, default=4, metavar="N", help="1, 2, 4 or 8 (4)")
     group.add_argument(
-        "--background", choices=("weights", "bicubic", "none"), help="of enlargements (bicubic; none at --scale 1)"
+        "--background",
+        choices=("weights", "fast", "bicubic", "none"),
+        help="fast: by a small network, in seconds; weights: as the faces, in minutes (bicubic; none at --scale 1)",
     )
     group.add_argument(
         "-o", "--output", type=Path, metavar="PATH", help="a file for one photograph, or a folder (next to each input)"

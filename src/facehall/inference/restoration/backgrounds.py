@@ -12,9 +12,10 @@ from facehall.errors import FacehallError
 from facehall.imaging import Picture, to_tensor, upscale_bicubic
 from facehall.inference.predictor import Predictor
 from facehall.inference.restoration.pasting import enlarged_region
+from facehall.models.pretrained import FAST_SCALE
 
-WEIGHTS, BICUBIC, NONE = "weights", "bicubic", "none"
-BACKGROUNDS = (WEIGHTS, BICUBIC, NONE)
+WEIGHTS, FAST, BICUBIC, NONE = "weights", "fast", "bicubic", "none"
+BACKGROUNDS = (WEIGHTS, FAST, BICUBIC, NONE)
 STRIP_PIXELS = 2**21
 """Output pixels of a bicubic strip."""
 
@@ -32,7 +33,7 @@ def check_background(background: str | None, scale: int) -> str:
     """Return a valid background; None: that of the weights for enlargements, else none.
 
     Raises:
-        FacehallError: unknown, or ``none`` for an enlargement.
+        FacehallError: unknown, ``none`` for an enlargement, or ``fast`` for one of more than 4.
     """
     if background is None:
         return NONE if scale == 1 else BICUBIC
@@ -41,6 +42,10 @@ def check_background(background: str | None, scale: int) -> str:
     if background == NONE and scale > 1:
         raise FacehallError(
             f"background=none leaves all pixels but the faces as they are and needs scale=1, not {scale}. Use bicubic."
+        )
+    if background == FAST and FAST_SCALE % scale:
+        raise FacehallError(
+            f"background=fast enlarges by {FAST_SCALE} at most, not by {scale}. Use weights or bicubic."
         )
     return background
 
@@ -52,12 +57,12 @@ def strips(
 
     Args:
         picture: the photograph.
-        background: one of BACKGROUNDS; the pixels of ``weights`` are averaged where their scale is a multiple.
+        background: one of BACKGROUNDS; the pixels of networks are averaged where their scale is a multiple.
         scale: output pixels per input pixel.
-        predictor: for ``weights``.
+        predictor: for ``weights`` and ``fast``.
         advance: called with the number of input pixels done.
     """
-    if background == WEIGHTS:
+    if background in (WEIGHTS, FAST):
         yield from _by_weights(picture, scale, predictor, advance)
     else:
         yield from _by_bicubic(picture, scale, advance)
