@@ -43,7 +43,7 @@ RECIPES = {
         "generator=multi_scale_resnet",
         "optimizer=muon",
         "optimizer.generator.lr=2.0e-3",
-        "optimizer.generator.muon_lr=0.01",  # at 0.03, the best rate for 200 steps, it diverges
+        "optimizer.generator.muon_lr=0.01",  # at 0.03, the best rate for 200 steps, it diverged
     ],
 }
 EPOCHS = {"old": 668, "new": 300}

@@ -16,7 +16,7 @@ are restored in the visitor's browser and never leave it. Needs the extra onnx, 
 _EXAMPLES = """\
 examples:
   facehall page site && python -m http.server --directory site
-  facehall page site -w facehall-x4 -w facehall-x8      sharper and ten times as slow; a choice of scales
+  facehall page site -w facehall-x4 -w facehall-x8      sharper, five times as slow; a choice of scales
   facehall page site --no-webgpu                        27 MB smaller
 """
 
