@@ -18,10 +18,10 @@ ARG PIP_OPTIONS=""
 COPY dist/facehall-*.whl constraints.txt /build/
 RUN pip install --no-cache-dir $PIP_OPTIONS -c /build/constraints.txt "$(ls /build/facehall-*.whl)[openvino]"
 
-USER facehall
+USER 10001
 ENV MPLCONFIGDIR=/tmp PYTHONDONTWRITEBYTECODE=1
-# With the face detector in the image, the container needs no network and writes nothing.
-RUN facehall assets fetch centerface
+# With what finds and compares faces in the image, the container needs no network and writes nothing.
+RUN facehall assets fetch centerface face_mesh dlib_resnet
 
 EXPOSE 8000
 # All interfaces of the container; -p decides who reaches them.

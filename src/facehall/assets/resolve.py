@@ -38,7 +38,7 @@ CONNECT_TIMEOUT = 5.0  # seconds for torchvision's server to answer; there is an
 
 
 class WeightsNotFoundError(FacehallError):
-    """No source has the weights."""
+    """No source has the weights, or they cannot be stored on this machine."""
 
 
 class _UnavailableError(Exception):
@@ -127,7 +127,7 @@ def _fetch(asset: Asset, tried: dict[str, str]) -> Located | None:
             cached = _first_available(asset, {"the cache": _from_cache}, {})
             return cached or _first_available(asset, sources, tried, log_failures=True)
     except OSError as error:
-        raise FacehallError(
+        raise WeightsNotFoundError(
             f"Cannot write the {asset.name} weights to the cache {folder}: {error.strerror or error}. "
             "Set FACEHALL_CACHE to a writable folder with free space."
         ) from error

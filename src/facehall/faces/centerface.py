@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from facehall.assets.wheel_files import CENTERFACE, resolve_wheel_file
 from facehall.errors import FacehallError
+from facehall.io.openvino import openvino_core
 
 STRIDE = 4
 """Input pixels between the cells of the network's output."""
@@ -90,23 +90,13 @@ def decode(
 
 
 def _openvino(model: bytes) -> Graph:
-    import openvino as ov
     import torch
 
-    core = _openvino_core()
+    core = openvino_core()
     graph = core.read_model(model)
     graph.reshape([1, 3, -1, -1])
     compiled = core.compile_model(graph, "CPU", {"INFERENCE_NUM_THREADS": torch.get_num_threads()})
-    assert isinstance(compiled, ov.CompiledModel)
     return lambda image: [np.array(output) for output in compiled(image).values()]
-
-
-@functools.cache
-def _openvino_core() -> Any:
-    """Return one core that is never destroyed, as a destroyed one may take the signal handlers' stack with it."""
-    import openvino as ov
-
-    return ov.Core()
 
 
 def _onnxruntime(model: bytes) -> Graph:

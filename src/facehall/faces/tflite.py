@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from facehall.errors import FacehallError
+from facehall.io.openvino import openvino_core
 
 Network = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -48,9 +49,7 @@ def load_tflite(path: Path, outputs: Sequence[str], backend: str | None = None) 
 
 
 def _openvino(path: Path, outputs: Sequence[str]) -> Network:
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}  # small networks: threads only wait
     compiled = core.compile_model(core.read_model(path), "CPU", options)
     request = compiled.create_infer_request()

@@ -80,3 +80,13 @@ def test_helpers_that_cannot_be_had_are_named(monkeypatch, caplog):
     assert load_helpers() == {"identity": "recogniser"}
     assert "faces are placed by the detector's points" in caplog.text
     assert "no network" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(monkeypatch, caplog, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACEHALL_CACHE", str(tmp_path / "file" / "cache"))  # as in a read-only container
+    monkeypatch.delenv("FACEHALL_WEIGHTS", raising=False)
+    monkeypatch.delenv("FACEHALL_OFFLINE", raising=False)
+    monkeypatch.setattr(logging.getLogger("facehall"), "propagate", True)
+    assert load_helpers() == {}
+    assert caplog.text.count("Cannot write") == 2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import cached, graph_path
 from facehall.inference.tracing import MIN_SIDE, portable_program
 from facehall.io.extras import require_extra
+from facehall.io.openvino import openvino_core
 from facehall.models.generators import Generator
 
 
@@ -50,7 +49,7 @@ def _backend(generator: Generator, precision: str) -> Backend:
     import openvino as ov
 
     parts = load(cached(path(generator), lambda: _converted(generator)))
-    core = _core()
+    core = openvino_core()
     model = core.read_model(parts["graph"].numpy().tobytes(), ov.Tensor(parts["weights"].numpy()))
     compiled = core.compile_model(
         model,
@@ -72,18 +71,6 @@ def _backend(generator: Generator, precision: str) -> Backend:
         return sr + upscale_bicubic(lr, generator.scale) if adds_base else sr.clone()
 
     return run
-
-
-@functools.cache
-def _core() -> Any:
-    """Return the process's only OpenVINO core.
-
-    Each core installs a stack for signal handlers and restores the previous one when destroyed. If two are destroyed in
-    the order of their creation, a freed stack stays installed and the next signal causes a segmentation fault.
-    """
-    import openvino as ov
-
-    return ov.Core()
 
 
 def _converted(generator: Generator) -> bytes:
