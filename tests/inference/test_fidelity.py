@@ -77,7 +77,7 @@ def test_a_missing_sibling_is_reported(tmp_path, given, missing):
 
 
 def test_weights_of_the_package_without_a_sibling():
-    with pytest.raises(FacehallError, match=r"only one for facehall-x4_balanced.*Use facehall-x4 or facehall-x8,"):
+    with pytest.raises(FacehallError, match=r"only one for facehall-x4_balanced.*two \(facehall-x4, .*facehall-x8\)"):
         Predictor("facehall-x4_balanced", "cpu", backend="eager", fidelity=0.5)
 
 

@@ -53,7 +53,7 @@ def gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
         supported = [name for name in bundled_names() if f"{name}_psnr" in bundled_names()]
         raise FacehallError(
             f"fidelity interpolates between two weights files, but the package has only one for {weights.stem}. Use "
-            f"{' or '.join(supported)}, or do not set fidelity."
+            f"one that has two ({', '.join(supported)}), or do not set fidelity."
         )
     for path in (gan, psnr):
         if weights.is_file() and not path.is_file():
