@@ -14,7 +14,7 @@ from facehall.imaging import read_size
 from facehall.inference import Predictor
 from facehall.inference.hub import export_folder
 from facehall.models.generators import Generator, MultiScaleRRDB, RRDBNet
-from facehall.models.pretrained import bundled_names, weights_file
+from facehall.models.pretrained import bundled_names, card_file, weights_file
 from facehall.models.weights import load_generator, read_metadata
 
 
@@ -101,7 +101,7 @@ def test_a_public_checkpoint(tmp_path):
 def test_bundled_weights_have_their_card(name, tmp_path):
     folder = export_folder(weights_file(name), tmp_path / name)
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"# {'facehall-x4_fast' if '_fast' in name else name[:11]}\n" in card
+    assert f"# {card_file(name).stem}\n" in card
     assert "## Figures" in card
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
+import importlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,8 +89,11 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     if system.kind == "interpolation" or name in METHODS:
         return Available(name, name, "none")
     if system.package is not None:
-        installed = importlib.util.find_spec(system.package) is not None
-        return Available(name, name, "authors") if installed else Missing(name, how_to_obtain(name))
+        try:
+            importlib.import_module(system.package)
+        except ImportError as error:  # not installed, or without a library of the system
+            return Missing(name, f"{how_to_obtain(name)} ({error})")
+        return Available(name, name, "authors")
     if system.weights is not None:
         return Available(name, system.weights, "package")
     run = run_folder_of(name, scale, runs)

@@ -58,8 +58,8 @@ class RealESRGAN:
     def upscale(self, lr: Tensor) -> Tensor:
         """Upscale an image, rounded to 8 bits: (3, h, w) in [0, 1] -> (3, s h, s w) in [0, 1]."""
         height, width = lr.shape[-2:]
-        missing = (0, max(0, MIN_SIDE - width), 0, max(0, MIN_SIDE - height))
-        rgb = to_levels(F.pad(lr[None], missing, mode="replicate")[0], "uint8")
+        padding = (0, max(0, MIN_SIDE - width), 0, max(0, MIN_SIDE - height))
+        rgb = to_levels(F.pad(lr[None], padding, mode="replicate")[0])
         with _no_output():
             bgr = self._model.process_cv2(rgb[..., ::-1].copy())
         return to_tensor(bgr[..., ::-1].copy())[:, : self.scale * height, : self.scale * width]
