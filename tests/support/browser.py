@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from facehall.assets.npm_files import NpmFile, NpmFiles, Package, resolve_npm_files
 from facehall.assets.resolve import WeightsNotFoundError
@@ -121,3 +124,8 @@ class Tab:
 def picture_file(content: bytes, name: str = "a.png", kind: str = "image/png") -> dict[str, Any]:
     """A file for an input of the page."""
     return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def levels(content: bytes) -> np.ndarray:
+    """Return the levels of an image file, as integers that may be subtracted."""
+    return np.asarray(Image.open(io.BytesIO(content))).astype(int)
