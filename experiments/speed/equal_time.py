@@ -44,6 +44,7 @@ RECIPES = {
         "optimizer=muon",
         "optimizer.generator.lr=2.0e-3",
         "optimizer.generator.muon_lr=0.01",  # at 0.03, the best rate for 200 steps, it diverged
+        "patches.symmetry=mirror",  # faces are upright
     ],
 }
 EPOCHS = {"old": 668, "new": 300}

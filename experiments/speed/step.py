@@ -1,4 +1,4 @@
-"""Measure whole training steps with one thread, two intra-op threads and two data threads.
+"""Measure whole training steps with one thread, with freed memory returned, two intra-op threads and two data threads.
 
 python experiments/speed/step.py [--recipes psnr_32x4 …] [--rounds 7] [--steps 5] [key=value …]
 
@@ -37,6 +37,13 @@ PSNR = ["discriminator=none", "losses=[charbonnier]", "curriculum=psnr", "curric
 GAN = ["curriculum.psnr.steps=0", "curriculum.gan.steps=100000"]
 RECIPES = {
     "psnr_32x4": [*PSNR, "patches.patch_size=32", "patches.batch_size=4"],  # the step of release_x4_psnr
+    "resnet_32x4": [
+        *PSNR,
+        "generator=multi_scale_resnet",
+        "optimizer=muon",
+        "patches.patch_size=32",
+        "patches.batch_size=4",
+    ],
     "psnr_24x8": [*PSNR, "patches.patch_size=24", "patches.batch_size=8"],
     "gan_32x4": [*GAN, "discriminator=unet_small", "patches.patch_size=32", "patches.batch_size=4"],
     "gan_24x8": [*GAN, "patches.patch_size=24", "patches.batch_size=8"],
@@ -46,6 +53,7 @@ RECIPES = {
 ONE = "one thread"
 VARIANTS = {
     ONE: ["runtime.threads=1"],
+    "one thread, freed memory returned": ["runtime.threads=1", "runtime.keep_memory=false"],
     "two intra-op threads": ["runtime.threads=2"],
     "two data threads": ["runtime.threads=2", "runtime.data_threads=2"],
 }
@@ -133,7 +141,7 @@ def main() -> None:
         measured = measure(recipe, options.overrides, options.rounds, options.steps)
         rows += measured
         for row in measured:
-            print("{recipe:10} {variant:22} {milliseconds:8} ms {patches_per_second:8} /s {speed_up:6}".format(**row))
+            print("{recipe:10} {variant:34} {milliseconds:8} ms {patches_per_second:8} /s {speed_up:6}".format(**row))
         with options.results.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(measured[0]))
             writer.writeheader()

@@ -40,6 +40,19 @@ def test_invalid_settings_are_rejected():
         performance.choose_threads(0)
 
 
+def test_steps_take_the_memory_of_the_last_one(monkeypatch):
+    monkeypatch.setattr(performance, "keep_freed_memory", lambda: True)
+    assert performance.choose_keep_memory("auto", "cpu").value is True
+    assert performance.choose_keep_memory("auto", "cuda").value is False
+    assert performance.choose_keep_memory(False, "cpu").value is False
+    monkeypatch.setattr(performance, "keep_freed_memory", lambda: False)
+    assert performance.choose_keep_memory("auto", "cpu").value is False
+    with pytest.raises(FacehallError, match=r"runtime\.keep_memory=true needs Linux with glibc"):
+        performance.choose_keep_memory(True, "cpu")
+    with pytest.raises(FacehallError, match=r"runtime\.keep_memory=yes"):
+        performance.choose_keep_memory("yes", "cpu")
+
+
 def test_data_threads():
     assert performance.choose_data_threads(1, "cuda").value == 1
     assert performance.choose_data_threads(2, "cpu").value == 2

@@ -29,6 +29,7 @@ from facehall.training.performance import (
     Choice,
     choose_data_threads,
     choose_fused,
+    choose_keep_memory,
     choose_memory_format,
     choose_precision,
     choose_threads,
@@ -139,6 +140,7 @@ def _choose_performance(cfg: DictConfig) -> tuple[Choice, ...]:
         choose_precision(cfg.trainer.precision, device),
         choose_memory_format(cfg.runtime.memory_format, device),
         choose_fused(cfg.runtime.fused, device),
+        choose_keep_memory(cfg.runtime.keep_memory, device),
     )
     for choice in choices:
         OmegaConf.update(cfg, choice.name, choice.value)

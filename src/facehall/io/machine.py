@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,22 @@ def gpus_per_job(jobs: int) -> float:
     """Return an equal share of the GPUs: a whole number, or a fraction of one."""
     share = len(visible_gpus()) / max(1, jobs)
     return float(int(share)) if share >= 1 else round(share, 4)
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep freed memory for the next request of this process instead of returning it to the system.
+
+    Otherwise the activations of each training step are new pages, which the system clears one by one.
+
+    Returns:
+        True where it is possible: with glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):  # Windows, macOS, musl
+        return False
+    trim_threshold, mmap_threshold, gigabyte = -1, -3, 1 << 30  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    return bool(mallopt(trim_threshold, gigabyte) and mallopt(mmap_threshold, gigabyte))
 
 
 @contextmanager

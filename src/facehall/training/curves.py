@@ -57,6 +57,6 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, measures: Sequenc
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(facecolor="white", edgecolor="none", framealpha=1, fontsize=8)  # also over shaded phases
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from facehall.errors import FacehallError
-from facehall.io.machine import cores
+from facehall.io.machine import cores, keep_freed_memory
 
 AUTO = "auto"
 MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
@@ -116,3 +116,17 @@ def choose_data_threads(value: int, device: str) -> Choice:
     if value > 1 and device != "cpu":
         raise FacehallError(f"{key}={value} is for trainings on the CPU, not on {device}: set {key}=1.")
     return Choice(key, value, "as set" if value > 1 else "each batch as a whole")
+
+
+def choose_keep_memory(value: bool | str, device: str) -> Choice:
+    """runtime.keep_memory: on the CPU, freed memory stays with the process, for the activations of the next step."""
+    key = "runtime.keep_memory"
+    if value not in (AUTO, True, False):
+        raise FacehallError(f"{key}={value}: give auto, true or false.")
+    if value is False or (value == AUTO and device != "cpu"):
+        return Choice(key, False, "as set" if value is False else f"not on {device}")
+    if keep_freed_memory():
+        return Choice(key, True, "activations of a step take the memory of the last one")
+    if value is True:
+        raise FacehallError(f"{key}=true needs Linux with glibc: set {key}=auto.")
+    return Choice(key, False, "only with glibc")

@@ -93,10 +93,20 @@ class PhotoReport:
         for action, label in (("faithful", "with the faithful weights"), ("left", "left")):
             members = [face for face in self.faces if face.action == action]
             if members:
-                listed = "; ".join(f"{face.plan.number} {face.reason}" for face in members[:4])
-                more = f"; and {len(members) - 4} more" if len(members) > 4 else ""
-                parts.append(f"{len(members)} {label} ({listed}{more})")
+                parts.append(f"{len(members)} {label} ({_reasons(members, numbered=len(self.faces) > 1)})")
         return ", ".join(parts)
+
+
+def _reasons(faces: Sequence[FaceReport], numbered: bool) -> str:
+    """List what faces have in common once, each time with their numbers: "1, 4: seen from the side; 2: …"."""
+    numbers: dict[str, list[int]] = {}
+    for face in faces:
+        numbers.setdefault(face.reason, []).append(face.plan.number)
+    if not numbered:
+        return "; ".join(numbers)
+    listed = {reason: ", ".join(map(str, each[:4])) for reason, each in numbers.items()}
+    more = {reason: f" and {len(each) - 4} more" if len(each) > 4 else "" for reason, each in numbers.items()}
+    return "; ".join(f"{listed[reason]}{more[reason]}: {reason}" for reason in numbers)
 
 
 def draw(picture: Picture, faces: Sequence[FaceReport]) -> np.ndarray:
