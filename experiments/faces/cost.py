@@ -24,7 +24,8 @@ from compose import paste, reduce
 from facehall.cli.experiments import experiment_parser
 from facehall.faces.alignment import Similarity, Spline, bounds
 from facehall.imaging import Picture, list_images, read_rgb, write_picture
-from facehall.inference.restoration.pasting import enlarged_region, oval_mask
+from facehall.inference.restoration.masks import oval_mask
+from facehall.inference.restoration.pasting import enlarged_region
 
 KINDS = {
     "group": {"size": (720, 1280), "crops": (48, 64, 80, 96, 96, 112, 128, 160), "scale": 4},

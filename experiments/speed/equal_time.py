@@ -1,4 +1,4 @@
-"""Forty minutes of two cores: release_x4_psnr as it stands beside the residual network with Muon, x4, 64 to 256 pixels.
+"""Forty minutes of two cores: release_x4_psnr as it stands beside faces_x4_psnr, x4, 64 to 256 pixels.
 
     python experiments/speed/equal_time.py FACES RUNS
 
@@ -27,7 +27,6 @@ MINUTES = 40
 RATES = {"old": 2.2267, "new": 3.8583}
 """Steps a second on two idle cores, in results.csv: `adam` and `threads`."""
 COMMON = [
-    "experiment=release_x4_psnr",
     "data.exclude=[lfw128,utk128,celeba_fm96]",  # as the release; these came later
     "callbacks.samples=null",
     "runtime.compile=false",
@@ -37,16 +36,7 @@ COMMON = [
     "seed=1",
     "resume=auto",
 ]
-RECIPES = {
-    "old": [],
-    "new": [
-        "generator=multi_scale_resnet",
-        "optimizer=muon",
-        "optimizer.generator.lr=2.0e-3",
-        "optimizer.generator.muon_lr=0.01",  # at 0.03, the best rate for 200 steps, it diverged
-        "patches.symmetry=mirror",  # faces are upright
-    ],
-}
+RECIPES = {"old": "release_x4_psnr", "new": "faces_x4_psnr"}
 EPOCHS = {"old": 668, "new": 300}
 """Steps from one validation to the next."""
 
@@ -74,7 +64,7 @@ def train(name: str, faces: str, run: Path) -> None:
     if (run / "summary.json").is_file():
         return
     length = [f"curriculum.psnr.steps={round(60 * MINUTES * RATES[name])}", f"patches.steps_per_epoch={EPOCHS[name]}"]
-    settings = [*COMMON, *RECIPES[name], *length, f"data.root={faces}", f"run_dir={run}"]
+    settings = [f"experiment={RECIPES[name]}", *COMMON, *length, f"data.root={faces}", f"run_dir={run}"]
     subprocess.run([sys.executable, "-m", "facehall.train", *settings], check=True)
 
 

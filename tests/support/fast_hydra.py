@@ -1,15 +1,18 @@
 """Hydra composes in half the time: a fifth of the suite went into reading the same files again and again.
 
-The results are the same: what a file's text stands for is remembered, and a command composes its config once instead
-of first asking a composition of its own for `hydra.mode`, which nothing in conf/ sets.
+The results are the same: what a file's text stands for is remembered, each composition has a shallow copy of the list of
+folders, which it replaces and does not change, and a command composes its config once instead of first asking a
+composition of its own for `hydra.mode`, which nothing in conf/ sets.
 """
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 from typing import IO, Any
 
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
@@ -30,3 +33,10 @@ def speed_up() -> None:
         return get_mode(hydra, config_name, overrides) if any("hydra.mode" in each for each in overrides) else None
 
     OmegaConf.load, Hydra.get_mode = staticmethod(load_text), known_mode
+
+    def shallow(repository: ConfigRepository, memo: dict[int, Any]) -> ConfigRepository:
+        other = copy.copy(repository)
+        memo[id(repository)] = other
+        return other
+
+    ConfigRepository.__deepcopy__ = shallow  # type: ignore[attr-defined]

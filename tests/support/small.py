@@ -35,6 +35,7 @@ TINY = [
     "patches.patch_size=8",
     "trainer=cpu",
     "trainer.enable_progress_bar=false",
+    "callbacks.history.interval=null",
 ]
 """Overrides that shorten a training of experiment=esrgan_vgg16s to a second or two per phase."""
 TINY_PSNR = ["experiment=psnr", *(option for option in TINY if not option.startswith("discriminator."))]

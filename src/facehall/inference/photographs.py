@@ -29,7 +29,8 @@ from facehall.inference.restoration.crops import (
     likeness,
 )
 from facehall.inference.restoration.judging import Refine
-from facehall.inference.restoration.pasting import Masker, Patch, blend, oval_mask, patch
+from facehall.inference.restoration.masks import Masker, oval_mask
+from facehall.inference.restoration.pasting import Patch, blend, patch
 from facehall.inference.restoration.planning import (
     MAX_CROP,
     MAX_REDUCTION,

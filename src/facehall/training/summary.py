@@ -125,10 +125,12 @@ def closing_lines(run_dir: Path, summary: dict[str, Any]) -> str:
         lines += _rows("validation", {title: summary[key] for key, title in ends.items()}, measures)
     if "test" in summary:
         lines += _rows("test", {key.replace("_", " "): values for key, values in summary["test"].items()}, measures)
+    pictures = " and ".join(name for name in ("samples.png", "curves.png") if (run_dir / name).is_file())
+    look = f"look at {pictures}; " if pictures else ""
     run_dir = display_path(run_dir)
     weights = run_dir / "weights" / "generator_ema.safetensors"
     lines += [
-        f"The run is in {run_dir}: look at samples.png and curves.png; summary.json and metrics.csv hold the numbers.",
+        f"The run is in {run_dir}: {look}summary.json and metrics.csv hold the numbers.",
         "Next:",
         f"  python -m facehall.evaluate weights={weights}",
         f"  python -m facehall.predict weights={weights} input=PHOTO_OR_FOLDER output=FOLDER",

@@ -83,7 +83,7 @@ class Stop(L.Callback):
             raise StoppedBySignal("enough", None)
 
 
-@pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3])])
+@pytest.mark.parametrize(("interval", "drawings"), [(0, [1, 2, 3]), (1000, [3]), (None, [])])
 def test_curves_are_drawn_at_intervals_and_at_the_end(tmp_path, make_module, fit, monkeypatch, interval, drawings):
     drawn = []
     monkeypatch.setattr(history, "draw_curves", lambda rows, *_: drawn.append(len(rows)))

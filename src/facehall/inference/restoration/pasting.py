@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -18,28 +17,8 @@ from facehall.inference.restoration.planning import PlannedFace
 LOW_FREQUENCIES = 1 / 8
 """Standard deviation, relative to the face, of the Gaussian that separates what the photograph decides (light and
 colour) from what the restored face does."""
-FEATHER = 0.16
-"""Width of the soft edge of the default mask, relative to the crop."""
-BORDER = 0.02
-"""Strip along the border of the crop, relative to it, that is never pasted."""
 CONTEXT = 4
 """Input pixels around a rectangle that bicubic takes into account; it needs two."""
-
-Masker = Callable[[Tensor], Tensor]
-"""Crops (3, n, n) in [0, 1] in FFHQ's frame -> opacities (n, n) from 0 to 1 of what is pasted."""
-
-
-def oval_mask(crop: Tensor) -> Tensor:
-    """Return the opacity of a superellipse around head and hair with a soft edge, whatever the crop shows."""
-    side = crop.shape[-1]
-    axis = torch.linspace(-1, 1, side + 1)[:-1] + 1 / side
-    distance = (axis.abs()[:, None] ** 3 + axis.abs() ** 3) ** (1 / 3)
-    return _smooth((1 - 2 * BORDER - distance) / (2 * FEATHER))
-
-
-def _smooth(x: Tensor) -> Tensor:
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
 
 
 @dataclass(frozen=True)

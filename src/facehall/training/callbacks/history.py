@@ -26,13 +26,13 @@ class History(L.Callback):
 
     Args:
         folder: the run folder.
-        interval: minimum seconds between drawings of the curves.
+        interval: minimum seconds between drawings of the curves; None draws none.
 
     Attributes:
         rows: the table so far.
     """
 
-    def __init__(self, folder: str | Path, interval: float = 10) -> None:
+    def __init__(self, folder: str | Path, interval: float | None = 10) -> None:
         self.folder = Path(folder)
         self.interval = interval
         self.rows: list[Row] = []
@@ -65,7 +65,7 @@ class History(L.Callback):
             }
         )
         write_history(self.folder / "metrics.csv", self.rows)
-        if time.monotonic() - self._drawn_at >= self.interval:
+        if self.interval is not None and time.monotonic() - self._drawn_at >= self.interval:
             self._draw(pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,7 +79,7 @@ class History(L.Callback):
     def _draw(self, module: L.LightningModule) -> None:
         """Draw the curves, unless they are up to date."""
         assert isinstance(module, SuperResolution)
-        if len(self.rows) == self._drawn_rows:
+        if self.interval is None or len(self.rows) == self._drawn_rows:
             return
         draw_curves(self.rows, self.folder / "curves.png", module.protocol.measures)
         self._drawn_at, self._drawn_rows = time.monotonic(), len(self.rows)
