@@ -1,6 +1,6 @@
 """Hydra composes in half the time: a fifth of the suite went into reading the same files again and again.
 
-The results are the same: what a file's text stands for is remembered, each composition has a shallow copy of the list of
+The results are the same: what a file's text stands for is remembered, each composition has a shallow copy of the
 folders, which it replaces and does not change, and a command composes its config once instead of first asking a
 composition of its own for `hydra.mode`, which nothing in conf/ sets.
 """
