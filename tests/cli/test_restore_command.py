@@ -83,7 +83,7 @@ def test_faces_are_written_edited_and_pasted(capsys):
     Image.effect_noise((side + 30, side + 30), 60).convert("RGB").save(edited)  # another size, as other tools have
     Path("faces/people.png.face02.png").unlink()
     assert restore("people.png", "--paste", "faces", "-o", "edited.png") == 0
-    assert "2 people.png.face02.png was removed" in capsys.readouterr().out
+    assert "(2: people.png.face02.png was removed)" in capsys.readouterr().out
     assert np.abs(read_rgb("edited.png").astype(int) - pasted).max() > 30
 
 
