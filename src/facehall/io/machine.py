@@ -1,4 +1,4 @@
-"""Cores and GPUs of this machine, and how the jobs of a sweep share them."""
+"""Cores, GPUs and memory of this machine, and how the jobs of a sweep share them."""
 
 from __future__ import annotations
 
