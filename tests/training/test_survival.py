@@ -33,6 +33,7 @@ from facehall.training.signals import StopSignals
 
 LENGTH = ["curriculum.psnr.steps=5", "curriculum.gan.steps=3", "curriculum.gan.ramp=2", "patches.steps_per_epoch=4"]
 OPTIONS = [*("experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH), "scale=2", "trainer.limit_val_batches=2"]
+OPTIONS.append("callbacks.history.interval=10")  # curves.png is among the files compared
 EVERY_STEP = ["callbacks.checkpoint.every_steps=1", "trainer.log_every_n_steps=1"]
 
 
@@ -144,7 +145,7 @@ def test_interrupted_anywhere_it_ends_bit_for_bit_equal(start, dice, rows, tmp_p
         assert saved["generator_step"] == resumes_at, hook
     parts = start("parts", *resume, *overrides)
     assert rows == expected
-    for name in ("metrics.csv", "samples.png", *(f"weights/{path.name}" for path in whole.glob("w*/*"))):
+    for name in ("metrics.csv", "samples.png", "curves.png", *(f"weights/{path.name}" for path in whole.glob("w*/*"))):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
     ours, theirs = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (parts, whole))
     assert all(torch.equal(value, theirs["state_dict"][key]) for key, value in flat(ours["state_dict"]))

@@ -90,7 +90,7 @@ class PhotoRestorer:
         network: the detector; None loads CenterFace when the first photograph needs it.
         refine: finds the points of a detected face more exactly, such as `MeshPoints`; None uses the detector's.
         identity: compares a restored face with its input; faces that drift are replaced, see `likeness`.
-        masker: what of a crop is pasted.
+        masker: what of a crop is pasted, such as `PersonOnly`; an oval around head and hair by default.
 
     Attributes:
         predictor: the network with the given weights.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from facehall.faces.labels import BACKGROUND
 from facehall.faces.parser import FaceParser
@@ -38,18 +39,18 @@ class PersonOnly:
     """The oval mask without what the parser takes for background: nothing is drawn beside a head.
 
     Args:
-        parser: finds the person in a crop; None loads the bundled one.
+        parser: finds the person in a crop.
     """
 
-    def __init__(self, parser: FaceParser | None = None) -> None:
-        self.parser = parser or FaceParser.pretrained()
+    def __init__(self, parser: FaceParser) -> None:
+        self.parser = parser
 
     @torch.inference_mode()
     def __call__(self, crop: Tensor) -> Tensor:
         person = 1 - self.parser(crop[None]).softmax(dim=1)[0, BACKGROUND]
         side = person.shape[-1]
         reach = round(GROWTH * side)
-        grown = torch.nn.functional.max_pool2d(person[None], 2 * reach + 1, stride=1, padding=reach)[0]
+        grown = F.max_pool2d(person[None], 2 * reach + 1, stride=1, padding=reach)[0]
         soft = cv2.GaussianBlur(grown.numpy(), (0, 0), SOFTNESS * side, borderType=cv2.BORDER_REPLICATE)
         shape = (crop.shape[-2], crop.shape[-1])
         return oval_mask(crop) * resize_bicubic(torch.from_numpy(soft)[None], shape)[0].clamp(0, 1)

@@ -104,9 +104,11 @@ def _reasons(faces: Sequence[FaceReport], numbered: bool) -> str:
         numbers.setdefault(face.reason, []).append(face.plan.number)
     if not numbered:
         return "; ".join(numbers)
-    listed = {reason: ", ".join(map(str, each[:4])) for reason, each in numbers.items()}
-    more = {reason: f" and {len(each) - 4} more" if len(each) > 4 else "" for reason, each in numbers.items()}
-    return "; ".join(f"{listed[reason]}{more[reason]}: {reason}" for reason in numbers)
+    parts = []
+    for reason, each in numbers.items():
+        more = f" and {len(each) - 4} more" if len(each) > 4 else ""
+        parts.append(f"{', '.join(map(str, each[:4]))}{more}: {reason}")
+    return "; ".join(parts)
 
 
 def draw(picture: Picture, faces: Sequence[FaceReport]) -> np.ndarray:
