@@ -32,8 +32,12 @@ from facehall.training.curves import draw_curves
 from facehall.training.signals import StopSignals
 
 LENGTH = ["curriculum.psnr.steps=5", "curriculum.gan.steps=3", "curriculum.gan.ramp=2", "patches.steps_per_epoch=4"]
-OPTIONS = [*("experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH), "scale=2", "trainer.limit_val_batches=2"]
-OPTIONS.append("callbacks.history.interval=10")  # curves.png is among the files compared
+OPTIONS = [
+    *("experiment=esrgan_vgg16s", *TINY, *LIGHT, *LENGTH),
+    "scale=2",
+    "trainer.limit_val_batches=2",
+    "callbacks.history.interval=10",  # curves.png is among the files compared
+]
 EVERY_STEP = ["callbacks.checkpoint.every_steps=1", "trainer.log_every_n_steps=1"]
 
 
