@@ -16,7 +16,7 @@ from facehall.imaging import read_picture, to_tensor
 from facehall.metrics import Protocol, bicubic_sr, make_lr
 from facehall.metrics import faces as shared
 from facehall.metrics.build import build_protocol
-from facehall.metrics.judges import identity, landmarks
+from facehall.metrics.judges import identity, landmarks, parts
 from facehall.metrics.pairs import VerificationPairs
 
 SHARED = os.environ.get("FACEHALL_SHARED")
@@ -119,6 +119,29 @@ def test_landmark_error_is_relative_to_the_eyes(stand_ins):
     distance = Mesh(stand_ins, 1.0).eye_distance
     shift = 2 * round(127.5) / 255
     assert float(protocol.of_set(values)["nme"]) == pytest.approx(100 * shift / distance, rel=0.01)
+
+
+def test_psnr_inside_the_features_alone():
+    """Wrong by 51 levels in half of the eyes of the first picture, by 25.5 everywhere else; the second has no face."""
+    hr = torch.zeros(2, 3, SIDE, SIDE)
+    labels = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    labels[0, 4:6] = 3
+    labels[0, 8:10] = 1  # skin
+    sr = torch.full_like(hr, 25.5 / 255)
+    sr[0, :, 4] = 51 / 255
+    sr[0, :, 5] = 0
+    protocol = Protocol(2, [parts.PartsPSNR()])
+    values = protocol.statistics(sr, hr, parsing=labels)
+    wanted = -10 * np.log10(0.2**2 / 2)
+    assert float(protocol.figures(values)["psnr_parts"][0]) == pytest.approx(wanted)
+    assert protocol.figures(values)["psnr_parts"][1].isnan()
+    assert float(protocol.of_set(values)["psnr_parts"]) == pytest.approx(wanted)
+    skin = Protocol(2, [parts.PartsPSNR([1])]).measure(sr, hr, parsing=labels)["psnr_parts"]
+    assert float(skin[0]) == pytest.approx(-10 * np.log10((26 / 255) ** 2))  # rounded to 8 bits, half to even
+    with pytest.raises(FacehallError, match="psnr_parts: the parsing maps are .*data.annotations"):
+        protocol.statistics(sr, hr, parsing=labels[:, ::2])
+    with pytest.raises(FacehallError, match="psnr_parts needs 'parsing'"):
+        protocol.statistics(sr, hr)
 
 
 def test_a_set_of_images_pools_their_statistics(stand_ins):
