@@ -17,14 +17,16 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
 from compose import paste, reduce
 from facehall.cli.experiments import experiment_parser
 from facehall.faces.alignment import Similarity, Spline, bounds
+from facehall.faces.parser import FaceParser
 from facehall.imaging import Picture, list_images, read_rgb, write_picture
-from facehall.inference.restoration.masks import oval_mask
+from facehall.inference.restoration.masks import PersonOnly
 from facehall.inference.restoration.pasting import enlarged_region
 
 KINDS = {
@@ -56,16 +58,21 @@ def compose(kind: str, landscape: Path, faces: list[Path]) -> np.ndarray:
 def seams(photo: np.ndarray, result: np.ndarray, report: dict, scale: int) -> list[float]:
     """Return the seam of each face that was pasted."""
     found = []
+    masker = PersonOnly(FaceParser.pretrained())
     for face in report["faces"]:
         if face["action"] == "left":
             continue
-        side = face["crop_side"] * face["reduction"] * scale
+        original = face["crop_side"] * face["reduction"]
+        from_crop = Similarity.from_matrix(np.array(face["to_crop"])).inverse.scaled(before=original)
+        crop = Spline.of(photo / np.float32(255)).sample(from_crop, (original, original)).clip(0, 1)
+        mask = masker(torch.from_numpy(crop).permute(2, 0, 1))[..., None].numpy()
+        side = original * scale
         to_crop = Similarity.from_matrix(np.array(face["to_crop"])).scaled(before=scale, after=side)
         left, top, right, bottom = (round(v) for v in bounds(to_crop, side))
         left, top = max(0, left), max(0, top)
         right, bottom = min(result.shape[1], right), min(result.shape[0], bottom)
-        mask = oval_mask(torch.zeros(3, side, side))[..., None].numpy()
         shifted = Similarity(to_crop.rotation, to_crop.shift + to_crop.rotation * complex(left, top))
+        mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_CUBIC)[..., None]
         opacity = Spline.of(mask).sample(shifted, (bottom - top, right - left))[..., 0]
         edge = (opacity > 0.02) & (opacity < 0.3)
         plain = 255 * enlarged_region(Picture(photo), scale, left, top, right, bottom).clip(0, 1)

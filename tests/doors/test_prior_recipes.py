@@ -33,7 +33,7 @@ def faces(tmp_path_factory):
 
 @pytest.fixture
 def known_faces(monkeypatch):
-    """A recognition network without weights, in the place of MobileFace."""
+    """A recognition network without weights, in the place of ours."""
     import torch
 
     class Colours(torch.nn.Module):
@@ -41,7 +41,7 @@ def known_faces(monkeypatch):
             return chips.mean((2, 3))
 
     five = ((3.0, 3), (5, 3), (4, 4), (3, 5), (5, 5))
-    monkeypatch.setitem(RECOGNISERS, "mobileface", Kind(lambda weights: Colours(), 3, 8, five, "cosine", 0.5))
+    monkeypatch.setitem(RECOGNISERS, "facehall", Kind(lambda weights: Colours(), 3, 8, five, "cosine", 0.5))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

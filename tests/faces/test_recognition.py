@@ -103,11 +103,13 @@ def test_comparisons():
 def test_stays_frozen_and_in_evaluation_mode(small):
     assert not small.train().training
     assert not any(parameter.requires_grad for parameter in small.parameters())
-    with pytest.raises(FacehallError, match="Unknown recognition network 'arcface'; known: dlib, faceres, mobileface"):
+    with pytest.raises(
+        FacehallError, match="Unknown recognition network 'arcface'; known: dlib, facehall, faceres, mobileface"
+    ):
         Recogniser("arcface")
 
 
-@pytest.mark.parametrize("name", ["dlib", "faceres", "mobileface"])
+@pytest.mark.parametrize("name", ["dlib", "facehall", "faceres", "mobileface"])
 def test_pairs_of_pictures_are_told_apart(name, monkeypatch):
     """Three people with two pictures each: every genuine pair is more alike than every impostor pair."""
     if not SHARED:

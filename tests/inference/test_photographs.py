@@ -14,6 +14,7 @@ from facehall.imaging import Picture, downscale_bicubic, to_levels, to_tensor, u
 from facehall.inference import Predictor
 from facehall.inference.photographs import PhotoRestorer
 from facehall.inference.restoration import backgrounds
+from facehall.inference.restoration.masks import oval_mask
 from facehall.inference.streaming import assemble
 
 SQUARES = ((40, 30, 24), (110, 60, 40))
@@ -29,7 +30,8 @@ def build(weights):
     """Build a restorer whose detector finds white squares; `change` stands in for the network."""
 
     def make(change=None, **settings):
-        settings = {"scale": 2, "device": "cpu", "backend": "eager", "network": find_squares, **settings}
+        defaults = {"scale": 2, "device": "cpu", "backend": "eager", "network": find_squares, "masker": oval_mask}
+        settings = {**defaults, **settings}
         restorer = PhotoRestorer(weights, **settings)
         if change is not None:
             restorer.predictor.super_resolve_batch = change

@@ -138,7 +138,7 @@ def test_psnr_inside_the_features_alone():
     assert float(protocol.of_set(values)["psnr_parts"]) == pytest.approx(wanted)
     skin = Protocol(2, [parts.PartsPSNR([1])]).measure(sr, hr, parsing=labels)["psnr_parts"]
     assert float(skin[0]) == pytest.approx(-10 * np.log10((26 / 255) ** 2))  # rounded to 8 bits, half to even
-    with pytest.raises(FacehallError, match="psnr_parts: the parsing maps are .*data.annotations"):
+    with pytest.raises(FacehallError, match=r"psnr_parts: the parsing maps are .*data\.annotations"):
         protocol.statistics(sr, hr, parsing=labels[:, ::2])
     with pytest.raises(FacehallError, match="psnr_parts needs 'parsing'"):
         protocol.statistics(sr, hr)

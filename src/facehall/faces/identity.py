@@ -17,7 +17,7 @@ SIDE = 80
 SIZE = 192
 """Length of an embedding."""
 WEIGHTS = Path(__file__).with_name("identity.safetensors")
-"""The bundled file; `identity.md` next to it is its model card."""
+"""The bundled file; `networks.md` next to it is its model card."""
 
 _STAGES = ((64, 4), (96, 4), (128, 2))
 """Channels and blocks after each halving of the resolution."""

@@ -15,7 +15,7 @@ from facehall.faces.mesh_points import COUNT
 INPUT = 64
 """Side to which pictures are resampled first."""
 WEIGHTS = Path(__file__).with_name("landmarks.safetensors")
-"""The bundled file; `landmarks.md` next to it is its model card."""
+"""The bundled file; `networks.md` next to it is its model card."""
 
 
 class LandmarkNetwork(nn.Module):

@@ -21,7 +21,7 @@ SIDE = 128
 INPUT = 64
 """Side to which pictures are resampled first."""
 WEIGHTS = Path(__file__).with_name("parser.safetensors")
-"""The bundled file; `parser.md` next to it is its model card."""
+"""The bundled file; `networks.md` next to it is its model card."""
 
 
 class FaceParser(nn.Module):

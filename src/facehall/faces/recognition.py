@@ -18,6 +18,9 @@ from facehall.assets.npm_files import DLIB_RESNET, FACERES, MOBILEFACE, resolve_
 from facehall.errors import FacehallError
 from facehall.faces import dlib_resnet
 from facehall.faces.dlib_resnet import DlibResNet, from_face_api
+from facehall.faces.identity import SIDE as OWN_SIDE
+from facehall.faces.identity import SIZE as OWN_SIZE
+from facehall.faces.identity import IdentityNetwork
 from facehall.faces.similarity import similarity, warp
 from facehall.faces.templates import DLIB_FIVE, DLIB_PADDING, FFHQ_FIVE, INSIGHTFACE_FIVE
 from facehall.faces.tfjs import GraphNetwork, read_json, read_weights
@@ -102,6 +105,10 @@ _DLIB = _scaled(DLIB_FIVE, dlib_resnet.SIDE / (1 + 2 * DLIB_PADDING), dlib_resne
 
 RECOGNISERS: dict[str, Kind] = {
     "dlib": Kind(DlibEmbedder, 128, dlib_resnet.SIDE, _DLIB, "distance", 0.452),
+    "facehall": Kind(
+        *(IdentityNetwork.pretrained, OWN_SIZE, OWN_SIDE, _scaled(INSIGHTFACE_FIVE, OWN_SIDE / 112, 0.0)),
+        *("cosine", 0.5),
+    ),
     "faceres": Kind(FaceRes, 1024, 224, _scaled(FFHQ_FIVE, 224 / 512, 0.0), "cosine", 0.604),
     "mobileface": Kind(MobileFace, 256, 112, INSIGHTFACE_FIVE, "cosine", 0.377),
 }
@@ -111,7 +118,7 @@ class Recogniser(nn.Module):
     """Embeds faces given by their points, and compares embeddings. Frozen, always in evaluation mode.
 
     Args:
-        name: ``dlib``, ``faceres`` or ``mobileface``.
+        name: ``dlib``, ``facehall`` (our own, in the package), ``faceres`` or ``mobileface``.
         weights: the network's weights; None finds or downloads them.
 
     Raises:

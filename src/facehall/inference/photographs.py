@@ -15,6 +15,7 @@ from torch import Tensor
 from facehall.errors import FacehallError
 from facehall.faces.centerface import CenterFace
 from facehall.faces.detection import Face, Network, detect
+from facehall.faces.parser import FaceParser
 from facehall.faces.sharpness import harmless_reduction
 from facehall.imaging import Picture, as_picture
 from facehall.inference.predictor import Predictor
@@ -29,7 +30,7 @@ from facehall.inference.restoration.crops import (
     likeness,
 )
 from facehall.inference.restoration.judging import Refine
-from facehall.inference.restoration.masks import Masker, oval_mask
+from facehall.inference.restoration.masks import Masker, PersonOnly
 from facehall.inference.restoration.pasting import Patch, blend, patch
 from facehall.inference.restoration.planning import (
     MAX_CROP,
@@ -90,7 +91,7 @@ class PhotoRestorer:
         network: the detector; None loads CenterFace when the first photograph needs it.
         refine: finds the points of a detected face more exactly, such as `MeshPoints`; None uses the detector's.
         identity: compares a restored face with its input; faces that drift are replaced, see `likeness`.
-        masker: what of a crop is pasted, such as `PersonOnly`; an oval around head and hair by default.
+        masker: what of a crop is pasted, such as `oval_mask`; None: `PersonOnly`, by the parser of the package.
 
     Attributes:
         predictor: the network with the given weights.
@@ -115,7 +116,7 @@ class PhotoRestorer:
         network: Network | None = None,
         refine: Refine | None = None,
         identity: Identity | None = None,
-        masker: Masker = oval_mask,
+        masker: Masker | None = None,
     ) -> None:
         if scale not in SCALES:
             raise FacehallError(f"scale={scale}: must be one of {', '.join(map(str, SCALES))}.")
@@ -129,13 +130,18 @@ class PhotoRestorer:
                 f"scale={scale}, but {self.weights} is a x{self.predictor.scale} network. Use a scale that divides it, "
                 "or other weights."
             )
-        self._consistency, self._identity, self._masker = consistency, identity, masker
-        self._network, self._refine = network, refine
+        self._consistency, self._identity = consistency, identity
+        self._network, self._refine, self._masker = network, refine, masker
 
     @cached_property
     def detector(self) -> Network:
         """The face detector."""
         return self._network or CenterFace()
+
+    @cached_property
+    def masker(self) -> Masker:
+        """What of a crop is pasted."""
+        return self._masker or PersonOnly(FaceParser.pretrained())
 
     @cached_property
     def rest(self) -> Predictor:
@@ -229,7 +235,7 @@ class PhotoRestorer:
             yield levels
 
     def _patch(self, face: RestoredFace, size: tuple[int, int]) -> Patch:
-        mask = self._masker(face.crop)
+        mask = self.masker(face.crop)
         return patch(face.report.plan, face.crop, face.restored, mask, self.scale, size)
 
     def _at_its_resolution(self, picture: Picture, face: PlannedFace) -> PlannedFace:

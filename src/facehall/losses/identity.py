@@ -47,8 +47,8 @@ class RecognitionLoss(LossTerm):
     the measures of identity use dlib's network, so it is the one to avoid here.
 
     Args:
-        network: ``mobileface``, ``faceres`` or ``dlib``.
-        weights: folder of its files; None finds or downloads them.
+        network: ``facehall`` (our own, in the package), ``mobileface``, ``faceres`` or ``dlib``.
+        weights: folder of its files, or the file of ``facehall``; None finds or downloads them.
         template: eye centres, nose tip and mouth corners [x, y] relative to the picture, for aligned faces without
             landmarks; null requires landmarks (5, 68 or 468 of them).
 
@@ -58,7 +58,7 @@ class RecognitionLoss(LossTerm):
     """
 
     def __init__(
-        self, network: str = "mobileface", weights: str | Path | None = None, template: Template | None = None
+        self, network: str = "facehall", weights: str | Path | None = None, template: Template | None = None
     ) -> None:
         super().__init__()
         self.frozen = Frozen(Recogniser(network, weights))

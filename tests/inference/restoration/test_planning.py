@@ -9,9 +9,9 @@ from facehall.faces.detection import Face
 from facehall.inference.restoration.planning import check_choice, plan_faces
 
 
-def face(crop=100.0, score=0.9, nose=0.0):
-    """A face whose aligned crop has a side of `crop` pixels."""
-    points = FFHQ_POINTS * crop
+def face(crop=100.0, score=0.9, nose=0.0, turned=False):
+    """A face whose aligned crop has a side of `crop` pixels; `turned`: on its head."""
+    points = (1 - FFHQ_POINTS if turned else FFHQ_POINTS) * crop
     points[2, 0] += nose * (points[1, 0] - points[0, 0])
     return Face((0.2 * crop, 0.2 * crop, 0.75 * crop, 0.9 * crop), score, points)
 
@@ -30,6 +30,7 @@ def test_a_clear_face_is_restored_at_its_own_resolution():
         (face(18), "left", "too small: the eyes are 4.4 pixels apart"),
         (face(nose=0.6), "faithful", "seen from the side"),
         (face(nose=-0.6), "faithful", "seen from the side"),
+        (face(turned=True), "faithful", "upside down"),
         (face(score=0.4), "faithful", "uncertain detection (score 0.40)"),
         (Face((0, 0, 50, 50), 0.9, np.ones((5, 2))), "left", "its points coincide"),
     ],

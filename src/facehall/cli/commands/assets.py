@@ -15,7 +15,7 @@ _DESCRIPTION = """\
 The LPIPS metric (AlexNet, VGG16), the loss vgg16 (VGG16) and the DISTS metric need weights trained on
 ImageNet; the default loss, vgg16s, is included in the package. `facehall restore` needs the face detector
 CenterFace. Measures of identity and landmarks need dlib's recognition network and MediaPipe's face mesh;
-trainings with an identity loss may need faceres or mobileface (145 MB), `facehall page` needs
+trainings with an identity loss may use faceres or mobileface (145 MB), `facehall page` needs
 onnxruntime_web (33 MB): `fetch` gets these three only by name.
 Without arguments, list which of them are on this machine, without network access.
 `fetch` downloads the missing ones, so that later runs need no network: run it on a login node,

@@ -32,7 +32,8 @@ def openvino(generator: Generator, device: torch.device) -> Backend:
 def openvino_bf16(generator: Generator, device: torch.device) -> Backend:
     """Convert `generator` to OpenVINO with convolutions in bfloat16 and the bicubic base in float32.
 
-    Equals `openvino` on CPUs without bfloat16. Networks of luma also convert colours in bfloat16: up to 4 levels of error.
+    Equals `openvino` on CPUs without bfloat16. Networks of luma also convert colours in bfloat16, with errors of up to
+    four levels.
     """
     return _backend(generator, "bf16")
 

@@ -21,6 +21,9 @@ GROWTH = 0.04
 """How far the outline of a person is moved outwards, relative to the crop: loose hair is finer than the parser sees."""
 SOFTNESS = 0.02
 """Standard deviation of the Gaussian that softens this outline, relative to the crop."""
+FEATURES = (0.58, 0.2)
+"""Height of the centre, below the top, and radius of the disc of brows to mouth, relative to the crop: always pasted,
+as the detector found a face there, even if the parser sees none."""
 
 Masker = Callable[[Tensor], Tensor]
 """Crops (3, n, n) in [0, 1] in FFHQ's frame -> opacities (n, n) from 0 to 1 of what is pasted."""
@@ -49,8 +52,15 @@ class PersonOnly:
     def __call__(self, crop: Tensor) -> Tensor:
         person = 1 - self.parser(crop[None]).softmax(dim=1)[0, BACKGROUND]
         side = person.shape[-1]
+        person = torch.maximum(person, _features(side))
         reach = round(GROWTH * side)
         grown = F.max_pool2d(person[None], 2 * reach + 1, stride=1, padding=reach)[0]
         soft = cv2.GaussianBlur(grown.numpy(), (0, 0), SOFTNESS * side, borderType=cv2.BORDER_REPLICATE)
         shape = (crop.shape[-2], crop.shape[-1])
         return oval_mask(crop) * resize_bicubic(torch.from_numpy(soft)[None], shape)[0].clamp(0, 1)
+
+
+def _features(side: int) -> Tensor:
+    height, radius = FEATURES
+    axis = (torch.arange(side) + 0.5) / side
+    return ((axis[:, None] - height).square() + (axis - 0.5).square() < radius**2).float()

@@ -21,6 +21,8 @@ MIN_SIZE = 12.0
 """Pixels of `Face.size`; in profiles the distance of the eyes tells nothing."""
 MAX_YAW, MAX_TURN = 45.0, 0.45
 """Degrees, and the like of `Face.turn`. In profiles, networks trained on frontal faces draw features where none are."""
+UPSIDE_DOWN = 120.0
+"""Degrees beyond which the points of a face, though found, are not exact."""
 MAX_CROP = 512
 """Side of an aligned crop, in input pixels, above which a face has more detail than the network was trained to add."""
 MAX_REDUCTION, MIN_REDUCED = 8, 48
@@ -91,12 +93,12 @@ def plan_faces(found: Sequence[Face], choice: str | int = ALL, min_face: float =
             to_crop = Similarity(1 / max(1e-6, face.size), 0j)
             planned.append(PlannedFace(number, face, to_crop, "left", "its points coincide"))
             continue
-        action, reason = _decide(face, number <= wanted, min_face)
+        action, reason = _decide(face, to_crop, number <= wanted, min_face)
         planned.append(PlannedFace(number, face, to_crop, action, reason).reduced(1))
     return planned
 
 
-def _decide(face: Face, wanted: bool, min_face: float) -> tuple[Action, str]:
+def _decide(face: Face, to_crop: Similarity, wanted: bool, min_face: float) -> tuple[Action, str]:
     if not wanted:
         return "left", "not among the chosen faces"
     if face.size < min_face:
@@ -106,6 +108,8 @@ def _decide(face: Face, wanted: bool, min_face: float) -> tuple[Action, str]:
         return "left", f"too small: the eyes are {face.eye_distance:.1f} pixels apart"
     if face.size < MIN_SIZE:
         return "left", f"too small: {face.size:.0f} pixels"
+    if abs(to_crop.degrees) > UPSIDE_DOWN:
+        return "faithful", "upside down"
     if aside:
         return "faithful", "seen from the side" + ("" if face.yaw is None else f" ({abs(face.yaw):.0f} degrees)")
     if face.score < MIN_SURE:

@@ -17,14 +17,19 @@ from facehall.metrics.judges.base import Judge, register
 from facehall.metrics.measures import Measure
 from facehall.metrics.pairs import VerificationPairs
 
-_NAMES = {"dlib": "dlib's ResNet v1", "faceres": "FaceRes", "mobileface": "MobileFace"}
+_NAMES = {
+    "dlib": "dlib's ResNet v1",
+    "facehall": "facehall's network",
+    "faceres": "FaceRes",
+    "mobileface": "MobileFace",
+}
 
 
 class RecognitionJudge(Judge):
     """Base of the judges that embed SR and HR.
 
     Args:
-        network: ``dlib``, ``faceres`` or ``mobileface``; a network that is used as a training loss is no judge.
+        network: ``dlib``, ``facehall``, ``faceres`` or ``mobileface``; what is used as a training loss is no judge.
         weights: folder of its files; None finds or downloads them.
 
     Raises:
