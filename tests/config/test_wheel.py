@@ -25,6 +25,9 @@ def test_configuration_weights_and_types_are_inside(wheel):
     wanted = {f"facehall/conf/{path.relative_to(conf_dir()).as_posix()}" for path in conf_dir().rglob("*.yaml")}
     wanted |= {f"facehall/weights/{name}.safetensors" for name in bundled_names()}
     wanted |= {"facehall/py.typed", "facehall/__main__.py", "facehall/models/perceptual/vgg16s.safetensors"}
+    wanted |= {
+        f"facehall/faces/{name}" for name in ("parser.safetensors", "landmarks.safetensors", "identity.safetensors")
+    }
     assert wanted <= inside
     assert not [name for name in inside if not name.startswith(("facehall/", "facehall-"))]
 
