@@ -27,6 +27,7 @@ from facehall.sweeps.recipes import train_recipe
 from facehall.training.callbacks.step_times import STEP_TIMES, StepTimes
 
 HERE = Path(__file__).parent
+RATES = HERE / "priors_rates.csv"
 RECIPES = ("none", "wider", "parts", "parsing", "both", "identity")
 SCALES = {8: ["patches.patch_size=16"], 4: ["patches.patch_size=32"]}
 EXCLUDED = "[utk128,celeba_fm96]"  # framed more tightly
@@ -46,7 +47,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2, help="(2)")
     parser.add_argument("--scales", type=int, nargs="+", choices=tuple(SCALES), default=list(SCALES), help="(8 4)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2], help="(1 2)")
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), help="to be trained (all)")
+    parser.add_argument(
+        "--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), help="to be trained or timed (all)"
+    )
     parser.add_argument("--rates", action="store_true", help="only measure the time of a step of each recipe")
     options = parser.parse_args()
     if options.rates:
@@ -74,37 +77,41 @@ def settings(scale: int, options: Namespace, excluded: str = EXCLUDED) -> list[s
 
 
 def measure_rates(options: Namespace) -> None:
-    """Write the median time of a step of each recipe, timed in turn, to priors_rates.csv."""
+    """Write the median time of a step of each recipe, timed in turn, to priors_rates.csv; others keep theirs."""
     times = defaultdict(list)
     timer = f"{{_target_:{StepTimes.__module__}.{StepTimes.__qualname__},folder:'${{run_dir}}'}}"
     for _ in range(ROUNDS):
-        for scale in SCALES:
-            for recipe in RECIPES:
+        for scale in options.scales:
+            for recipe in options.recipes:
                 run = options.runs / "rate"
-                short = [
-                    f"training.steps_per_phase={TIMED}",
-                    f"patches.steps_per_epoch={TIMED}",
-                    f"run_dir={run}",
-                    "metrics.measures=[psnr]",
-                    "data.val_limit=1",
-                ]
+                short = [f"training.steps_per_phase={TIMED}", f"patches.steps_per_epoch={TIMED}", f"run_dir={run}"]
+                short += ["metrics.measures=[psnr]", "data.val_limit=1", f"+callbacks.step_times={timer}"]
                 command = [sys.executable, "-m", "facehall.train", f"experiment=priors/{recipe}", f"scale={scale}"]
-                command += [*settings(scale, options, UNTIMED), *short, f"+callbacks.step_times={timer}"]
+                command += [*settings(scale, options, UNTIMED), *short]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-                times[scale, recipe].append(json.loads((run / STEP_TIMES).read_text())["phases"])
+                times[str(scale), recipe].append(json.loads((run / STEP_TIMES).read_text())["phases"])
                 shutil.rmtree(run)
-    with (HERE / "priors_rates.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("scale", "recipe", "phase", "step_ms"))
-        for (scale, recipe), found in times.items():
-            for phase in found[0]:
-                writer.writerow((scale, recipe, phase, f"{1000 * median(each[phase] for each in found):.1f}"))
+    rows = [row for row in read_rates() if (row["scale"], row["recipe"]) not in times]
+    for (scale, recipe), found in times.items():
+        for phase in found[0]:
+            milliseconds = f"{1000 * median(each[phase] for each in found):.1f}"
+            rows.append({"scale": scale, "recipe": recipe, "phase": phase, "step_ms": milliseconds})
+    with RATES.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: (-int(row["scale"]), RECIPES.index(row["recipe"]))))
+
+
+def read_rates() -> list[dict[str, str]]:
+    if not RATES.is_file():
+        return []
+    with RATES.open() as file:
+        return list(csv.DictReader(file))
 
 
 def train(recipe: str, scale: int, seed: int, options: Namespace) -> None:
     """Train a recipe for its share of steps, from where it stands."""
-    with (HERE / "priors_rates.csv").open() as file:
-        rates = [row for row in csv.DictReader(file) if (row["scale"], row["recipe"]) == (str(scale), recipe)]
+    rates = [row for row in read_rates() if (row["scale"], row["recipe"]) == (str(scale), recipe)]
     steps = int(60_000 * options.minutes / sum(float(row["step_ms"]) for row in rates))  # of each phase
     lengths = [f"curriculum.{row['phase']}.steps={steps}" for row in rates]
     lengths.append(f"patches.steps_per_epoch={steps // 2}")
