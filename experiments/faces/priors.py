@@ -110,11 +110,15 @@ def read_rates() -> list[dict[str, str]]:
 
 
 def train(recipe: str, scale: int, seed: int, options: Namespace) -> None:
-    """Train a recipe for its share of steps, from where it stands."""
+    """Train a recipe for its share of steps, from where it stands; nothing if it is finished."""
+    if (folder(recipe, scale, seed, options) / "summary.json").is_file():
+        return
     rates = [row for row in read_rates() if (row["scale"], row["recipe"]) == (str(scale), recipe)]
     steps = int(60_000 * options.minutes / sum(float(row["step_ms"]) for row in rates))  # of each phase
     lengths = [f"curriculum.{row['phase']}.steps={steps}" for row in rates]
     lengths.append(f"patches.steps_per_epoch={steps // 2}")
+    if recipe == "identity":
+        lengths.append(f"curriculum.person.ramp={steps // 6}")  # the same share as in the recipe
     chosen = [*settings(scale, options), *lengths, f"seed={seed}"]
     if error := train_recipe(folder(recipe, scale, seed, options), f"priors/{recipe}", scale, chosen):
         raise SystemExit(error)

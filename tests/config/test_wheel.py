@@ -29,6 +29,7 @@ def test_configuration_weights_and_types_are_inside(wheel):
         f"facehall/faces/{name}" for name in ("parser.safetensors", "landmarks.safetensors", "identity.safetensors")
     }
     assert wanted <= inside
+    assert wheel[0].stat().st_size < 20e6
     assert not [name for name in inside if not name.startswith(("facehall/", "facehall-"))]
 
 

@@ -11,7 +11,7 @@ from facehall.models import pretrained as named
 from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, card_file, default_weights, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
-MEGABYTES = 10
+MEGABYTES = 15
 
 
 @pytest.fixture
