@@ -88,7 +88,7 @@ def run_command(main: Callable[[], None], *arguments: object) -> int:
 def error_message(stderr: str) -> str:
     """A command's error output without the note that it waited for a test that decodes the same pictures."""
     lines = stderr.splitlines(keepends=True)
-    return "".join(line for line in lines if "another process decodes pictures" not in line)
+    return "".join(line for line in lines if "Waiting for another process" not in line)
 
 
 class Malicious:
