@@ -151,8 +151,10 @@ def evaluate(scale: int, options: Namespace) -> list[dict[str, str]]:
     rows = []
     for name in SETS:
         for recipe in ("bicubic", *RECIPES):
-            seeds = [row for row in table if row["set"] == name and row["method"].rpartition("_")[0] == recipe]
-            seeds = seeds or [row for row in table if row["set"] == name and row["method"] == recipe]
+            seeds = [
+                row for row in table if row.get("set", name) == name and row["method"].rpartition("_")[0] == recipe
+            ]
+            seeds = seeds or [row for row in table if row.get("set", name) == name and row["method"] == recipe]
             means = {measure: f"{fmean(float(row[measure]) for row in seeds):.4g}" for measure in MEASURES}
             rows.append(
                 {"scale": str(scale), "set": name, "recipe": recipe, "parameters": seeds[0]["parameters"]} | means
