@@ -129,9 +129,6 @@ class Luma(Generator):
         return {2: lr + self.last(self.inner(lr).relu())}
 
 
-LUMA_LEVELS = {"bf16": 3, "openvino_bf16": 8}  # OpenVINO converts colours in bfloat16, too, where the CPU has it
-
-
 @pytest.mark.parametrize("name", ["channels_last", "bf16", "onnxruntime", "openvino", "openvino_bf16"])
 def test_networks_of_the_enlarged_luma(name):
     torch.manual_seed(0)
@@ -139,9 +136,8 @@ def test_networks_of_the_enlarged_luma(name):
     backend = built(name, generator)
     with torch.inference_mode():
         for lr in pictures():
-            levels, psnr = parity(backend(lr), generator(lr))
-            assert levels < LUMA_LEVELS.get(name, 0.05)
-            assert psnr > 45
+            levels, _ = parity(backend(lr), generator(lr))
+            assert levels < (3 if "bf16" in name else 0.05)
 
 
 def test_a_conversion_is_cached_by_weights(own_cache, tmp_path):

@@ -31,6 +31,11 @@ def as_rgb(generator: Generator) -> Generator:
     return generator if declared == ("lr", "rgb") else _RGBAdapter(generator, *declared)
 
 
+def is_luma(generator: Generator) -> bool:
+    """Return whether a result of `as_rgb` computes in luma and converts colours around it."""
+    return isinstance(generator, _RGBAdapter) and generator.network.colour == "y"
+
+
 class _RGBAdapter(Generator):
     def __init__(self, network: Generator, input: str, colour: str) -> None:
         super().__init__()

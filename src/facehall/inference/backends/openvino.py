@@ -18,6 +18,7 @@ from facehall.inference.tracing import MIN_SIDE, portable_program
 from facehall.io.extras import require_extra
 from facehall.io.openvino import openvino_core
 from facehall.models.generators import Generator
+from facehall.systems.rgb import is_luma
 
 
 def openvino(generator: Generator, device: torch.device) -> Backend:
@@ -32,10 +33,9 @@ def openvino(generator: Generator, device: torch.device) -> Backend:
 def openvino_bf16(generator: Generator, device: torch.device) -> Backend:
     """Convert `generator` to OpenVINO with convolutions in bfloat16 and the bicubic base in float32.
 
-    Equals `openvino` on CPUs without bfloat16. Networks of luma also convert colours in bfloat16, with errors of up to
-    four levels.
+    Equals `openvino` on CPUs without bfloat16, and for networks of luma, whose colour conversion would be rounded, too.
     """
-    return _backend(generator, "bf16")
+    return _backend(generator, "f32" if is_luma(generator) else "bf16")
 
 
 def path(generator: Generator) -> Path:
