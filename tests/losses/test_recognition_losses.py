@@ -1,12 +1,13 @@
 """Losses of identity by a recognition network, and of parts of the face."""
 
 import pytest
+import skimage.data
 import torch
 
 from facehall.errors import FacehallError
 from facehall.faces.recognition import RECOGNISERS, Kind
-from facehall.imaging import downscale_bicubic
-from facehall.losses import Outputs, PartsLoss, PyramidPixelLoss, RecognitionLoss, charbonnier
+from facehall.imaging import downscale_bicubic, resize_bicubic, to_tensor
+from facehall.losses import FacePointsLoss, Outputs, PartsLoss, PyramidPixelLoss, RecognitionLoss, charbonnier
 
 FIVE = [[0.25, 0.25], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75], [0.75, 0.75]]
 SIDE = 16
@@ -60,6 +61,27 @@ def test_other_landmarks_are_refused(colours):
     batch = {"hr": torch.rand(1, 3, SIDE, SIDE), "landmarks": torch.zeros(1, 7, 2)}
     with pytest.raises(FacehallError, match="5, 68 or 468 landmarks, but the pictures have 7"):
         RecognitionLoss("colours")(Outputs({"sr": batch["hr"]}), batch)
+
+
+def test_points_that_moved_are_measured_and_pull_sr_back():
+    """A face shifted by 1/16 of its side; following the gradient brings its points closer to HR's."""
+    hr = sample_face(64)
+    shifted = hr.roll(4, -1).requires_grad_()
+    loss = FacePointsLoss()
+    assert loss(Outputs({"sr": hr}), {"hr": hr}) < 2e-4
+    found = loss(Outputs({"sr": shifted}), {"hr": hr})
+    assert 0.03 < found < 0.09
+    found.backward()
+    assert hr.grad is None
+    closer = shifted.detach() - 0.02 * shifted.grad / shifted.grad.norm() * 64
+    assert loss(Outputs({"sr": closer}), {"hr": hr}) < found
+    assert loss.state_dict() == {}
+
+
+def sample_face(side):
+    """The sample's face, about as FFHQ frames one: (1, 3, side, side)."""
+    crop = to_tensor(skimage.data.astronaut()[20:230, 120:330])
+    return resize_bicubic(crop, (side, side)).clamp(0, 1)[None]
 
 
 def test_parts_count_by_their_weights():

@@ -5,6 +5,7 @@ from facehall.losses.attention import LandmarkAttentionLoss
 from facehall.losses.base import Batch, LossTerm, Outputs
 from facehall.losses.colour import LuminanceChrominanceLoss
 from facehall.losses.edges import EdgeLoss
+from facehall.losses.face_points import FacePointsLoss
 from facehall.losses.gradient import GradientLoss
 from facehall.losses.gradient_penalty import GradientPenalty, LogitDrift
 from facehall.losses.grid import GridLoss
@@ -26,6 +27,7 @@ __all__ = [
     "Batch",
     "DiscriminatorLoss",
     "EdgeLoss",
+    "FacePointsLoss",
     "GradientLoss",
     "GradientPenalty",
     "GridLoss",
