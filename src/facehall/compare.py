@@ -155,7 +155,8 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
     for name in sorted(systems, key=lambda name: systems[name].starts_from is not None):
         system = systems[name]
         (found,) = _find(cfg, {name: system})
-        if isinstance(found, Missing) and system.recipe is not None:
+        recipe = system.recipe_at(cfg.scale)
+        if isinstance(found, Missing) and recipe is not None:
             given = cfg.train.face_settings if system.faces_only else cfg.train.settings
             settings = shlex.split(str(given or ""))
             if system.starts_from is not None:
@@ -165,7 +166,7 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
                     continue
                 settings.append(f"init={start.weights}")
             run = run_folder_of(name, cfg.scale, Path(str(cfg.zoo)))
-            if error := train_recipe(run, system.recipe, cfg.scale, settings, cfg.train.minutes):
+            if error := train_recipe(run, recipe, cfg.scale, settings, cfg.train.minutes):
                 failures[name] = f"{error} ({display_path(run)})"
     return failures
 

@@ -15,7 +15,9 @@ RECIPES = {
     "pfsr_x4": [*NARROW, "patches.patch_size=8"],
     "pfsr_gan": [*NARROW, "discriminator.channels=2"],
     "eipnet": NARROW,
+    "eipnet_x4": [*NARROW, "patches.patch_size=8"],
     "pro_uigan": [*NARROW, "generator.attention=8"],
+    "pro_uigan_x4": [*NARROW, "generator.attention=8", "patches.patch_size=8"],
     "pro_uigan_gan": [*NARROW, "generator.attention=8", "discriminator.channels=2"],
 }
 

@@ -5,7 +5,7 @@ import pytest
 from facehall.config.build import conf_dir
 from facehall.train import train
 
-FACES = {"eipnet", "pfsr", "pfsr_x4", "pfsr_gan", "pro_uigan", "pro_uigan_gan"}
+FACES = {"eipnet", "eipnet_x4", "pfsr", "pfsr_x4", "pfsr_gan", "pro_uigan", "pro_uigan_x4", "pro_uigan_gan"}
 """Recipes for whole pictures of their own size: test_face_recipes.py."""
 PERCEPTUAL = {"gafh_ridn", "ppon", "spsr", "srobb"}
 """Recipes whose losses need patches of a certain size: test_perceptual_recipes.py."""
@@ -14,7 +14,8 @@ RECIPES = sorted({path.stem for path in (conf_dir() / "experiment" / "zoo").glob
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_runs(compose_config, tmp_path, photographs, pretrained, recipe):
-    small = ["patches.batch_size=2", "patches.patch_size=12", "metrics.lpips=none", f"run_dir={tmp_path / 'run'}"]
+    patch_size = 96 // {"prosr_x8": 16}.get(recipe, 8)
+    small = ["patches.batch_size=2", f"patches.patch_size={patch_size}", "metrics.lpips=none", f"run_dir={tmp_path / 'run'}"]
     overrides = [f"experiment=zoo/{recipe}", "debug=fast", "trainer=cpu", f"data.root={photographs}", *small]
     result = train(compose_config("train", *overrides))
     module = result.training.module

@@ -56,6 +56,8 @@ published:
         ("title: a\nkind: net\n", r"kind must be one of network, classical, interpolation, not 'net'"),
         ("title: a\nfaces_only: 1\n", r"faces_only must be true or false, not 1"),
         ("title: a\nrecipe: 1\n", r"recipe must be text or null, not 1"),
+        ("title: a\nrecipes: zoo/a\n", r"recipes must be scales with an experiment each, \{4: NAME\}, not 'zoo/a'"),
+        ("title: a\nrecipes: {x4: zoo/a}\n", r"recipes must be scales with an experiment each"),
         ("title: a\npublished: {set: a}\n", r"published must be a list of figures"),
         ("title: a\npublished: [{set: a, scale: 4}]\n", r"published figure 1: channel is missing"),
         ("title: a\npublished: [{set: a, scale: true, channel: y}]\n", r"published figure 1: scale must be an integer"),
@@ -66,3 +68,14 @@ published:
 def test_mistakes_are_named_with_their_file(tmp_path, text, message):
     with pytest.raises(FacehallError, match=rf"srcnn\.yaml: (.*: )?{message}"):
         read_catalogue(write(tmp_path, text))
+
+
+def test_a_scale_may_have_a_recipe_of_its_own(tmp_path):
+    (system,) = read_catalogue(write(tmp_path, "title: a\nrecipe: zoo/a\nrecipes: {4: zoo/a_x4}\n")).values()
+    assert [system.recipe_at(scale) for scale in (2, 4, 8)] == ["zoo/a", "zoo/a_x4", "zoo/a"]
+
+
+def test_every_recipe_is_an_experiment():
+    for name, system in load_catalogue().items():
+        for recipe in filter(None, (system.recipe, *system.recipes.values())):
+            assert (conf_dir() / "experiment" / f"{recipe}.yaml").is_file(), f"{name}: {recipe}"

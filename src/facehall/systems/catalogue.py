@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -55,6 +55,7 @@ class System:
         scales: the supported scales.
         kind: what computes it.
         recipe: the experiment in conf/experiment that trains it; None if it is not trained here.
+        recipes: scale -> another experiment, for the scales at which `recipe` does not train it.
         starts_from: the system whose weights its recipe starts from (`init`); None: from scratch.
         weights: the name of its weights in the package; None if it has none there.
         published_weights: the module of `facehall.models.published` that reads the authors' weights; None without one.
@@ -71,6 +72,7 @@ class System:
     scales: tuple[int, ...] = (4,)
     kind: Kind = "network"
     recipe: str | None = None
+    recipes: Mapping[int, str] = field(default_factory=dict)
     starts_from: str | None = None
     weights: str | None = None
     published_weights: str | None = None
@@ -80,6 +82,10 @@ class System:
     tables: tuple[int, ...] = ()
     faces_only: bool = False
     published: tuple[PublishedFigure, ...] = ()
+
+    def recipe_at(self, scale: int) -> str | None:
+        """Return the experiment that trains it at a scale; None if it is not trained here."""
+        return self.recipes.get(scale, self.recipe)
 
     def figures(self, set_name: str, scale: int) -> tuple[PublishedFigure, ...]:
         """Return the published figures for a test set, by its name regardless of case, at one scale."""
@@ -116,6 +122,9 @@ def _read(path: Path) -> System:
             values[name] = _list_of(values[name], kind, f"{path}: {name}")
     if values.get("kind", "network") not in get_args(Kind):
         raise FacehallError(f"{path}: kind must be one of {', '.join(get_args(Kind))}, not {values['kind']!r}.")
+    recipes = values.get("recipes", {})
+    if not isinstance(recipes, dict) or not all(isinstance(k, int) and isinstance(v, str) for k, v in recipes.items()):
+        raise FacehallError(f"{path}: recipes must be scales with an experiment each, {{4: NAME}}, not {recipes!r}.")
     if not isinstance(values.get("published", []), list):
         raise FacehallError(f"{path}: published must be a list of figures.")
     rows = enumerate(values.get("published", []), start=1)
@@ -134,10 +143,10 @@ def _checked(given: object, kind: type[System] | type[PublishedFigure], where: s
     """Return a mapping whose keys and plain values fit a dataclass."""
     if not isinstance(given, dict):
         raise FacehallError(f"{where}: expected KEY: VALUE lines, not {given!r}.")
-    declared = {field.name: field for field in fields(kind)}
+    declared = {each.name: each for each in fields(kind)}
     if unknown := [key for key in given if key not in declared]:
         raise FacehallError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(declared)}.")
-    required = [name for name, field in declared.items() if field.default is MISSING]
+    required = [name for name, each in declared.items() if each.default is each.default_factory is MISSING]
     if missing := [name for name in required if given.get(name) is None]:
         raise FacehallError(f"{where}: {missing[0]} is missing.")
     for key, value in given.items():
