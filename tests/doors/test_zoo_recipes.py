@@ -14,8 +14,13 @@ RECIPES = sorted({path.stem for path in (conf_dir() / "experiment" / "zoo").glob
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_runs(compose_config, tmp_path, photographs, pretrained, recipe):
-    patch_size = 96 // {"prosr_x8": 16}.get(recipe, 8)
-    small = ["patches.batch_size=2", f"patches.patch_size={patch_size}", "metrics.lpips=none", f"run_dir={tmp_path / 'run'}"]
+    patch_size = {"prosr_x8": 6}.get(recipe, 12)
+    small = [
+        "patches.batch_size=2",
+        f"patches.patch_size={patch_size}",
+        "metrics.lpips=none",
+        f"run_dir={tmp_path / 'run'}",
+    ]
     overrides = [f"experiment=zoo/{recipe}", "debug=fast", "trainer=cpu", f"data.root={photographs}", *small]
     result = train(compose_config("train", *overrides))
     module = result.training.module

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facehall.faces.templates import FFHQ_FIVE
-from facehall.imaging import downscale_bicubic, quantize
+from facehall.imaging import downscale_bicubic, quantize, resize_bicubic
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "release"
 CPU = torch.device("cpu")
@@ -29,6 +29,14 @@ def test_a_turn_of_nothing_is_no_turn(device_faces):
     found, inside = device_faces.sample(images, still, 16)
     torch.testing.assert_close(found, images, atol=1e-5, rtol=0)
     assert inside.all()
+
+
+@pytest.mark.parametrize("side", [24, 37, 64, 100])
+def test_sizes_are_those_of_the_protocol(device_faces, side):
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(
+        device_faces.resize(images, side), resize_bicubic(images, (side, side)), atol=2e-6, rtol=0
+    )
 
 
 def test_turns_keep_the_centre_within_the_shift(device_faces):
@@ -66,7 +74,7 @@ def test_labels_follow_the_pictures(device_faces):
 
 
 def test_faces_are_aligned_by_their_landmarks(device_faces):
-    """Bright dots at the eyes of a small picture arrive at the eyes of FFHQ's frame; what is beyond it is labelled so."""
+    """Bright dots at the eyes of a small picture arrive at those of FFHQ's frame; the rest has a label of its own."""
     points = torch.zeros(1, 68, 2)
     eyes = ((60, 50), (100, 60))
     points[0, 36:42], points[0, 42:48] = torch.tensor(eyes[0]).float(), torch.tensor(eyes[1]).float()
