@@ -128,6 +128,8 @@ def test_offsets_depend_on_the_image_alone(memory_format):
 def test_a_shift_is_a_number_of_pixels():
     with pytest.raises(ValueError, match="at least 1, not 0"):
         PerceptualLoss(Pyramid(), {"a": 1.0}, shift=0)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        LPIPSLoss(shift=0)
 
 
 def test_vanilla_by_hand():
@@ -236,6 +238,8 @@ def test_lpips_loss_is_the_mean_of_the_metric_and_its_gradient_leads_towards_hr(
     (gradient,) = torch.autograd.grad(before, sr)
     assert loss.distance((sr - 5 * gradient).clamp(0, 1), hr) < before
     assert loss({"sr": sr}, {"hr": hr}) == before
+    shifted = LPIPSLoss("alex", pretrained["alexnet"], shift=2)({"sr": sr}, {"hr": hr})
+    torch.testing.assert_close(shifted, metric(*shifted_crops(sr, hr, 2)).mean())
     assert loss.description == "LPIPS alex"
     assert not loss.state_dict()
     assert not any(parameter.requires_grad for parameter in loss.parameters())

@@ -30,8 +30,10 @@ def shifted_crops(sr: Tensor, hr: Tensor, shift: int) -> tuple[Tensor, Tensor]:
     """Crop each pair of images (C, H, W) to H - shift + 1 by W - shift + 1 pixels, at an offset below `shift`.
 
     The sum of the HR image's levels chooses the offset, so that it varies like a random number, but is the same in a
-    resumed training and on whichever thread or process the image is.
+    resumed training and on whichever thread or process the image is. A shift of 1 returns both unchanged.
     """
+    if shift == 1:
+        return sr, hr
     numbers = (255 * hr).round().long().flatten(1).sum(1) % shift**2
     height, width = (side - shift + 1 for side in hr.shape[-2:])
     offsets = [divmod(number, shift) for number in numbers.tolist()]
@@ -42,6 +44,13 @@ def shifted_crops(sr: Tensor, hr: Tensor, shift: int) -> tuple[Tensor, Tensor]:
         return torch.stack(crops).to(memory_format=layout)
 
     return crop(sr), crop(hr)
+
+
+def check_shift(shift: int) -> int:
+    """Return a shift; raise a ValueError below 1."""
+    if shift < 1:
+        raise ValueError(f"shift is a number of pixels, at least 1, not {shift}")
+    return shift
 
 
 class PerceptualLoss(LossTerm):
@@ -60,11 +69,9 @@ class PerceptualLoss(LossTerm):
 
     def __init__(self, extractor: nn.Module, layers: Mapping[str, float], shift: int = 1) -> None:
         super().__init__()
-        if shift < 1:
-            raise ValueError(f"shift is a number of pixels, at least 1, not {shift}")
         self.extractor = Frozen(extractor)
         self.layers = dict(layers)
-        self.shift = shift
+        self.shift = check_shift(shift)
 
     @property
     def description(self) -> str:
@@ -73,10 +80,7 @@ class PerceptualLoss(LossTerm):
         return f"{network} at {layers}" if layers else network
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        sr, hr = outputs["sr"], batch["hr"]
-        if self.shift > 1:
-            sr, hr = shifted_crops(sr, hr, self.shift)
-        return self.distance(sr, hr)
+        return self.distance(*shifted_crops(outputs["sr"], batch["hr"], self.shift))
 
     def distance(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Two (B, 3, H, W) in [0, 1] -> scalar. No gradient flows through hr."""
