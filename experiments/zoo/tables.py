@@ -1,0 +1,85 @@
+"""Rewrite README.md's tables from the table.json of `facehall compare` in results/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facehall.cli.experiments import experiment_parser
+
+HERE = Path(__file__).parent
+START = "<!-- the tables are written by tables.py -->"
+Row = Mapping[str, Any]
+GENERAL = (
+    ("Set5", "psnr_y", ".2f"),
+    ("Set14", "psnr_y", ".2f"),
+    ("Urban100, 15", "psnr_y", ".2f"),
+    ("DIV2K crops", "psnr", ".2f"),
+)
+FACES = (("CelebA-HQ", "psnr", ".2f"), ("London", "psnr", ".2f"))
+APPEARANCE = ("lpips", "dists")
+
+
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.parse_args()
+    parts = [
+        section(HERE / "results" / "general_x4.json", "General photographs, x4", GENERAL),
+        section(HERE / "results" / "faces_x4.json", "Faces, x4, 64 to 256 pixels", FACES),
+        section(HERE / "results" / "faces_x8.json", "Faces, x8, 16 to 128 pixels", FACES),
+    ]
+    readme = HERE / "README.md"
+    before = readme.read_text(encoding="utf-8").partition(START)[0]
+    readme.write_text("\n\n".join([f"{before}{START}", *parts]) + "\n", encoding="utf-8")
+    print(*parts, sep="\n\n")
+
+
+def section(path: Path, title: str, columns: Sequence[tuple[str, str, str]]) -> str:
+    """Return a table with a row for each system, ordered by the first column."""
+    table = json.loads(path.read_text(encoding="utf-8"))["table"]
+    sets = [name for name in dict.fromkeys(row["set"] for row in table) if name != "mean"]
+    by_system: dict[str, dict[str, Row]] = {}
+    for row in table:
+        by_system.setdefault(row["method"], {})[row["set"]] = row
+    first = columns[0][1]
+    order = sorted(by_system, key=lambda name: -(by_system[name].get(sets[0], {}).get(first) or 0))
+    kinds = {"psnr": "RGB", "psnr_y": "Y"}
+    headings = ["System", "Weights", "Minutes", "Parameters", "GMACs", "ms", "Published"]
+    headings += [f"{label} ({kinds[measure]})" for label, measure, _ in columns]
+    headings += ["LPIPS", "DISTS", ""]
+    lines = [f"### {title}", "", row_text(headings), row_text(["---"] * len(headings))]
+    lines += [row_text(cells(name, by_system[name], sets, columns)) for name in order]
+    return "\n".join(lines)
+
+
+def cells(
+    name: str, rows: Mapping[str, Row], sets: Sequence[str], columns: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    """Return the cells of a system; LPIPS and DISTS are means over all pictures' sets, each set counted once."""
+    any_row = next(row for key, row in rows.items() if key != "mean")
+    published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0]
+    found = [f"`{name}`", any_row["weights"], number(any_row["training_minutes"], ".1f")]
+    found += [number(any_row[key], form) for key, form in (("parameters", ",.0f"), ("gmacs", ".2f"))]
+    found += [number(any_row["ms_per_image"], ".0f"), published]
+    found += [
+        number(rows.get(set_name, {}).get(measure), form)
+        for set_name, (_, measure, form) in zip(sets, columns, strict=True)
+    ]
+    for measure in APPEARANCE:
+        values = [row[measure] for key, row in rows.items() if key != "mean" and row.get(measure) is not None]
+        found.append(number(sum(values) / len(values) if values else None, ".3f").lstrip("0"))
+    return [*found, any_row["note"] or ""]
+
+
+def number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def row_text(values: Sequence[str]) -> str:
+    return f"| {' | '.join(values)} |"
+
+
+if __name__ == "__main__":
+    main()
