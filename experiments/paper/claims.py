@@ -10,6 +10,7 @@ import ast
 import json
 import math
 import operator
+import posixpath
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ def describe(check: dict[str, Any], value: float | None) -> str:
     digits = f"{value:,.0f}" if value == int(value) and "expression" in check else f"{value:.4g}"
     origin = check.get("from", "")
     if "result" in check:
-        origin = f"results/{check['result']['file']}"
+        origin = posixpath.normpath(f"results/{check['result']['file']}")
     where = f" ([ours]({origin}))" if "measured" in check or "result" in check else f" ({origin})" if origin else ""
     return f"{check['label']}: {digits}{where}"
 

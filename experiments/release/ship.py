@@ -1,4 +1,4 @@
-"""Add weights to the package in half precision: ship.py WEIGHTS NAME ABOUT.
+"""Add weights to the package in half precision: ship.py WEIGHTS NAME ABOUT [--mix OTHER SHARE]
 
 python experiments/release/ship.py runs/…/weights/generator_ema.safetensors facehall-x4 "x4, faces: sharp"
 """
@@ -21,11 +21,18 @@ def main() -> None:
     parser.add_argument("source", type=Path, metavar="WEIGHTS", help="weights file written by training")
     parser.add_argument("name", metavar="NAME", help="name in the package")
     parser.add_argument("about", metavar="ABOUT", help="description shown by `facehall weights`")
+    parser.add_argument("--mix", nargs=2, metavar=("OTHER", "SHARE"), help="weights to mix in, and their share, 0 to 1")
     options = parser.parse_args()
     path, name = options.source, options.name
+    generator = load_generator(path)
     origin = {key: value for key, value in read_metadata(path).items() if key not in REBUILT_KEYS}
     shipped = WEIGHTS_FOLDER / f"{name}.safetensors"
-    save_generator(shipped, load_generator(path), {**origin, "about": options.about}, dtype=torch.float16)
+    if options.mix is not None:
+        other, share = load_generator(Path(options.mix[0])).state_dict(), float(options.mix[1])
+        mixed = {key: torch.lerp(value, other[key], share) for key, value in generator.state_dict().items()}
+        generator.load_state_dict(mixed)
+        origin["mixed_with"] = f"{share:g} of {Path(options.mix[0]).name}"
+    save_generator(shipped, generator, {**origin, "about": options.about}, dtype=torch.float16)
     print(f"{shipped.name}: {shipped.stat().st_size / 1e6:.2f} MB")
 
 
