@@ -48,18 +48,23 @@ def section(path: Path, title: str, columns: Sequence[tuple[str, str, str]]) -> 
     kinds = {"psnr": "RGB", "psnr_y": "Y"}
     headings = ["System", "Weights", "Minutes", "Parameters", "GMACs", "ms", "Published"]
     headings += [f"{label} ({kinds[measure]})" for label, measure, _ in columns]
-    headings += ["LPIPS", "DISTS", ""]
+    judged = [name for name in APPEARANCE if any(row.get(name) is not None for row in table)]
+    headings += [*(name.upper() for name in judged), ""]
     lines = [f"### {title}", "", row_text(headings), row_text(["---"] * len(headings))]
-    lines += [row_text(cells(name, by_system[name], sets, columns)) for name in order]
+    lines += [row_text(cells(name, by_system[name], sets, columns, judged)) for name in order]
     return "\n".join(lines)
 
 
 def cells(
-    name: str, rows: Mapping[str, Row], sets: Sequence[str], columns: Sequence[tuple[str, str, str]]
+    name: str,
+    rows: Mapping[str, Row],
+    sets: Sequence[str],
+    columns: Sequence[tuple[str, str, str]],
+    judged: Sequence[str],
 ) -> list[str]:
-    """Return the cells of a system; LPIPS and DISTS are means over all pictures' sets, each set counted once."""
+    """Return the cells of a system; the measures `judged` are means over the sets, each set counted once."""
     any_row = next(row for key, row in rows.items() if key != "mean")
-    published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0]
+    published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0].split(" (")[0]
     found = [f"`{name}`", any_row["weights"], number(any_row["training_minutes"], ".1f")]
     found += [number(any_row[key], form) for key, form in (("parameters", ",.0f"), ("gmacs", ".2f"))]
     found += [number(any_row["ms_per_image"], ".0f"), published]
@@ -67,7 +72,7 @@ def cells(
         number(rows.get(set_name, {}).get(measure), form)
         for set_name, (_, measure, form) in zip(sets, columns, strict=True)
     ]
-    for measure in APPEARANCE:
+    for measure in judged:
         values = [row[measure] for key, row in rows.items() if key != "mean" and row.get(measure) is not None]
         found.append(number(sum(values) / len(values) if values else None, ".3f").lstrip("0"))
     return [*found, any_row["note"] or ""]

@@ -28,9 +28,7 @@ class LPIPSLoss(LossTerm):
         FacehallError: the backbone's weights are unavailable, or the patches are smaller than `MIN_SIZE`.
     """
 
-    def __init__(
-        self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None, shift: int = 1
-    ) -> None:
+    def __init__(self, net: Literal["alex", "vgg"] = "alex", weights: str | Path | None = None, shift: int = 1) -> None:
         super().__init__()
         self.shift = check_shift(shift)
         self.net = net
