@@ -62,7 +62,7 @@ def cells(
     columns: Sequence[tuple[str, str, str]],
     judged: Sequence[str],
 ) -> list[str]:
-    """Return the cells of a system; the measures `judged` are means over the sets, each set counted once."""
+    """Return the cells of a system; the measures `judged` are means over the sets, if it was measured on all."""
     any_row = next(row for key, row in rows.items() if key != "mean")
     published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0].split(" (")[0]
     found = [f"`{name}`", any_row["weights"], number(any_row["training_minutes"], ".1f")]
@@ -73,8 +73,8 @@ def cells(
         for set_name, (_, measure, form) in zip(sets, columns, strict=True)
     ]
     for measure in judged:
-        values = [row[measure] for key, row in rows.items() if key != "mean" and row.get(measure) is not None]
-        found.append(number(sum(values) / len(values) if values else None, ".3f").lstrip("0"))
+        values = [rows[name][measure] for name in sets if name in rows and rows[name].get(measure) is not None]
+        found.append(number(sum(values) / len(values) if len(values) == len(sets) else None, ".3f").lstrip("0"))
     return [*found, any_row["note"] or ""]
 
 
