@@ -65,9 +65,9 @@ def cells(
     """Return the cells of a system; the measures `judged` are means over the sets, if it was measured on all."""
     any_row = next(row for key, row in rows.items() if key != "mean")
     published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0].split(" (")[0]
-    found = [f"`{name}`", any_row["weights"], number(any_row["training_minutes"], ".1f")]
-    found += [number(any_row[key], form) for key, form in (("parameters", ",.0f"), ("gmacs", ".2f"))]
-    found += [number(any_row["ms_per_image"], ".0f"), published]
+    found = [f"`{name}`", any_row["weights"] or "", number(any_row.get("training_minutes"), ".1f")]
+    found += [number(any_row.get(key), form) for key, form in (("parameters", ",.0f"), ("gmacs", ".2f"))]
+    found += [number(any_row.get("ms_per_image"), ".0f"), published]
     found += [
         number(rows.get(set_name, {}).get(measure), form)
         for set_name, (_, measure, form) in zip(sets, columns, strict=True)
