@@ -117,14 +117,8 @@ def main() -> None:
         try:
             add(compare(name, network))
         except Exception as error:
-            add(
-                {
-                    "what": f"generator={name}",
-                    "float32": "",
-                    "bfloat16": "",
-                    "note": f"{type(error).__name__}: {error}"[:200],
-                }
-            )
+            what, note = f"generator={name}", f"{type(error).__name__}: {error}"[:200]
+            add({"what": what, "float32": "", "bfloat16": "", "note": note})
 
 
 if __name__ == "__main__":

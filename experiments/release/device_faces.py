@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from facehall.faces.landmarks import LandmarkNetwork
 from facehall.faces.mesh_points import FIVE_GROUPS
 from facehall.faces.parser import FaceParser
-from facehall.faces.similarity import invert, similarity, transform
+from facehall.faces.similarity import invert, sampling_grid, similarity
 from facehall.faces.templates import FFHQ_FIVE
 from facehall.imaging import downscale_bicubic, list_images, quantize, read_rgb, resize_bicubic
 from facehall.losses.heatmaps import five_points
@@ -75,11 +75,7 @@ def random_turns(count: int, side: int, degrees: float, scale: float, shift: flo
 
 def sample(images: Tensor, matrices: Tensor, size: int, mode: str = "bicubic") -> tuple[Tensor, Tensor]:
     """Show the images at M^-1 q for output pixels q, (B, C, size, size), and which lie inside, (B, size, size)."""
-    at = torch.arange(size, device=images.device, dtype=torch.float32)
-    grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).view(1, -1, 2)
-    places = transform(invert(matrices), grid)
-    height, width = images.shape[-2:]
-    places = ((2 * places + 1) / places.new_tensor([width, height]) - 1).view(len(images), size, size, 2)
+    places = sampling_grid(invert(matrices), images.shape[-2:], size)
     found = F.grid_sample(images, places, mode=mode, padding_mode="border", align_corners=False)
     return found, (places.abs() <= 1).all(-1)
 

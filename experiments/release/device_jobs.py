@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from device_faces import OUTSIDE, Batch, Share
+from device_faces import OUTSIDE, Share
+from facehall.faces.templates import FFHQ_FIVE
 from facehall.losses import (
     AdversarialLoss,
     FacePointsLoss,
     LossTerm,
     LPIPSLoss,
-    Outputs,
     PartsLoss,
     PerceptualLoss,
     PyramidPixelLoss,
@@ -26,20 +23,6 @@ from facehall.models.perceptual import VGG16sFeatures
 
 SHIFT = 8
 """Losses of features see crops whose corner varies by so many pixels, against dots on the grid of their strides."""
-FFHQ_FIVE = ((0.377, 0.469), (0.623, 0.469), (0.501, 0.613), (0.393, 0.725), (0.612, 0.725))
-
-
-class Shifted(LossTerm):
-    """A loss term on crops whose top left corner is drawn anew for each batch."""
-
-    def __init__(self, term: LossTerm) -> None:
-        super().__init__()
-        self.term = term
-
-    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        top, left = (random.randrange(SHIFT) for _ in range(2))
-        sr, hr = (images[..., top:, left:] for images in (outputs["sr"], batch["hr"]))
-        return self.term(Outputs({"sr": sr}), {**batch, "hr": hr})
 
 
 @dataclass(frozen=True)
@@ -76,13 +59,13 @@ class Job:
 
 def vgg16s() -> LossTerm:
     layers = {"conv2_2": 0.5, "conv3_3": 0.5}
-    return Shifted(PerceptualLoss(VGG16sFeatures(layers), layers))
+    return PerceptualLoss(VGG16sFeatures(layers), layers, SHIFT)
 
 
 TERMS: dict[str, Callable[[], LossTerm]] = {
-    "lpips": lambda: Shifted(LPIPSLoss()),
+    "lpips": lambda: LPIPSLoss(shift=SHIFT),
     "vgg16s": vgg16s,
-    "identity": lambda: RecognitionLoss("facehall", template=FFHQ_FIVE),
+    "identity": lambda: RecognitionLoss("facehall", template=[[x / 512, y / 512] for x, y in FFHQ_FIVE]),
     "points": FacePointsLoss,
     "adversarial": lambda: AdversarialLoss("ragan"),
 }

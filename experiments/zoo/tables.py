@@ -12,13 +12,8 @@ from facehall.cli.experiments import experiment_parser
 HERE = Path(__file__).parent
 START = "<!-- the tables are written by tables.py -->"
 Row = Mapping[str, Any]
-GENERAL = (
-    ("Set5", "psnr_y", ".2f"),
-    ("Set14", "psnr_y", ".2f"),
-    ("Urban100, 15", "psnr_y", ".2f"),
-    ("DIV2K crops", "psnr", ".2f"),
-)
-FACES = (("CelebA-HQ", "psnr", ".2f"), ("London", "psnr", ".2f"))
+GENERAL = (("Set5", "psnr_y"), ("Set14", "psnr_y"), ("Urban100, 15", "psnr_y"), ("DIV2K crops", "psnr"))
+FACES = (("CelebA-HQ", "psnr"), ("London", "psnr"))
 APPEARANCE = ("lpips", "dists")
 
 
@@ -36,7 +31,7 @@ def main() -> None:
     print(*parts, sep="\n\n")
 
 
-def section(path: Path, title: str, columns: Sequence[tuple[str, str, str]]) -> str:
+def section(path: Path, title: str, columns: Sequence[tuple[str, str]]) -> str:
     """Return a table with a row for each system, ordered by the first column."""
     table = json.loads(path.read_text(encoding="utf-8"))["table"]
     sets = [name for name in dict.fromkeys(row["set"] for row in table) if name != "mean"]
@@ -47,7 +42,7 @@ def section(path: Path, title: str, columns: Sequence[tuple[str, str, str]]) -> 
     order = sorted(by_system, key=lambda name: -(by_system[name].get(sets[0], {}).get(first) or 0))
     kinds = {"psnr": "RGB", "psnr_y": "Y"}
     headings = ["System", "Weights", "Minutes", "Parameters", "GMACs", "ms", "Published"]
-    headings += [f"{label} ({kinds[measure]})" for label, measure, _ in columns]
+    headings += [f"{label} ({kinds[measure]})" for label, measure in columns]
     judged = [name for name in APPEARANCE if any(row.get(name) is not None for row in table)]
     headings += [*(name.upper() for name in judged), ""]
     lines = [f"### {title}", "", row_text(headings), row_text(["---"] * len(headings))]
@@ -59,7 +54,7 @@ def cells(
     name: str,
     rows: Mapping[str, Row],
     sets: Sequence[str],
-    columns: Sequence[tuple[str, str, str]],
+    columns: Sequence[tuple[str, str]],
     judged: Sequence[str],
 ) -> list[str]:
     """Return the cells of a system; the measures `judged` are means over the sets, if it was measured on all."""
@@ -69,11 +64,10 @@ def cells(
     found += [number(any_row.get(key), form) for key, form in (("parameters", ",.0f"), ("gmacs", ".2f"))]
     found += [number(any_row.get("ms_per_image"), ".0f"), published]
     found += [
-        number(rows.get(set_name, {}).get(measure), form)
-        for set_name, (_, measure, form) in zip(sets, columns, strict=True)
+        number(rows.get(set_name, {}).get(measure), ".2f") for set_name, (_, measure) in zip(sets, columns, strict=True)
     ]
     for measure in judged:
-        values = [rows[name][measure] for name in sets if name in rows and rows[name].get(measure) is not None]
+        values = [rows[each][measure] for each in sets if rows.get(each, {}).get(measure) is not None]
         found.append(number(sum(values) / len(values) if len(values) == len(sets) else None, ".3f").lstrip("0"))
     return [*found, any_row["note"] or ""]
 

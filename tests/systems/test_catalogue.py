@@ -3,6 +3,7 @@
 import pytest
 
 from facehall.errors import FacehallError
+from facehall.inference.upscalers import how_to_obtain
 from facehall.io.conf import conf_dir
 from facehall.systems import PublishedFigure, System, load_catalogue, read_catalogue
 
@@ -79,3 +80,9 @@ def test_every_recipe_is_an_experiment():
     for name, system in load_catalogue().items():
         for recipe in filter(None, (system.recipe, *system.recipes.values())):
             assert (conf_dir() / "experiment" / f"{recipe}.yaml").is_file(), f"{name}: {recipe}"
+
+
+def test_the_way_to_weights_is_that_of_the_scale():
+    assert how_to_obtain("pfsr", 4).endswith("experiment=zoo/pfsr_x4")
+    assert how_to_obtain("pfsr", 8).endswith("experiment=zoo/pfsr")
+    assert how_to_obtain("pfsr").endswith("experiment=zoo/pfsr")

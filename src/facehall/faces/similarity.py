@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -45,6 +46,25 @@ def transform(matrices: Tensor, points: Tensor) -> Tensor:
     return points @ matrices[..., :2].mT + matrices[..., 2:].mT
 
 
+def sampling_grid(backward: Tensor, shape: Sequence[int], size: int, samples: int = 1) -> Tensor:
+    """Return where output pixels lie in images, as `grid_sample` (align_corners=False) takes it.
+
+    Args:
+        backward: (B, 2, 3) from output to image pixels.
+        shape: height and width of the images.
+        size: side of the output in pixels.
+        samples: per output pixel and axis.
+
+    Returns:
+        (B, size samples, size samples, 2), x and y; the images span [-1, 1].
+    """
+    at = (torch.arange(size * samples, device=backward.device, dtype=torch.float32) + 0.5) / samples - 0.5
+    places = transform(backward, torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).view(1, -1, 2))
+    height, width = shape
+    places = (2 * places + 1) / places.new_tensor([width, height]) - 1
+    return places.view(len(backward), size * samples, size * samples, 2)
+
+
 def warp(images: Tensor, matrices: Tensor, size: int) -> Tensor:
     """Cut a square out of each image: output pixel q shows the image at M^-1 q.
 
@@ -62,11 +82,6 @@ def warp(images: Tensor, matrices: Tensor, size: int) -> Tensor:
     backward = invert(matrices.to(images.device, torch.float32))
     step = float(torch.linalg.det(backward[:, :, :2]).abs().sqrt().max()) if len(backward) else 1.0
     samples = min(max(1, math.ceil(step - 0.01)), MAX_OVERSAMPLING) if math.isfinite(step) else 1
-    at = (torch.arange(size * samples, device=images.device, dtype=torch.float32) + 0.5) / samples - 0.5
-    grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).view(1, -1, 2)
-    places = transform(backward, grid)
-    height, width = images.shape[-2:]
-    places = (2 * places + 1) / places.new_tensor([width, height]) - 1
-    places = places.view(len(images), size * samples, size * samples, 2)
+    places = sampling_grid(backward, images.shape[-2:], size, samples)
     found = F.grid_sample(images.float(), places, mode="bilinear", padding_mode="border", align_corners=False)
     return F.avg_pool2d(found, samples) if samples > 1 else found

@@ -92,7 +92,7 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
         try:
             importlib.import_module(system.package)
         except ImportError as error:  # not installed, or without a library of the system
-            return Missing(name, f"{how_to_obtain(name)} ({error})")
+            return Missing(name, f"{how_to_obtain(name, scale)} ({error})")
         return Available(name, name, "authors")
     if system.weights is not None:
         return Available(name, system.weights, "package")
@@ -100,7 +100,7 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     finished = (run / FINISHED).is_file() or system.kind == "classical"  # those are fitted, and written at the end
     if finished and (run / WEIGHTS).is_file():
         return Available(name, str(run / WEIGHTS), "trained", training_minutes(run / WEIGHTS))
-    return Missing(name, how_to_obtain(name))
+    return Missing(name, how_to_obtain(name, scale))
 
 
 def _given(name: str, system: System, file: str) -> Available:

@@ -100,12 +100,13 @@ def _open(label: str, what: str, options: Mapping[str, Any]) -> NetworkUpscaler:
     return NetworkUpscaler(Predictor(what, **options), label, what, trained_on)
 
 
-def how_to_obtain(name: str) -> str:
-    """Return how to obtain weights of a system of the catalogue: from its authors, or by training it."""
+def how_to_obtain(name: str, scale: int | None = None) -> str:
+    """Return how to obtain weights of a system of the catalogue: from its authors, or by training it, at a scale."""
     system = load_catalogue()[name]
     ways = [system.obtain.rstrip(".")] if system.obtain else []
-    if system.recipe is not None:
-        ways.append(f"train it: python -m facehall.train experiment={system.recipe}")
+    recipe = system.recipe if scale is None else system.recipe_at(scale)
+    if recipe is not None:
+        ways.append(f"train it: python -m facehall.train experiment={recipe}")
     return "; or ".join(ways) or "there are no public weights, and no recipe here"
 
 

@@ -122,8 +122,8 @@ def _read(path: Path) -> System:
             values[name] = _list_of(values[name], kind, f"{path}: {name}")
     if values.get("kind", "network") not in get_args(Kind):
         raise FacehallError(f"{path}: kind must be one of {', '.join(get_args(Kind))}, not {values['kind']!r}.")
-    recipes = values.get("recipes", {})
-    if not isinstance(recipes, dict) or not all(isinstance(k, int) and isinstance(v, str) for k, v in recipes.items()):
+    recipes, scales = values.get("recipes", {}), values.get("scales", System.scales)
+    if not isinstance(recipes, dict) or not all(k in scales and isinstance(v, str) for k, v in recipes.items()):
         raise FacehallError(f"{path}: recipes must be scales with an experiment each, {{4: NAME}}, not {recipes!r}.")
     if not isinstance(values.get("published", []), list):
         raise FacehallError(f"{path}: published must be a list of figures.")
