@@ -12,6 +12,7 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
         factor = min(1.0, progress / WARMUP) * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
             batch, outputs = passes.generate(next(source), phase)
             if adam is not None:
                 passes.train_discriminator(batch, outputs, phase, Tensor.backward)
@@ -172,6 +173,8 @@ def main() -> None:
     length.add_argument("--end", type=float, help="its end, in seconds since 1970")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between validations")
+    parser.add_argument("--count", type=int, help="pictures of a batch; default: the job's")
+    parser.add_argument("--float32", dest="bf16", action="store_false", help="for processors without bfloat16")
     parser.add_argument("--workers", type=int, default=8, help="processes that degrade pictures")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=1)
@@ -181,6 +184,8 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = False  # it would move resized pictures by a quarter of a level
     job, device = JOBS[options.job], torch.device(options.device)
+    if options.count:
+        job = replace(job, count=options.count)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     source = batches(job, options.faces, device, options.workers, options.seed)
     pairs = validation(job, options.faces, device)

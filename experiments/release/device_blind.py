@@ -16,7 +16,7 @@ from facehall.data.degradations.base import Degradation
 from facehall.imaging import resize_bicubic, to_uint8
 
 SCALE = 4
-CROP = 256
+CROP = 192
 """Side of an HR crop."""
 
 
@@ -79,7 +79,7 @@ class BlindCrops(IterableDataset[dict[str, Tensor]]):
 def blind_batches(
     levels: Sequence[Level], count: int, workers: int, device: torch.device, seed: int
 ) -> Iterator[Batch]:
-    """Yield batches of `count` pairs on the device, (B, 3, 64, 64) and (B, 3, 256, 256)."""
+    """Yield batches of `count` pairs on the device, (B, 3, 48, 48) and (B, 3, 192, 192)."""
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
         BlindCrops(levels, seed),
         batch_size=count,

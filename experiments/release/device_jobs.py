@@ -18,7 +18,7 @@ from facehall.losses import (
     RecognitionLoss,
 )
 from facehall.losses.parts import DEFAULT
-from facehall.models.generators import Generator, MultiScaleResNet
+from facehall.models.generators import Generator, MultiScaleResNet, MultiScaleUNet
 from facehall.models.perceptual import VGG16sFeatures
 
 SHIFT = 8
@@ -48,9 +48,11 @@ class Job:
 
     def network(self) -> Generator:
         """Make the generator; its cost is at most 6 GMACs for a face of 64 pixels, or of 16 pixels at x8."""
+        if self.data == "blind":
+            return MultiScaleUNet(scale=4)
         if self.scale == 4:
             return MultiScaleResNet(scale=4, blocks=14)
-        return MultiScaleResNet(scale=8, blocks=10, features=96, stage_features=96, upsampling="nearest", position=16)
+        return MultiScaleResNet(scale=8, blocks=12, features=96, stage_features=64, upsampling="nearest", position=16)
 
     def terms(self) -> dict[str, LossTerm]:
         pixel = PartsLoss({**DEFAULT, OUTSIDE: 0.0}) if self.scale == 8 else PyramidPixelLoss()

@@ -49,7 +49,7 @@ def test_nothing_about_its_origin_is_published(pair):
 
 def test_scales_must_differ(monkeypatch, tmp_path):
     monkeypatch.setattr(static_page, "resolve_npm_files", lambda item: ())
-    monkeypatch.setattr(static_page, "browser_network", lambda file: BrowserNetwork(2, 8, b"", (b"",)))
+    monkeypatch.setattr(static_page, "browser_network", lambda file: BrowserNetwork(2, 8, 1, b"", (b"",)))
     with pytest.raises(FacehallError, match="one network for each scale"):
         static_page.write_page(tmp_path / "page", ["a.safetensors", "b.safetensors"])
     assert not (tmp_path / "page").exists()

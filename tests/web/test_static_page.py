@@ -126,7 +126,9 @@ def test_files_of_the_static_page(folder):
 
 
 def test_page_without_webgpu(monkeypatch, tmp_path):
-    monkeypatch.setattr(static_page, "browser_network", lambda weights: BrowserNetwork(2, 4, b"graph", (b"weights",)))
+    monkeypatch.setattr(
+        static_page, "browser_network", lambda weights: BrowserNetwork(2, 4, 1, b"graph", (b"weights",))
+    )
     try:
         folder = write_page(tmp_path / "page", ["some.safetensors"], webgpu=False)
     except WeightsNotFoundError as error:

@@ -36,6 +36,7 @@ class BrowserNetwork:
     Attributes:
         scale: its upscaling factor.
         overlap: context of its tiles, in input pixels.
+        cell: its tiles begin at multiples of this, in input pixels.
         graph: an ONNX file, whose weights are in `WEIGHTS_BIN`.
         weights: float32 values, little endian, in the same order: of the network, and of that of the PSNR phase of the
             same run if there is one. All that lies between them is a network, too (`load_interpolated`).
@@ -43,6 +44,7 @@ class BrowserNetwork:
 
     scale: int
     overlap: int
+    cell: int
     graph: bytes
     weights: tuple[bytes, ...]
 
@@ -68,7 +70,7 @@ def browser_network(weights: Path) -> BrowserNetwork:
             Path(folder, WEIGHTS_BIN).write_bytes(values)
             _check(Path(folder, "graph.onnx"), file, generator)
     overlap = receptive_field.overlap(generators[0], torch.device("cpu"))
-    return BrowserNetwork(generators[0].scale, overlap, graph, binaries)
+    return BrowserNetwork(generators[0].scale, overlap, generators[0].cell, graph, binaries)
 
 
 def _faithful(weights: Path) -> list[Path]:

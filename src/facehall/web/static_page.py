@@ -71,7 +71,12 @@ def write_page(folder: Path, weights: Sequence[str | Path], webgpu: bool = True)
         stem = f"x{network.scale}"
         binaries = dict(zip((f"{stem}.bin", f"{stem}_faithful.bin"), network.weights, strict=False))
         files |= {f"{stem}.onnx": network.graph, **binaries}
-        entry = {"scale": network.scale, "fidelity": len(binaries) > 1, "overlap": network.overlap}
+        entry = {
+            "scale": network.scale,
+            "fidelity": len(binaries) > 1,
+            "overlap": network.overlap,
+            "cell": network.cell,
+        }
         entries.append({**entry, "graph": f"{stem}.onnx", "weights": list(binaries)})
     files["info.json"] = json.dumps(_info(names, entries, webgpu), indent=2).encode()
     files["NOTICE.txt"] = NOTICE.encode()

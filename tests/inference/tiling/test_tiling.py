@@ -15,7 +15,7 @@ from facehall.imaging import read_rgb, to_tensor
 from facehall.inference.tiling.receptive_field import effective_radius, overlap, receptive_radius
 from facehall.inference.tiling.tiler import MIN_TILE, Tiler, TileTooLargeError
 from facehall.inference.tiling.tiles import grid
-from facehall.models.generators import MultiScaleRRDB, RRDBNet, SRResNet3
+from facehall.models.generators import MultiScaleRRDB, MultiScaleUNet, RRDBNet, SRResNet3
 
 CPU = torch.device("cpu")
 TINY = tiny_generator(2)
@@ -71,6 +71,51 @@ def test_tiled_equals_whole_for_a_deep_network_with_less_context(deep, height, w
     top, left = seed, 2 * seed
     lr = photograph[:, top : top + height, left : left + width]
     torch.testing.assert_close(tiled(deep, lr, tile), whole(deep, lr), atol=1 / 255, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def strided():
+    """A network that divides its input into cells of four pixels."""
+    torch.manual_seed(0)
+    generator = MultiScaleUNet(4, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4)
+    for head in generator.heads:
+        torch.nn.init.normal_(head.weight, std=0.1)
+    return generator.eval()
+
+
+@given(height=SIDES, width=SIDES, tile=st.integers(8, 64))
+@settings(max_examples=25, deadline=None)
+def test_tiled_equals_whole_for_a_network_with_strides(strided, height, width, tile):
+    lr = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height * width))
+    torch.testing.assert_close(tiled(strided, lr, tile), whole(strided, lr), atol=1 / 255, rtol=0)
+
+
+def test_tiles_of_a_network_with_strides_begin_where_its_cells_do(strided):
+    lr = torch.rand(3, 64, 90, generator=torch.Generator().manual_seed(0))
+    read = []
+
+    def part(rows, columns):
+        read.extend((rows.start, columns.start))
+        return lr[None, :, rows, columns]
+
+    list(Tiler(strided, strided, CPU, 13).tiles(64, 90, part))
+    assert len(set(read)) > 2
+    assert not any(start % 4 for start in read)
+
+
+def test_the_receptive_radius_holds_for_every_place_in_a_cell(strided):
+    lr = torch.rand(1, 3, 120, 120, dtype=torch.float64)
+    network, radius = strided.double(), receptive_radius(strided)
+    found = []
+    for place in range(56, 60):
+        changed = lr.clone()
+        changed[..., place] += 0.5
+        with torch.no_grad():
+            seen = (network(changed) != network(lr)).any(dim=-2).any(dim=1)[0].reshape(-1, 4).any(dim=1).nonzero()
+        found.append(max(place - int(seen.min()), int(seen.max()) - place))
+    strided.float()
+    assert max(found) == radius
+    assert len(set(found)) > 1
 
 
 def test_a_deep_networks_overlap_is_less_than_its_receptive_radius(deep):

@@ -34,13 +34,17 @@ def receptive_radius(generator: Generator) -> int:
     rows = 16 if generator.eager_only else 1  # classical methods need room for a patch
     half = 32
     while half < MAX_RADIUS:
-        lr = torch.full((1, 3, rows, 2 * half + 1), 0.5, dtype=torch.float64)
-        lr[..., half] = torch.nan
-        sr = functional_call(generator, state, lr)
-        affected = sr.isnan().any(dim=-2).any(dim=1)[0].reshape(-1, generator.scale).any(dim=1).nonzero()
-        first, last = int(affected.min()), int(affected.max())
-        if first > 0 and last < 2 * half:
-            return max(half - first, last - half)
+        radii, inside = [], True
+        for place in range(half, half + generator.cell):  # it may depend on the place within a cell
+            lr = torch.full((1, 3, rows, 2 * half + generator.cell), 0.5, dtype=torch.float64)
+            lr[..., place] = torch.nan
+            sr = functional_call(generator, state, lr)
+            affected = sr.isnan().any(dim=-2).any(dim=1)[0].reshape(-1, generator.scale).any(dim=1).nonzero()
+            first, last = int(affected.min()), int(affected.max())
+            inside = inside and first > 0 and last < lr.shape[-1] - 1
+            radii.append(max(place - first, last - place))
+        if inside:
+            return max(radii)
         half *= 2
     return MAX_RADIUS
 

@@ -62,7 +62,7 @@ class Tiler:
             side = min(longest, self._max_side or longest)
             try:  # includes the receptive field measurement, which may also run out of memory
                 side = self._side(height, width)
-                cut = grid(height, width, side, self.overlap if longest > side else 0)
+                cut = grid(height, width, side, self.overlap if longest > side else 0, self.generator.cell)
                 rows = [row._replace(start=max(row.start, done)) for row in cut.rows if row.stop > done]
                 for tile in tiles(self.network, self.scale, Grid(rows, cut.columns), self._on_device(read)):
                     yield tile

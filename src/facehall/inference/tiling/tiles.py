@@ -39,7 +39,7 @@ class Grid(NamedTuple):
     columns: list[Span]
 
 
-def grid(height: int, width: int, tile: int, overlap: int) -> Grid:
+def grid(height: int, width: int, tile: int, overlap: int, cell: int = 1) -> Grid:
     """Return the grid of equally sized tiles that computes the fewest pixels.
 
     A tile has at most (tile + 2 overlap)^2 pixels, including context, but need not be square: a picture slightly wider
@@ -49,6 +49,7 @@ def grid(height: int, width: int, tile: int, overlap: int) -> Grid:
         height, width: size of the picture in LR pixels.
         tile: side of a square tile without context, in LR pixels.
         overlap: context in LR pixels on every side of a tile that is not a border of the picture.
+        cell: see `Generator.cell`; tiles have up to cell - 1 more rows and columns, to begin where a cell does.
     """
     pixels = (tile + 2 * overlap) ** 2
     best: tuple[int, int, int] | None = None
@@ -59,17 +60,17 @@ def grid(height: int, width: int, tile: int, overlap: int) -> Grid:
             cost = rows * columns * _outer(height, rows, overlap) * outer
             best = min(best or (cost, rows, columns), (cost, rows, columns))
     assert best is not None  # square tiles are always possible
-    return Grid(spans(height, best[1], overlap), spans(width, best[2], overlap))
+    return Grid(spans(height, best[1], overlap, cell), spans(width, best[2], overlap, cell))
 
 
-def spans(length: int, count: int, overlap: int) -> list[Span]:
+def spans(length: int, count: int, overlap: int, cell: int = 1) -> list[Span]:
     """Divide one axis of a picture into `count` tiles of equal length; the outer ones need no context at the border."""
     outer = _outer(length, count, overlap)
     if outer == length:
         return [Span(0, length, slice(0, length))]
     starts = [min(i * (outer - 2 * overlap), length - outer) for i in range(count)]
     edges = [0, *(start + overlap for start in starts[1:]), length]
-    return [Span(edges[i], edges[i + 1], slice(start, start + outer)) for i, start in enumerate(starts)]
+    return [Span(edges[i], edges[i + 1], slice(start - start % cell, start + outer)) for i, start in enumerate(starts)]
 
 
 def _outer(length: int, count: int, overlap: int) -> int:

@@ -12,6 +12,7 @@ from facehall.models.generators.lapsrn import LapSRN
 from facehall.models.generators.ms_lapsrn import MSLapSRN
 from facehall.models.generators.multi_scale_resnet import MultiScaleResNet
 from facehall.models.generators.multi_scale_rrdb import MultiScaleRRDB
+from facehall.models.generators.multi_scale_unet import MultiScaleUNet
 from facehall.models.generators.parsing_resnet import ParsingResNet
 from facehall.models.generators.pfsr import PFSR
 from facehall.models.generators.ppon import PPON
@@ -43,6 +44,7 @@ __all__ = [
     "MSLapSRN",
     "MultiScaleRRDB",
     "MultiScaleResNet",
+    "MultiScaleUNet",
     "ParsingResNet",
     "ProSR",
     "ProUIGAN",

@@ -32,6 +32,8 @@ class Generator(nn.Module):
         eager_only: what is computed depends on the image's values (a search, a tree), so that no other backend than
             eager torch can run it, and it cannot be exported.
         whole_picture: any part of the output may depend on all of the input, which is therefore not cut into tiles.
+        cell: side in LR pixels of the cells into which strides divide the input from its top left corner; tiles begin
+            where a cell does.
         parts: names of the parts that a phase of the training may train alone (`set_part`), in order.
     """
 
@@ -45,6 +47,7 @@ class Generator(nn.Module):
     fades_in: bool = False
     eager_only: bool = False
     whole_picture: bool = False
+    cell: int = 1
     parts: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -117,6 +120,9 @@ def records_arguments(init: Callable[..., None]) -> Callable[..., None]:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         init(self, *args, **kwargs)
-        self.arguments = {name: value for name, value in bound.arguments.items() if name not in excluded}
+        arguments = {name: value for name, value in bound.arguments.items() if name not in excluded}
+        self.arguments = {  # as they are read from a weights file
+            name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()
+        }
 
     return wrapper

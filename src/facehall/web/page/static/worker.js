@@ -44,11 +44,11 @@ async function restore({ id, file, options }) {
   const { scale, fidelity, format } = options;
   const picture = await decode(file, info.limits.pixels, scale);
   const run = await network.session(scale, fidelity ?? 0);
-  const { overlap } = info.scales.find((entry) => entry.scale === scale);
+  const { overlap, cell } = info.scales.find((entry) => entry.scale === scale);
   const { width, height, levels } = picture;
   const result = { ...picture, width: width * scale, height: height * scale };
   result.levels = new Uint8ClampedArray(result.width * result.height * 4).fill(255);
-  const tiles = grid(width, height, TILE, overlap);
+  const tiles = grid(width, height, TILE, overlap, cell);
   for (const [index, tile] of tiles.entries()) {
     if (cancelled.has(id)) return null; // nobody waits for it
     postMessage({ id, progress: { state: "running", share: index / tiles.length } });

@@ -1,0 +1,105 @@
+"""A U-shaped network for degraded photographs: most of its work at a half and a quarter of the input's resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facehall.imaging import upscale_bicubic
+from facehall.models.generators.base import Generator, records_arguments
+from facehall.models.generators.multi_scale_resnet import ResidualBlock
+from facehall.models.layers.blocks import Upsampling, conv3, upsampler
+from facehall.models.layers.dense import NEGATIVE_SLOPE
+from facehall.models.layers.scales import accumulated_scales, upsampling_factors
+
+
+class MultiScaleUNet(Generator):
+    """An encoder and a decoder of residual blocks below the input's resolution, then one stage per upsampling step.
+
+    Blur, noise and blocks of JPEG leave little to read in a single pixel and much in its surroundings. Reduced
+    features (U-Net, Ronneberger et al. 2015; with residual blocks and sums in place of concatenations) see four times
+    as far for a fraction of the work of `MultiScaleResNet`, of which this network has the stages and the heads.
+
+    Args:
+        scale: 2, 3 (a single stage), 4 or 8.
+        features: channels at the input's resolution, at a half of it, at a quarter, and so on; two levels or more.
+        blocks: residual blocks of each level; those of the last level lie between encoder and decoder, all others have
+            as many in the encoder as in the decoder.
+        stage_features, stage_blocks, upsampling: see `MultiScaleResNet`.
+
+    Raises:
+        ValueError: fewer than two levels, `blocks` of another length than `features`, or `stage_features` that cannot
+            be halved as often as the scale requires.
+    """
+
+    @records_arguments
+    def __init__(
+        self,
+        scale: int = 4,
+        features: Sequence[int] = (48, 96, 128),
+        blocks: Sequence[int] = (1, 3, 4),
+        stage_features: int = 32,
+        stage_blocks: int = 1,
+        upsampling: Upsampling = "nearest",
+    ) -> None:
+        super().__init__()
+        if len(features) < 2 or len(blocks) != len(features):
+            raise ValueError(
+                "features and blocks must have one number each for two levels or more, not "
+                f"{list(features)} and {list(blocks)}"
+            )
+        self.scale = scale
+        self.cell = 2 ** (len(features) - 1)
+        self.factors = upsampling_factors(scale)
+        halvings = len(self.factors) - 1
+        if stage_features < 1 or stage_features % 2**halvings:
+            raise ValueError(f"stage_features must be a multiple of {2**halvings} at x{scale}, not {stage_features}")
+
+        def level(width: int, count: int) -> nn.Sequential:
+            return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+
+        pairs = list(pairwise(features))
+        self.first = conv3(3, features[0])
+        self.encoder = nn.ModuleList(level(width, count) for width, count in zip(features, blocks, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
+        self.up = nn.ModuleList(conv3(coarse, fine) for fine, coarse in pairs)
+        self.decoder = nn.ModuleList(level(fine, count) for (fine, _), count in zip(pairs, blocks, strict=False))
+        self.stages, self.heads = nn.ModuleList(), nn.ModuleList()
+        channels = features[0]
+        for i, factor in enumerate(self.factors):
+            width = stage_features // 2**i
+            refine = (ResidualBlock(width) for _ in range(stage_blocks))
+            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
+            self.heads.append(conv3(width, 3))
+            channels = width
+        for parameter in self.heads.parameters():  # an untrained network outputs the bicubic image
+            nn.init.zeros_(parameter)
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        return accumulated_scales(self.factors)
+
+    def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
+        features = self._features(lr)
+        images = {}
+        for scale, stage, head in zip(self.scales, self.stages, self.heads, strict=True):
+            features = stage(features)
+            images[scale] = upscale_bicubic(lr, scale) + head(features)
+            if scale == up_to:
+                break
+        return images
+
+    def _features(self, lr: Tensor) -> Tensor:
+        x = self.first(lr)
+        skips = []
+        for blocks, down in zip(self.encoder, self.down, strict=False):
+            skips.append(blocks(x))
+            x = F.leaky_relu(down(skips[-1]), NEGATIVE_SLOPE)
+        x = self.encoder[-1](x)
+        for skip, up, blocks in zip(reversed(skips), reversed(self.up), reversed(self.decoder), strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:])  # sides that are odd are rounded up on the way down
+            x = blocks(skip + up(x))
+        return x
