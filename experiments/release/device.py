@@ -107,7 +107,9 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
         load_into(generator, options.init)
     generator.to(device, memory_format=torch.channels_last)
     gan = "adversarial" in weights
-    discriminator = UNetDiscriminator(32).to(device, memory_format=torch.channels_last) if gan else None
+    discriminator = UNetDiscriminator(options.discriminator) if gan else None
+    if discriminator is not None:
+        discriminator.to(device, memory_format=torch.channels_last)
     judged = WeightedTerms({"adversarial": DiscriminatorLoss("ragan")} if gan else {}, "discriminator_losses")
     losses = WeightedTerms(job.terms()).to(device)
     passes = Passes(generator, discriminator, losses, judged, torch.channels_last)
@@ -174,6 +176,7 @@ def main() -> None:
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between validations")
     parser.add_argument("--count", type=int, help="pictures of a batch; default: the job's")
+    parser.add_argument("--discriminator", type=int, default=32, metavar="N", help="its channels at full resolution")
     parser.add_argument("--float32", dest="bf16", action="store_false", help="for processors without bfloat16")
     parser.add_argument("--workers", type=int, default=8, help="processes that degrade pictures")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -11,7 +11,7 @@ from facehall.errors import FacehallError
 from facehall.inference.backends import NAMES, build, choose
 from facehall.inference.backends import choice as choices
 from facehall.inference.backends.choice import parity
-from facehall.models.generators import Generator, RRDBNet, SRResNet3
+from facehall.models.generators import Generator, MultiScaleUNet, RRDBNet, SRResNet3
 from facehall.systems import as_rgb
 
 CPU = torch.device("cpu")
@@ -114,6 +114,18 @@ def test_networks_without_a_bicubic_base(name, generator):
     with torch.inference_mode():
         levels, _ = parity(built(name, generator)(lr), generator(lr))
     assert levels < 3
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_pictures_smaller_than_the_cells_of_a_network(name):
+    torch.manual_seed(0)
+    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4).eval()
+    torch.nn.init.normal_(generator.heads[0].weight)
+    backend = built(name, generator)
+    for size in ((1, 1), (3, 30), (4, 4), (5, 6)):
+        lr = torch.rand(1, 3, *size)
+        with torch.inference_mode():
+            torch.testing.assert_close(backend(lr), generator(lr), atol=1e-4, rtol=0)
 
 
 class Luma(Generator):

@@ -10,7 +10,7 @@ from small import tiny_generator, write_weights
 from facehall.errors import FacehallError
 from facehall.inference import export as module
 from facehall.inference.export import FORMATS, export, portable_program
-from facehall.models.generators import Generator, RRDBNet, records_arguments
+from facehall.models.generators import Generator, MultiScaleUNet, RRDBNet, records_arguments
 from facehall.models.weights import load_generator, save_generator
 from facehall.systems import as_rgb
 
@@ -98,6 +98,22 @@ def test_a_luma_network_is_exported_with_its_colour_conversion(tmp_path, format)
     save_generator(tmp_path / "luma.safetensors", Luma(2))
     path = export(tmp_path / "luma.safetensors", tmp_path / "net", format)
     assert_same(FORMATS[format][1](path.read_bytes()), as_rgb(load_generator(tmp_path / "luma.safetensors")))
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS.keys() - {"esrgan"}))
+def test_a_network_with_strides_takes_any_size_from_one_cell_up(tmp_path, format):
+    if format == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4).eval()
+    torch.nn.init.normal_(generator.heads[0].weight)
+    save_generator(tmp_path / "w.safetensors", generator)
+    run = FORMATS[format][1](export(tmp_path / "w.safetensors", tmp_path / "net", format).read_bytes())
+    for size in ((5, 5), (6, 23), (16, 16)):
+        lr = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            torch.testing.assert_close(run(lr), generator(lr), atol=1e-4, rtol=0)
 
 
 def test_a_network_that_computes_with_its_bicubic_image_keeps_it():

@@ -5,7 +5,7 @@ import torch
 from torch.export import Dim
 
 from facehall.inference.tiling.receptive_field import receptive_radius
-from facehall.inference.tracing import MIN_SIDE
+from facehall.inference.tracing import min_side
 from facehall.models.generators import (
     CSCN,
     GAFHRIDN,
@@ -15,6 +15,7 @@ from facehall.models.generators import (
     EIPNet,
     LapSRN,
     MSLapSRN,
+    MultiScaleUNet,
     ProSR,
     ProUIGAN,
     SRResNet,
@@ -43,6 +44,7 @@ def test_receptive_field(name):
 
 
 EXPORTED = {name: NETWORKS[name][0] for name in ("lapsrn", "cscn", "eipnet", "spsr")}  # they use their input's size
+EXPORTED["multi_scale_unet"] = lambda: MultiScaleUNet(4, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4)
 EXPORTED["pro_uigan"] = lambda: ProUIGAN(4, 8, landmarks=5, attention=8, heads=2)  # whose receptive field is global
 
 
@@ -50,7 +52,7 @@ EXPORTED["pro_uigan"] = lambda: ProUIGAN(4, 8, landmarks=5, attention=8, heads=2
 def test_an_exported_network_takes_any_size(name):
     network = EXPORTED[name]().eval()
     channels = 1 if network.colour == "y" else 3
-    sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
+    sides = {2: Dim("height", min=min_side(network)), 3: Dim("width", min=min_side(network))}
     example = (torch.rand(1, channels, 40, 48),)
     exported = torch.export.export(network, example, dynamic_shapes=(sides,), strict=False).module()
     images = torch.rand(1, channels, 17, 22)

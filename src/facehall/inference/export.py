@@ -1,8 +1,8 @@
 """Export of generators to ONNX, TorchScript, torch.export and ESRGAN files, verified before writing.
 
-Every file takes an image ``lr`` (1, 3, h, w) RGB in [0, 1] with h, w >= 2 and returns ``sr`` (1, 3, s h, s w), roughly
-in [0, 1], not clamped; networks of luma or of the bicubic image are wrapped to do so (`as_rgb`). Its metadata are those
-of the weights file, and ``scale``.
+Every file takes an image ``lr`` (1, 3, h, w) RGB in [0, 1] with h and w of at least `min_side`, 2 for most networks,
+and returns ``sr`` (1, 3, s h, s w), roughly in [0, 1], not clamped; networks of luma or of the bicubic image are
+wrapped to do so (`as_rgb`). Its metadata are those of the weights file, and ``scale``.
 
     onnxruntime.InferenceSession("net.onnx").run(None, {"lr": lr})[0]       # scale: get_modelmeta().custom_metadata_map
     torch.jit.load("net.pt")(lr)                                            # in C++ too: torch::jit::load
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from facehall.errors import FacehallError
-from facehall.inference.tracing import TOLERANCE, portable_program, torch_program
+from facehall.inference.tracing import TOLERANCE, min_side, portable_program, torch_program
 from facehall.io.atomic import replacing
 from facehall.io.extras import require_extra
 from facehall.models.generators import Generator, RRDBNet
@@ -33,7 +33,7 @@ from facehall.models.weights import load_generator, public_rrdbnet, read_metadat
 from facehall.systems.rgb import as_rgb
 
 CHECK_SIZES = ((2, 2), (2, 19), (33, 3), (16, 16), (57, 40))
-"""Input sizes for which an exported file is compared with the network."""
+"""Input sizes for which an exported file is compared with the network; sides below `min_side` are raised to it."""
 PUBLIC_GROWTH = 32
 """Growth of all public ESRGAN checkpoints; readers infer blocks and features from a file, but not this."""
 Run = Callable[[Tensor], Tensor]
@@ -126,7 +126,8 @@ def _source_metadata(weights: Path, generator: Generator) -> dict[str, str]:
 @torch.no_grad()
 def _difference(generator: Generator, run: Run) -> float:
     random = torch.Generator().manual_seed(0)
-    pictures = [torch.rand(1, 3, *size, generator=random) for size in CHECK_SIZES]
+    sizes = [[max(side, min_side(generator)) for side in size] for size in CHECK_SIZES]
+    pictures = [torch.rand(1, 3, *size, generator=random) for size in sizes]
     return max(float((run(picture) - generator(picture)).abs().max()) for picture in pictures)
 
 

@@ -15,15 +15,22 @@ from torch.overrides import TorchFunctionMode
 from facehall.imaging import upscale_bicubic
 from facehall.models.generators import Generator
 
-MIN_SIDE = 2
-"""LR pixels; torch.export treats a side of one as a constant, and the bicubic base has another code path there."""
 TOLERANCE = 1e-3
 """Largest accepted difference; a quarter of an 8-bit level."""
 
 
+def min_side(generator: Generator) -> int:
+    """Return the smallest side of a graph's input in LR pixels.
+
+    torch.export treats a side of one as a constant, in the input as in strided features, and the bicubic base has
+    another code path there.
+    """
+    return generator.cell + 1
+
+
 def torch_program(generator: Generator) -> ExportedProgram:
-    """Trace `generator` with torch.export, for h and w of at least `MIN_SIDE`."""
-    return _trace(_cpu_copy(generator))
+    """Trace `generator` with torch.export, for h and w of at least `min_side`."""
+    return _trace(_cpu_copy(generator), min_side(generator))
 
 
 def _cpu_copy(generator: Generator) -> Generator:
@@ -31,8 +38,8 @@ def _cpu_copy(generator: Generator) -> Generator:
 
 
 @torch.no_grad()
-def _trace(network: nn.Module) -> ExportedProgram:
-    sides = {2: Dim("height", min=MIN_SIDE), 3: Dim("width", min=MIN_SIDE)}
+def _trace(network: nn.Module, smallest: int) -> ExportedProgram:
+    sides = {2: Dim("height", min=smallest), 3: Dim("width", min=smallest)}
     # strict=False is torch's default since 2.7, and is required for a TorchFunctionMode
     return torch.export.export(network, (torch.rand(1, 3, 40, 48),), dynamic_shapes=(sides,), strict=False)
 
@@ -53,7 +60,7 @@ def portable_program(generator: Generator, base: bool = True) -> tuple[ExportedP
         The graph, and whether the network adds a residual to a bicubic base (and, without `base`, the graph omits it).
     """
     replaced: list[torch.Size] = []
-    program = _trace(_PortableBase(_cpu_copy(generator), base, replaced.append))
+    program = _trace(_PortableBase(_cpu_copy(generator), base, replaced.append), min_side(generator))
     if not base and replaced and not _is_residual(program, generator):
         return portable_program(generator)[0], False
     return program, bool(replaced)

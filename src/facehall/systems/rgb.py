@@ -43,6 +43,7 @@ class _RGBAdapter(Generator):
         self.scale = network.scale
         self.arguments = {"network": type(network).__name__, **network.arguments}  # part of the backends' cache keys
         self.eager_only = network.eager_only
+        self.cell = network.cell
         self._enlarges, self._luma = input == "bicubic", colour == "y"
         self.train(network.training)
 

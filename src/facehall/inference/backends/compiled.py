@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facehall.errors import FacehallError
 from facehall.inference.backends.base import Backend
-from facehall.inference.tracing import MIN_SIDE
+from facehall.inference.tracing import min_side
 from facehall.models.generators import Generator
 
 
@@ -24,7 +24,7 @@ def compiled(generator: Generator, device: torch.device) -> Backend:
 
     @torch.inference_mode()
     def run(lr: Tensor) -> Tensor:
-        if min(lr.shape[-2:]) < MIN_SIDE:  # would trigger a recompilation
+        if min(lr.shape[-2:]) < min_side(generator):  # would trigger a recompilation
             return network(lr)
         return fused(lr.contiguous(memory_format=torch.channels_last))
 

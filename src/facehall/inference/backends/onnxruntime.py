@@ -10,7 +10,7 @@ from torch import Tensor
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import cached, graph_path
 from facehall.inference.export import onnx_bytes
-from facehall.inference.tracing import MIN_SIDE
+from facehall.inference.tracing import min_side
 from facehall.io.extras import require_extra
 from facehall.models.generators import Generator
 
@@ -37,7 +37,7 @@ def onnxruntime(generator: Generator, device: torch.device) -> Backend:
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(lr: Tensor) -> Tensor:
-        if min(lr.shape[-2:]) < MIN_SIDE:
+        if min(lr.shape[-2:]) < min_side(generator):
             return generator(lr)
         return torch.from_numpy(session.run(None, {"lr": lr.numpy()})[0])
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from facehall.imaging import upscale_bicubic
 from facehall.inference.backends.base import Backend
 from facehall.inference.backends.graphs import cached, graph_path
-from facehall.inference.tracing import MIN_SIDE, portable_program
+from facehall.inference.tracing import min_side, portable_program
 from facehall.io.extras import require_extra
 from facehall.io.openvino import openvino_core
 from facehall.models.generators import Generator
@@ -65,7 +65,7 @@ def _backend(generator: Generator, precision: str) -> Backend:
     adds_base = bool(parts["based"])
 
     def run(lr: Tensor) -> Tensor:
-        if min(lr.shape[-2:]) < MIN_SIDE:
+        if min(lr.shape[-2:]) < min_side(generator):
             return generator(lr)
         sr = torch.from_numpy(request.infer([lr.contiguous().numpy()])[0])
         # The result of infer is overwritten by the next image, hence the copy; the sum is a new tensor.
