@@ -1,4 +1,4 @@
-"""Add weights to the package in half precision: ship.py WEIGHTS NAME ABOUT [--mix OTHER SHARE]
+"""Add weights to the package in half precision: ship.py WEIGHTS NAME ABOUT [--mix OTHER SHARE] [--faithful NAME]
 
 python experiments/release/ship.py runs/…/weights/generator_ema.safetensors facehall-x4 "x4, faces: sharp"
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from facehall.cli.experiments import experiment_parser
+from facehall.inference.fidelity import FAITHFUL
 from facehall.models.pretrained import WEIGHTS_FOLDER
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="name in the package")
     parser.add_argument("about", metavar="ABOUT", help="description shown by `facehall weights`")
     parser.add_argument("--mix", nargs=2, metavar=("OTHER", "SHARE"), help="weights to mix in, and their share, 0 to 1")
+    parser.add_argument("--faithful", metavar="NAME", help="packaged weights between which and these --fidelity mixes")
     options = parser.parse_args()
     path, name = options.source, options.name
     generator = load_generator(path)
@@ -32,6 +34,8 @@ def main() -> None:
         mixed = {key: torch.lerp(value, other[key], share) for key, value in generator.state_dict().items()}
         generator.load_state_dict(mixed)
         origin["mixed_with"] = f"{share:g} of {Path(options.mix[0]).name}"
+    if options.faithful is not None:
+        origin[FAITHFUL] = options.faithful
     save_generator(shipped, generator, {**origin, "about": options.about}, dtype=torch.float16)
     print(f"{shipped.name}: {shipped.stat().st_size / 1e6:.2f} MB")
 

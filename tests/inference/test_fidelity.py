@@ -77,8 +77,26 @@ def test_a_missing_sibling_is_reported(tmp_path, given, missing):
 
 
 def test_weights_of_the_package_without_a_sibling():
-    with pytest.raises(FacehallError, match=r"only one for facehall-x4_balanced.*two \(facehall-x4, .*facehall-x8\)"):
-        Predictor("facehall-x4_balanced", "cpu", backend="eager", fidelity=0.5)
+    with pytest.raises(FacehallError, match=r"only one for facehall-x4_faithful.*two \(facehall-x4, .*facehall-x8\)"):
+        Predictor("facehall-x4_faithful", "cpu", backend="eager", fidelity=0.5)
+
+
+@pytest.mark.parametrize("named", ["faithful", "../elsewhere/faithful"])
+def test_the_metadata_may_name_the_faithful_weights(tmp_path, named):
+    torch.manual_seed(0)
+    networks = {name: MultiScaleRRDB(2, **TINY_NETWORK) for name in ("sharp", "faithful", "sharp_psnr")}
+    for name, network in networks.items():
+        origin = {"faithful": named} if name == "sharp" else None
+        save_generator(tmp_path / f"{name}.safetensors", network, origin)
+    mixed = Predictor(tmp_path / "sharp.safetensors", "cpu", backend="eager", fidelity=1.0).generator
+    for name, value in mixed.state_dict().items():
+        assert torch.equal(value, networks["faithful"].state_dict()[name])
+
+
+def test_clean_weights_of_the_package_mix_with_the_faithful_ones():
+    mixed = Predictor("facehall-x4_clean", "cpu", backend="eager", fidelity=1.0).generator.state_dict()
+    faithful = Predictor("facehall-x4_faithful", "cpu", backend="eager").generator.state_dict()
+    assert all(torch.equal(value, faithful[name]) for name, value in mixed.items())
 
 
 def test_different_networks_are_rejected(tmp_path):

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from facehall.errors import FacehallError
 from facehall.models.generators import Generator
-from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names
-from facehall.models.weights import load_generator
+from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, weights_file
+from facehall.models.weights import SUFFIX, load_generator, read_metadata
+
+FAITHFUL = "faithful"
+"""Key of the metadata under which weights of a GAN phase name those of their PSNR phase."""
 
 
 def load_interpolated(weights: Path, fidelity: float) -> Generator:
@@ -15,7 +18,8 @@ def load_interpolated(weights: Path, fidelity: float) -> Generator:
 
     Args:
         weights: either of the two files. The other must be in the same folder: generator_psnr.safetensors for
-            generator_ema, generator_best and generator, NAME_psnr for any other NAME.
+            generator_ema, generator_best and generator, NAME_psnr for any other NAME, unless the metadata of NAME
+            say another one (`FAITHFUL`).
         fidelity: f from 0 (weights of the GAN phase) to 1 (weights of the PSNR phase).
 
     Raises:
@@ -49,8 +53,12 @@ def gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
         name = weights.stem.removesuffix("_ema").removesuffix("_best")
         own = weights.with_stem(f"{weights.stem}_psnr")  # if the name itself ends in _best
         psnr, gan = own if own.is_file() else weights.with_stem(f"{name}_psnr"), weights
+        if (other := _faithful(weights)) is not None:
+            psnr = weights.with_name(other)
     if weights.parent == WEIGHTS_FOLDER and not psnr.is_file():
-        supported = [name for name in bundled_names() if f"{name}_psnr" in bundled_names()]
+        supported = [
+            name for name in bundled_names() if f"{name}_psnr" in bundled_names() or _faithful(weights_file(name))
+        ]
         raise FacehallError(
             f"fidelity interpolates between two weights files, but the package has only one for {weights.stem}. Use "
             f"one that has two ({', '.join(supported)}), or do not set fidelity."
@@ -63,6 +71,17 @@ def gan_and_psnr_files(weights: Path) -> tuple[Path, Path]:
                 "fidelity."
             )
     return gan, psnr
+
+
+def _faithful(weights: Path) -> str | None:
+    """Return the file name that the metadata give for the PSNR phase, without any folder; None if they give none."""
+    if weights.suffix != SUFFIX or not weights.is_file():
+        return None
+    try:
+        name = read_metadata(weights).get(FAITHFUL)
+    except FacehallError:  # not a file of ours, which whoever loads it will say
+        return None
+    return f"{Path(name).name}{SUFFIX}" if name else None
 
 
 def _first_existing(weights: Path, *stems: str) -> Path:
