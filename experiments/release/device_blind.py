@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from device_faces import Batch, unit
-from facehall.data import BlindFaceDegradation, LowLightDegradation, PhotoDegradation
-from facehall.data.degradations.base import Degradation
+from facehall.data import BlindFaceDegradation, LowLightDegradation, MixedDegradation, PhotoDegradation
 from facehall.imaging import resize_bicubic, to_uint8
 
 SCALE = 4
@@ -37,15 +36,20 @@ def reduced(pictures: Tensor, side: int) -> np.ndarray:
     return np.stack(found)
 
 
-def degradations(frame: int) -> list[tuple[float, Degradation]]:
-    """Return degradations with their probabilities; GFP-GAN's in proportion to the size of the face."""
+def degradation(frame: int) -> MixedDegradation:
+    """Return the mixture of conf/degradation/mixed.yaml; GFP-GAN's part in proportion to the size of the face."""
     size = frame / 512
-    return [
-        (0.45, BlindFaceDegradation(sigma=(0.1, 10 * size), downsample=(0.8, 8 * size), noise=(0, 20))),
-        (0.15, BlindFaceDegradation(sigma=(0.1, 5 * size), downsample=(0.8, 5 * size), noise=(0, 12), jpeg=(40, 95))),
-        (0.34, PhotoDegradation(jpeg=(30, 98), noise=(0, 10))),
-        (0.06, LowLightDegradation(gamma=(1.0, 2.0), beta=(0.7, 1.0))),
-    ]
+    return MixedDegradation(
+        {
+            "ruined": BlindFaceDegradation(sigma=(0.1, 10 * size), downsample=(0.8, 8 * size)),
+            "soft": BlindFaceDegradation(
+                sigma=(0.1, 5 * size), downsample=(0.8, 5 * size), noise=(0, 12), jpeg=(40, 95)
+            ),
+            "photo": PhotoDegradation(jpeg=(30, 98), noise=(0, 10)),
+            "low_light": LowLightDegradation(gamma=(1.0, 2.0), beta=(0.7, 1.0)),
+        },
+        {"ruined": 0.45, "soft": 0.15, "photo": 0.34, "low_light": 0.06},
+    )
 
 
 class BlindCrops(IterableDataset[dict[str, Tensor]]):
@@ -53,7 +57,7 @@ class BlindCrops(IterableDataset[dict[str, Tensor]]):
 
     def __init__(self, levels: Sequence[Level], seed: int) -> None:
         self.levels = levels
-        self.choices = [degradations(level.frame) for level in self.levels]
+        self.degradations = [degradation(level.frame) for level in self.levels]
         self.seed = seed
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -69,10 +73,9 @@ class BlindCrops(IterableDataset[dict[str, Tensor]]):
             hr = np.ascontiguousarray(picture[top : top + CROP, left : left + CROP])
             if rng.random() < 0.5:
                 hr = np.ascontiguousarray(hr[:, ::-1])
-            chances = np.array([chance for chance, _ in self.choices[which]])
-            degradation = self.choices[which][rng.choice(len(chances), p=chances / chances.sum())][1]
+            degrade = self.degradations[which]
             tensor = torch.from_numpy(hr).permute(2, 0, 1)
-            lr = degradation(unit(tensor), SCALE, degradation.draw(rng, SCALE))
+            lr = degrade(unit(tensor), SCALE, degrade.draw(rng, SCALE))
             yield {"hr": tensor.contiguous(), "lr": torch.from_numpy(to_uint8(lr)).permute(2, 0, 1).contiguous()}
 
 

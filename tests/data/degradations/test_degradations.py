@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from facehall.config.build import build, conf_dir
-from facehall.data import BicubicDegradation, recipe_of
+from facehall.data import BicubicDegradation, LowLightDegradation, MixedDegradation, PhotoDegradation, recipe_of
 from facehall.data.degradations.occluded import Occlude
 from facehall.data.degradations.steps import Sizes
 from facehall.errors import FacehallError
@@ -115,7 +115,7 @@ def test_random_degradations_require_a_valid_recipe(option):
 
 @pytest.mark.parametrize("option", RANDOM)
 def test_names_distinguish_settings(option):
-    key = {"low_light": "read_noise", "real": "second.noise"}.get(option, "noise")
+    key = {"low_light": "read_noise", "real": "second.noise", "mixed": "degradations.soft.noise"}.get(option, "noise")
     values = (f"{key}=[1,25]", f"{key}=[1.0,25.0]", f"{key}=[1,26]")  # the same, as floats; another
     if option == "occluded":
         values = ("rectangle=[1,1]", "rectangle=[1.0,1.0]", "rectangle=[0.5,1]")
@@ -124,7 +124,7 @@ def test_names_distinguish_settings(option):
     assert names[0].startswith(f"{option}-")
 
 
-@pytest.mark.parametrize("option", RANDOM)
+@pytest.mark.parametrize("option", [option for option in RANDOM if option != "mixed"])  # which has no defaults
 def test_the_yaml_holds_the_defaults_of_the_class(option):
     degradation = default(option)
     assert type(degradation)() == degradation
@@ -147,6 +147,9 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
         ("blind_face", "anisotropic=2", "anisotropic must be a probability"),
         ("low_light", "gamma=[0.5,1]", "gamma must be a range"),
         ("low_light", "photons=[0,10]", "photons must be a range"),
+        ("mixed", "chances.photo=0", "chances.photo must be a number above 0, not 0"),
+        ("mixed", "chances.other=1", r"same names, not ruined, soft, photo, low_light and .*, other"),
+        ("mixed", "degradations.soft.noise=3", "noise must be a range"),
         ("occluded", "stroke=[0,0.2]", "stroke must be a range"),
         ("occluded", "clear=-1", "clear must be a probability"),
         ("photo", "clean=2", "clean must be a probability"),
@@ -173,6 +176,26 @@ def test_any_draw_works_down_to_single_pixels(option, seed, side):
     lr = degradation(hr, 2, recipe)
     assert lr.isfinite().all()
     assert lr.shape == (3, side, side)
+
+
+def test_a_mixture_draws_each_of_its_degradations_as_often_as_it_says():
+    mixed = MixedDegradation({"dark": LowLightDegradation(), "jpeg": PhotoDegradation(clean=0)}, {"dark": 1, "jpeg": 3})
+    recipes = [mixed.draw(np.random.default_rng(seed), 4) for seed in range(400)]
+    dark = sum(any(step["op"] == "darken" for step in recipe["steps"]) for recipe in recipes)
+    assert 70 < dark < 130
+    assert sum(any(step["op"] == "jpeg" for step in recipe["steps"]) for recipe in recipes) == 400 - dark
+
+
+def test_a_mixture_has_the_name_of_what_it_holds():
+    soft, hard = PhotoDegradation(clean=0), PhotoDegradation(clean=1)
+    names = [MixedDegradation({"a": each}, {"a": 1}).name for each in (soft, hard)]
+    names += [MixedDegradation({"a": soft, "b": hard}, {"a": 1, "b": chance}).name for chance in (1, 2)]
+    assert len(set(names)) == 4
+
+
+def test_the_protocols_degradation_cannot_be_mixed():
+    with pytest.raises(ValueError, match=r"degradations\.plain must be a random degradation.*not BicubicDegradation"):
+        MixedDegradation({"plain": BicubicDegradation()}, {"plain": 1})
 
 
 @pytest.mark.parametrize("option", ["blind_face", "real"])

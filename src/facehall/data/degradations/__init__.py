@@ -4,6 +4,7 @@ from facehall.data.degradations.base import Degradation, Recipe, recipe_of
 from facehall.data.degradations.bicubic import BicubicDegradation
 from facehall.data.degradations.blind_face import BlindFaceDegradation
 from facehall.data.degradations.low_light import LowLightDegradation
+from facehall.data.degradations.mixed import MixedDegradation
 from facehall.data.degradations.occluded import OccludedDegradation
 from facehall.data.degradations.photo import PhotoDegradation
 from facehall.data.degradations.real import RealDegradation, RealStage
@@ -13,6 +14,7 @@ __all__ = [
     "BlindFaceDegradation",
     "Degradation",
     "LowLightDegradation",
+    "MixedDegradation",
     "OccludedDegradation",
     "PhotoDegradation",
     "RealDegradation",
