@@ -64,22 +64,24 @@ def vgg16s() -> LossTerm:
     return PerceptualLoss(VGG16sFeatures(layers), layers, SHIFT)
 
 
+FIVE = [[x / 512, y / 512] for x, y in FFHQ_FIVE]
 TERMS: dict[str, Callable[[], LossTerm]] = {
     "lpips": lambda: LPIPSLoss(shift=SHIFT),
     "vgg16s": vgg16s,
-    "identity": lambda: RecognitionLoss("facehall", template=[[x / 512, y / 512] for x, y in FFHQ_FIVE]),
+    "identity": lambda: RecognitionLoss("facehall", template=FIVE),
+    "mobileface": lambda: RecognitionLoss("mobileface", template=FIVE),
     "points": FacePointsLoss,
     "adversarial": lambda: AdversarialLoss("ragan"),
 }
 GENTLE = {"lr": 4e-4, "muon_lr": 0.002}
 """Rates of trainings that start from a faithful network."""
-PERCEPTUAL_X4 = {"pixel": 1.0, "lpips": 0.04, "vgg16s": 0.0004}
-PERCEPTUAL_X8 = {"pixel": 1.0, "lpips": 0.03, "points": 0.5, "identity": 0.03}
+PERCEPTUAL_X4 = {"pixel": 1.0, "lpips": 0.06}
+PERCEPTUAL_X8 = {"pixel": 1.0, "lpips": 0.03, "points": 0.5, "identity": 0.05, "mobileface": 0.05}
 JOBS = {
     "x4_faithful": Job("crops", {"pixel": 1.0}),
     "x4_balanced": Job("crops", {"pixel": 1.0, "lpips": 0.01, "vgg16s": 0.0002}, **GENTLE),
     "blind_faithful": Job("blind", {"pixel": 1.0}),
-    "blind": Job("blind", {**PERCEPTUAL_X4, "adversarial": 0.004}, **GENTLE),
+    "blind": Job("blind", {**PERCEPTUAL_X4, "adversarial": 0.006}, **GENTLE),
     "x8_faithful": Job("faces", {"pixel": 1.0}, count=64),
     "x8": Job("frames", {**PERCEPTUAL_X8, "adversarial": 0.004}, count=64, **GENTLE),
 }
