@@ -126,7 +126,7 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
             means = {name: float(total) / (step - checked) for name, total in totals.items()}
             rows.append({"seconds": elapsed, "steps": step, "psnr": psnr(ema, pairs), **means})
             print(output_line(options, rows[-1]), flush=True)
-            write(rows, ema, options)
+            write(rows, ema, losses, options)
             totals, checked, next_check = {}, step, elapsed + options.every
             if elapsed >= length:
                 return
@@ -154,10 +154,12 @@ def output_line(options: argparse.Namespace, row: dict[str, float]) -> str:
     return " ".join([options.output.name, *(f"{name} {value:.5g}" for name, value in row.items())])
 
 
-def write(rows: Rows, ema: GeneratorEMA, options: argparse.Namespace) -> None:
+def write(rows: Rows, ema: GeneratorEMA, losses: WeightedTerms, options: argparse.Namespace) -> None:
     """Write the average generator and the curve."""
-    last = {name: f"{rows[-1][name]:.0f}" for name in ("steps", "seconds")}
-    save_generator(options.output.with_suffix(".safetensors"), ema.generator, {"job": options.job, **last})
+    origin = {"job": options.job} | {name: f"{rows[-1][name]:.0f}" for name in ("steps", "seconds")}
+    if minimised := sorted({term.measure for term in map(losses.__getitem__, losses.names) if term.measure}):
+        origin["losses"] = ",".join(minimised)
+    save_generator(options.output.with_suffix(".safetensors"), ema.generator, origin)
     names = list(dict.fromkeys(key for row in rows for key in row))
     with options.output.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
