@@ -40,6 +40,21 @@ Pairs = list[tuple[Tensor, Tensor]]
 Rows = list[dict[str, float]]
 
 
+class CropJudge(nn.Module):
+    """A discriminator that sees a random crop of each batch; None: all of it."""
+
+    def __init__(self, network: nn.Module, side: int | None) -> None:
+        super().__init__()
+        self.network, self.side = network, side
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.side is not None and self.side < images.shape[-1]:
+            top, left = (random.randint(0, size - self.side) for size in images.shape[-2:])
+            images = images[..., top : top + self.side, left : left + self.side]
+        judged: Tensor = self.network(images)
+        return judged
+
+
 def batches(job: Job, faces: Path, device: torch.device, workers: int, seed: int) -> Iterator[Batch]:
     """Return endless training batches of a job from the folders of `faces` that exist."""
     if job.data == "crops":
@@ -107,7 +122,7 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
         load_into(generator, options.init)
     generator.to(device, memory_format=torch.channels_last)
     gan = "adversarial" in weights
-    discriminator = UNetDiscriminator(options.discriminator) if gan else None
+    discriminator = CropJudge(UNetDiscriminator(options.discriminator), options.judged) if gan else None
     if discriminator is not None:
         discriminator.to(device, memory_format=torch.channels_last)
     judged = WeightedTerms({"adversarial": DiscriminatorLoss("ragan")} if gan else {}, "discriminator_losses")
@@ -179,6 +194,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=30.0, help="seconds between validations")
     parser.add_argument("--count", type=int, help="pictures of a batch; default: the job's")
     parser.add_argument("--discriminator", type=int, default=32, metavar="N", help="its channels at full resolution")
+    parser.add_argument("--judged", type=int, metavar="SIDE", help="side of the crops that the discriminator sees")
     parser.add_argument("--float32", dest="bf16", action="store_false", help="for processors without bfloat16")
     parser.add_argument("--workers", type=int, default=8, help="processes that degrade pictures")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

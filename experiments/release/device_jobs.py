@@ -75,15 +75,15 @@ TERMS: dict[str, Callable[[], LossTerm]] = {
 }
 GENTLE = {"lr": 4e-4, "muon_lr": 0.002}
 """Rates of trainings that start from a faithful network."""
-PERCEPTUAL_X4 = {"pixel": 1.0, "lpips": 0.06}
-PERCEPTUAL_X8 = {"pixel": 1.0, "lpips": 0.03, "points": 0.5, "identity": 0.05, "mobileface": 0.05}
+PERCEPTUAL_X4 = {"pixel": 1.0, "lpips": 0.15}
+PERCEPTUAL_X8 = {"pixel": 1.0, "lpips": 0.06, "points": 0.5, "identity": 0.06, "mobileface": 0.06}
 JOBS = {
     "x4_faithful": Job("crops", {"pixel": 1.0}),
     "x4_balanced": Job("crops", {"pixel": 1.0, "lpips": 0.01, "vgg16s": 0.0002}, **GENTLE),
     "blind_faithful": Job("blind", {"pixel": 1.0}),
-    "blind": Job("blind", {**PERCEPTUAL_X4, "adversarial": 0.006}, **GENTLE),
+    "blind": Job("blind", {**PERCEPTUAL_X4, "adversarial": 0.015}, **GENTLE),
     "x8_faithful": Job("faces", {"pixel": 1.0}, count=64),
-    "x8": Job("frames", {**PERCEPTUAL_X8, "adversarial": 0.004}, count=64, **GENTLE),
+    "x8": Job("frames", {**PERCEPTUAL_X8, "adversarial": 0.006}, count=64, **GENTLE),
 }
 X4_SHARES = (
     Share("celebahq512", 0.37, (224, 240, 256, 256, 256, 288, 320, 384)),

@@ -1,7 +1,7 @@
 """A sheet of faces, bicubic and the bundled weights: faces.py SCALE FOLDER SIZE OUTPUT.jpg IMAGE… [--jpeg QUALITY]
 
-python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_worst.jpg 062_03 070_03
-python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_jpeg.jpg 003_03 007_03 --jpeg 75
+python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_london.jpg 001_03 002_03
+python experiments/release/faces.py 4 FACES/test/london512 256 experiments/release/x4_jpeg.jpg 003_03 007_03 --jpeg 40
 """
 
 from __future__ import annotations
