@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +33,26 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.add(x, self.second(F.leaky_relu_(self.first(x), NEGATIVE_SLOPE)), alpha=RESIDUAL_SCALE)
+
+
+def refined(
+    lr: Tensor, features: Tensor, stages: Iterable[tuple[int, nn.Module, nn.Module]], up_to: int | None
+) -> dict[int, Tensor]:
+    """Return the image at every scale, a residual on bicubic upscaling: {scale: (B, 3, scale h, scale w)}.
+
+    Args:
+        lr: (B, 3, h, w) in [0, 1].
+        features: (B, C, h, w).
+        stages: scale, stage (features -> features at that scale) and head (features -> RGB residual), coarsest first.
+        up_to: the last scale to compute; None computes all.
+    """
+    images = {}
+    for scale, stage, head in stages:
+        features = stage(features)
+        images[scale] = upscale_bicubic(lr, scale) + head(features)
+        if scale == up_to:
+            break
+    return images
 
 
 class MultiScaleResNet(Generator):
@@ -107,13 +129,7 @@ class MultiScaleResNet(Generator):
         if self.position is not None:
             shallow = shallow + self._positions(lr.shape[-2:])
         features = shallow + self.trunk(shallow)
-        images = {}
-        for scale, stage, head in zip(self.scales, self.stages, self.heads, strict=True):
-            features = stage(features)
-            images[scale] = upscale_bicubic(lr, scale) + head(features)
-            if scale == up_to:
-                break
-        return images
+        return refined(lr, features, zip(self.scales, self.stages, self.heads, strict=True), up_to)
 
     def _positions(self, size: torch.Size) -> Tensor:
         assert self.position is not None

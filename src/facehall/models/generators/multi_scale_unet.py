@@ -8,9 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facehall.imaging import upscale_bicubic
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_resnet import ResidualBlock
+from facehall.models.generators.multi_scale_resnet import ResidualBlock, refined
 from facehall.models.layers.blocks import Upsampling, conv3, upsampler
 from facehall.models.layers.dense import NEGATIVE_SLOPE
 from facehall.models.layers.scales import accumulated_scales, upsampling_factors
@@ -84,13 +83,7 @@ class MultiScaleUNet(Generator):
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
         features = self._features(lr)
-        images = {}
-        for scale, stage, head in zip(self.scales, self.stages, self.heads, strict=True):
-            features = stage(features)
-            images[scale] = upscale_bicubic(lr, scale) + head(features)
-            if scale == up_to:
-                break
-        return images
+        return refined(lr, features, zip(self.scales, self.stages, self.heads, strict=True), up_to)
 
     def _features(self, lr: Tensor) -> Tensor:
         x = self.first(lr)
