@@ -13,7 +13,7 @@ from facehall.models import pretrained as named
 from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, card_file, default_weights, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
-MEGABYTES = 16
+MEGABYTES = 17
 """Of all weights, compressed as in a wheel."""
 
 
