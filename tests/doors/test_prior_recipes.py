@@ -41,7 +41,8 @@ def known_faces(monkeypatch):
             return chips.mean((2, 3))
 
     five = ((3.0, 3), (5, 3), (4, 4), (3, 5), (5, 5))
-    monkeypatch.setitem(RECOGNISERS, "facehall", Kind(lambda weights: Colours(), 3, 8, five, "cosine", 0.5))
+    for name in ("facehall", "mobileface"):
+        monkeypatch.setitem(RECOGNISERS, name, Kind(lambda weights: Colours(), 3, 8, five, "cosine", 0.5))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -53,6 +54,13 @@ def test_recipes_run(compose_config, faces, known_faces, tmp_path, recipe):
     assert training.datamodule.symmetry == "mirror"
     batch = next(iter(training.datamodule.train_dataloader()))
     assert batch["hr"].shape[-2:] == batch["parsing"].shape[-2:] == (128, 128)
+
+
+@pytest.mark.parametrize("recipe", ["release_x8_aligned", "release_x8_aligned_psnr"])
+def test_the_recipes_of_the_aligned_weights_run(compose_config, faces, known_faces, pretrained, tmp_path, recipe):
+    overrides = [*SMALL, *NARROW, *faces, "generator.blocks=2", f"run_dir={tmp_path / 'run'}"]
+    module = train(compose_config("train", f"experiment={recipe}", *overrides)).training.module
+    assert module.generator_step == 2 * len(module.curriculum.trained)
 
 
 def test_they_differ_in_the_prior_only(compose_config):
