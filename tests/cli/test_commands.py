@@ -144,7 +144,8 @@ def tab(tmp_path):
 def test_bash_completes(tab):
     assert tab("facehall up") == ["upscale"]
     assert "--skip-existing" in tab("facehall upscale --s")
-    assert tab("facehall upscale -w facehall-x8") == ["facehall-x8", "facehall-x8_psnr"]
+    names = ["facehall-x8", "facehall-x8_aligned", "facehall-x8_aligned_psnr", "facehall-x8_psnr"]
+    assert tab("facehall upscale -w facehall-x8") == names
     assert "esrgan_vgg16s" in " ".join(tab("facehall train scale=4 experiment=es"))
 
 
