@@ -16,6 +16,8 @@ from facehall.inference.photographs import PhotoRestorer
 from facehall.inference.restoration import backgrounds
 from facehall.inference.restoration.masks import oval_mask
 from facehall.inference.streaming import assemble
+from facehall.models.generators import MultiScaleResNet
+from facehall.models.weights import save_generator
 
 SQUARES = ((40, 30, 24), (110, 60, 40))
 
@@ -84,6 +86,14 @@ def test_detail_appears_in_the_faces_only(build):
     assert changed[~inside].max() == 0
     for left, top, side in SQUARES:
         assert changed[2 * top : 2 * (top + side), 2 * left : 2 * (left + side)].mean() > 3
+
+
+def test_a_network_that_must_see_a_whole_face_restores_it(tmp_path):
+    network = MultiScaleResNet(2, blocks=1, features=4, stage_features=4, position=8)
+    save_generator(tmp_path / "w.safetensors", network)
+    settings = {"scale": 2, "device": "cpu", "backend": "eager", "network": find_squares, "masker": oval_mask}
+    _, report = PhotoRestorer(tmp_path / "w.safetensors", **settings).restore(photograph())
+    assert [face.action for face in report.faces] == ["restored", "restored"]
 
 
 def test_light_and_colour_are_those_of_the_photograph(build):

@@ -1,7 +1,5 @@
 """Bundled weights: by name, in half precision, each with a model card."""
 
-import zlib
-
 import pytest
 import torch
 from small import tiny_generator
@@ -13,8 +11,8 @@ from facehall.models import pretrained as named
 from facehall.models.pretrained import WEIGHTS_FOLDER, bundled_names, card_file, default_weights, weights_file
 from facehall.models.weights import load_generator, read_metadata, save_generator
 
-MEGABYTES = 17
-"""Of all weights, compressed as in a wheel."""
+MEGABYTES = 30
+"""Of all weights once installed; those of the wheel, which is compressed: tests/config/test_wheel.py."""
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def test_half_precision_on_disk_is_float32_in_memory(folder):
 def test_bundled_weights_are_small_and_have_a_model_card():
     files = sorted(WEIGHTS_FOLDER.glob("*.safetensors"))
     assert files
-    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < MEGABYTES * 1e6
+    assert sum(path.stat().st_size for path in files) < MEGABYTES * 1e6
     for path in files:
         assert read_metadata(path)["about"]
         assert f"**`{path.stem}`**" in card_file(path.stem).read_text(encoding="utf-8")

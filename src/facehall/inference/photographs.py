@@ -123,7 +123,7 @@ class PhotoRestorer:
         self.background = backgrounds.check_background(background, scale)
         self.scale, self._choice, self._min_face = scale, check_choice(faces), min_face
         self.weights = str(weights or default_weights(8 if scale == 8 else 4))
-        self._settings = {"device": device, "backend": backend, "tile": TILE if tile == "auto" else tile}
+        self._settings = {"device": device, "backend": backend, "tile": tile, "automatic_tile": TILE}
         self.predictor = Predictor(self.weights, fidelity=fidelity, **self._settings)  # type: ignore[arg-type]
         if self.predictor.scale % scale:
             raise FacehallError(

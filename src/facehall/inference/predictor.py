@@ -64,6 +64,7 @@ class Predictor:
         ensemble: average over the eight symmetries, at eight times the cost.
         fidelity: interpolate the weights of the GAN and PSNR phases, see `load_interpolated`; None uses the file as is.
         scale: required scale; None uses that of the weights, and 4 or their reader's default for those of several.
+        automatic_tile: side of automatic tiles; None: by the free memory.
 
     Attributes:
         generator: the network, in eval mode on `device`.
@@ -86,6 +87,7 @@ class Predictor:
         ensemble: bool = False,
         fidelity: float | None = None,
         scale: int | None = None,
+        automatic_tile: int | None = None,
     ) -> None:
         self.generator = _open(weights, fidelity, scale)
         self.device = choose_device(device)
@@ -98,7 +100,8 @@ class Predictor:
         if self.generator.whole_picture:
             self._tiler = WholePicture(self.rgb_generator, self.device, tile)
         else:
-            self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, tile)
+            side = automatic_tile or tile if tile == "auto" else tile
+            self._tiler = Tiler(self.rgb_generator, self.rgb_generator, self.device, side)
         self.prepare()
 
     def prepare(self, pixels: int = 0) -> None:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facehall.models.generators.base import Generator, records_arguments
-from facehall.models.generators.multi_scale_resnet import ResidualBlock, refined
-from facehall.models.layers.blocks import Upsampling, conv3, upsampler
+from facehall.models.layers.blocks import Upsampling, conv3
 from facehall.models.layers.dense import NEGATIVE_SLOPE
 from facehall.models.layers.scales import accumulated_scales, upsampling_factors
+from facehall.models.layers.stages import refined, residual_blocks, stages_and_heads
 
 
 class MultiScaleUNet(Generator):
@@ -53,12 +53,9 @@ class MultiScaleUNet(Generator):
         self.scale = scale
         self.cell = 2 ** (len(features) - 1)
         self.factors = upsampling_factors(scale)
-        halvings = len(self.factors) - 1
-        if stage_features < 1 or stage_features % 2**halvings:
-            raise ValueError(f"stage_features must be a multiple of {2**halvings} at x{scale}, not {stage_features}")
 
         def level(width: int, count: int) -> nn.Sequential:
-            return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+            return nn.Sequential(*residual_blocks(width, count))
 
         pairs = list(pairwise(features))
         self.first = conv3(3, features[0])
@@ -66,16 +63,7 @@ class MultiScaleUNet(Generator):
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
         self.up = nn.ModuleList(conv3(coarse, fine) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(level(fine, count) for (fine, _), count in zip(pairs, blocks, strict=False))
-        self.stages, self.heads = nn.ModuleList(), nn.ModuleList()
-        channels = features[0]
-        for i, factor in enumerate(self.factors):
-            width = stage_features // 2**i
-            refine = (ResidualBlock(width) for _ in range(stage_blocks))
-            self.stages.append(nn.Sequential(*upsampler(channels, width, factor, upsampling=upsampling), *refine))
-            self.heads.append(conv3(width, 3))
-            channels = width
-        for parameter in self.heads.parameters():  # an untrained network outputs the bicubic image
-            nn.init.zeros_(parameter)
+        self.stages, self.heads = stages_and_heads(features[0], self.factors, stage_features, stage_blocks, upsampling)
 
     @property
     def scales(self) -> tuple[int, ...]:
