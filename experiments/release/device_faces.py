@@ -130,7 +130,6 @@ class WholeFaces:
         weights: name -> share of a batch.
         scale: s.
         count: faces in a batch.
-        turned: share of the faces that are turned, resized and shifted a little.
     """
 
     def __init__(
@@ -139,26 +138,27 @@ class WholeFaces:
         weights: Mapping[str, float],
         scale: int,
         count: int,
-        turned: float = 0.7,
     ) -> None:
         names = [name for name in weights if name in canvases]
         self.pictures = torch.cat([canvases[name][0] for name in names])
         self.labels = torch.cat([canvases[name][1] for name in names])
         each = [torch.full((len(canvases[name][0]),), weights[name] / len(canvases[name][0])) for name in names]
         self.weights = torch.cat(each).to(self.pictures.device)
-        self.scale, self.count, self.turned = scale, count, turned
+        self.scale, self.count = scale, count
 
     def __iter__(self) -> Iterator[Batch]:
         device = self.pictures.device
         still = torch.eye(2, 3, device=device)
         while True:
             index = torch.multinomial(self.weights, self.count, replacement=True)
-            turns = random_turns(self.count, CANVAS, 5, 0.06, 4, device)
-            turns = torch.where(torch.rand(self.count, 1, 1, device=device) < self.turned, turns, still)
+            # mostly near the frame, some as far from it as faces that other detectors have cropped
+            strength = torch.rand(self.count, 1, 1, device=device).square()
+            turns = torch.lerp(still, random_turns(self.count, CANVAS, 10, 0.15, 16, device), strength)
             hr = quantize(downscale_bicubic(sample(unit(self.pictures[index]), turns, CANVAS)[0], 2))
             labels = self.labels[index][:, None].float()
             halved = torch.cat((turns[..., :2], turns[..., 2:] / 2), -1)
-            labels, _ = sample(labels, halved, CANVAS // 2, "nearest")
+            labels, inside = sample(labels, halved, CANVAS // 2, "nearest")
+            labels = torch.where(inside[:, None], labels, OUTSIDE)
             which = torch.rand(self.count, device=device) < 0.5
             hr, labels = mirror(hr, which), mirror(labels[:, 0].round().long(), which)
             yield {"hr": hr, "lr": quantize(downscale_bicubic(hr, self.scale)), "parsing": labels, "name": []}
