@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import write_weights
+from small import TINY_NETWORK, write_weights
 from squares import find_squares, with_squares
 
 from facehall.errors import FacehallError
@@ -16,8 +16,8 @@ from facehall.inference.photographs import PhotoRestorer
 from facehall.inference.restoration import backgrounds
 from facehall.inference.restoration.masks import oval_mask
 from facehall.inference.streaming import assemble
-from facehall.models.generators import MultiScaleResNet
-from facehall.models.weights import save_generator
+from facehall.models.generators import MultiScaleResNet, MultiScaleRRDB
+from facehall.models.weights import load_generator, save_generator
 
 SQUARES = ((40, 30, 24), (110, 60, 40))
 
@@ -221,8 +221,36 @@ def test_a_face_that_drifts_gets_the_faithful_weights(build):
     assert "has no faithful weights" in restorer.restore(photograph())[1].faces[0].reason
 
 
+def test_a_face_that_drifts_is_first_tried_halfway_to_the_faithful_weights(build):
+    def identity(a, b):
+        return 1 - round(float((a.mean() - b.mean()).abs()), 2)
+
+    def little(lr):
+        return (bicubic(lr) - 0.002).clamp(0, 1)
+
+    restorer = build(lambda lr: (bicubic(lr) + 0.3).clamp(0, 1), identity=identity)
+    restorer.__dict__.update(halfway=build(little).predictor, faithful=build(bicubic).predictor)
+    picture, report = restorer.restore(photograph())
+    assert {face.action for face in report.faces} == {"softened"}
+    assert "2 less sharply (1, 2: identity" in report.summary
+    assert np.array_equal(picture.rgb, build(little).restore(photograph())[0].rgb)
+
+
+def test_halfway_starts_from_the_chosen_fidelity(tmp_path):
+    paths = [tmp_path / f"{name}.safetensors" for name in ("w", "w_psnr")]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        save_generator(path, MultiScaleRRDB(2, **TINY_NETWORK), {})
+    restorer = PhotoRestorer(paths[0], fidelity=0.5, scale=2, device="cpu", backend="eager", network=find_squares)
+    sharp, faithful = (load_generator(path).state_dict() for path in paths)
+    assert restorer.halfway is not None
+    for name, value in restorer.halfway.generator.state_dict().items():
+        assert torch.allclose(value, sharp[name].lerp(faithful[name], 0.75), atol=1e-6)
+
+
 def test_weights_without_a_sibling_have_no_faithful_ones(build):
     assert build().faithful is None
+    assert build().halfway is None
 
 
 def test_tracks_of_a_video_replace_detection(build):

@@ -22,6 +22,7 @@ from facehall.inference.predictor import Predictor
 from facehall.inference.restoration import backgrounds
 from facehall.inference.restoration.crops import (
     Identity,
+    Likeness,
     batches,
     consistent,
     cut,
@@ -36,6 +37,7 @@ from facehall.inference.restoration.planning import (
     MAX_CROP,
     MAX_REDUCTION,
     MIN_REDUCED,
+    Action,
     PlannedFace,
     check_choice,
     plan_faces,
@@ -90,7 +92,7 @@ class PhotoRestorer:
         consistency: change restored faces until their bicubic reduction is the input.
         network: the detector; None loads CenterFace when the first photograph needs it.
         refine: finds the points of a detected face more exactly, such as `MeshPoints`; None uses the detector's.
-        identity: compares a restored face with its input; faces that drift are replaced, see `likeness`.
+        identity: compares a restored face with its input; faces that drift are made less sharp, see `likeness`.
         masker: what of a crop is pasted, such as `oval_mask`; None: `PersonOnly`, by the parser of the package.
 
     Attributes:
@@ -130,7 +132,7 @@ class PhotoRestorer:
                 f"scale={scale}, but {self.weights} is a x{self.predictor.scale} network. Use a scale that divides it, "
                 "or other weights."
             )
-        self._consistency, self._identity = consistency, identity
+        self._fidelity, self._consistency, self._identity = fidelity, consistency, identity
         self._network, self._refine, self._masker = network, refine, masker
 
     @cached_property
@@ -153,10 +155,16 @@ class PhotoRestorer:
     @cached_property
     def faithful(self) -> Predictor | None:
         """The weights of the PSNR phase; None where the weights have no such sibling."""
-        if Path(self.weights).stem.endswith("_psnr"):
-            return self.predictor
+        return self.predictor if Path(self.weights).stem.endswith("_psnr") else self._mixed(1.0)
+
+    @cached_property
+    def halfway(self) -> Predictor | None:
+        """The weights between the given ones and the faithful ones; None where there are no faithful ones."""
+        return None if self.faithful is None else self._mixed((1 + (self._fidelity or 0)) / 2)
+
+    def _mixed(self, fidelity: float) -> Predictor | None:
         try:
-            return Predictor(self.weights, fidelity=1.0, **self._settings)  # type: ignore[arg-type]
+            return Predictor(self.weights, fidelity=fidelity, **self._settings)  # type: ignore[arg-type]
         except FacehallError:
             return None
 
@@ -264,27 +272,39 @@ class PhotoRestorer:
         return sorted(done, key=lambda face: face.report.plan.extent)  # the nearest person is pasted last
 
     def _guarded(self, face: RestoredFace, is_grey: bool) -> RestoredFace:
-        """Replace a face whose plan asks for the faithful weights, or whose identity has drifted."""
+        """Replace a face whose plan asks for the faithful weights, or whose identity has drifted.
+
+        What has drifted is tried again halfway to the faithful weights, then with these, and is left if these drift, too.
+        """
         report = face.report
         if report.action == "restored" and self._identity is not None:
             report.identity = likeness(self._identity, face.restored, face.crop)
             if not report.identity.passes:
-                drifted = f"identity {report.identity.restored:.2f}, below bicubic's {report.identity.required:.2f}"
-                report.action, report.reason = "faithful", drifted
+                return self._less_sharp(face, report.identity, self._identity, is_grey)
         if report.action != "faithful":
             return face
         if self.faithful is None:
-            report.action, report.reason = "left", f"{report.reason}; {self.weights} has no faithful weights"
-            return face
-        result = self._apply(self.faithful, face.crop[None], is_grey)[0]
-        if report.identity is not None and self._identity is not None:
-            again = likeness(self._identity, result, face.crop)
-            if not again.passes:
-                report.action, report.reason = (
-                    "left",
-                    f"{report.reason}; {again.restored:.2f} with the faithful weights",
-                )
-        return replace(face, restored=result)
+            return self._left(face, f"{self.weights} has no faithful weights")
+        return replace(face, restored=self._apply(self.faithful, face.crop[None], is_grey)[0])
+
+    def _less_sharp(self, face: RestoredFace, found: Likeness, identity: Identity, is_grey: bool) -> RestoredFace:
+        face.report.reason = f"identity {found.restored:.2f}, below bicubic's {found.required:.2f}"
+        softer: list[tuple[Action, Predictor | None]] = [("softened", self.halfway), ("faithful", self.faithful)]
+        why = f"{self.weights} has no faithful weights"
+        for action, predictor in softer:
+            if predictor is not None:
+                result = self._apply(predictor, face.crop[None], is_grey)[0]
+                again = likeness(identity, result, face.crop)
+                if again.passes:
+                    face.report.action = action
+                    return replace(face, restored=result)
+                why = f"{again.restored:.2f} with the faithful weights"
+        return self._left(face, why)
+
+    @staticmethod
+    def _left(face: RestoredFace, why: str) -> RestoredFace:
+        face.report.action, face.report.reason = "left", f"{face.report.reason}; {why}"
+        return face
 
     def _apply(self, predictor: Predictor, crops: Tensor, is_grey: bool) -> Tensor:
         results = predictor.super_resolve_batch(crops).cpu()

@@ -13,8 +13,9 @@ from facehall.imaging import Picture, eight_bits
 from facehall.inference.restoration.crops import Likeness
 from facehall.inference.restoration.planning import Action, PlannedFace
 
-COLOURS = {"restored": (40, 200, 80), "faithful": (250, 170, 30), "left": (230, 60, 60)}
+COLOURS = {"restored": (40, 200, 80), "softened": (160, 190, 50), "faithful": (250, 170, 30), "left": (230, 60, 60)}
 """RGB of each action's boxes."""
+LABELS = {"softened": "less sharply", "faithful": "with the faithful weights", "left": "left"}
 
 
 @dataclass
@@ -90,7 +91,7 @@ class PhotoReport:
         parts = [f"{len(self.faces)} face{'s' if len(self.faces) > 1 else ''} found"]
         restored = sum(face.action == "restored" for face in self.faces)
         parts.append(f"{restored} restored")
-        for action, label in (("faithful", "with the faithful weights"), ("left", "left")):
+        for action, label in LABELS.items():
             members = [face for face in self.faces if face.action == action]
             if members:
                 parts.append(f"{len(members)} {label} ({_reasons(members, numbered=len(self.faces) > 1)})")
