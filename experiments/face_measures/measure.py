@@ -14,9 +14,8 @@ from pathlib import Path
 from facehall.cli.experiments import experiment_parser
 
 ROWS = {
-    "16 -> 128": (128, "facehall-x8_psnr", "facehall-x8"),
-    "32 -> 128": (128, "facehall-x4_faithful", "facehall-x4_clean", "facehall-x4"),
-    "64 -> 256": (256, "facehall-x4_faithful", "facehall-x4_clean", "facehall-x4"),
+    "16 -> 128": (128, "facehall-x8_psnr", "facehall-x8", "facehall-x8_aligned_psnr", "facehall-x8_aligned"),
+    "32 -> 128": (128, "facehall-x4_faithful", "facehall-x4_clean", "facehall-x4_psnr", "facehall-x4"),
 }
 """HR side and systems, in the order of the table; bicubic is always first."""
 MEASURES = ("psnr", "identity", "rank1", "verification", "nme", "lr_consistency")

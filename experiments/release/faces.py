@@ -51,9 +51,11 @@ def main() -> None:
     parser.add_argument("size", type=int, metavar="SIZE", help="size to downscale to, in pixels")
     parser.add_argument("output", metavar="OUTPUT.jpg")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="names of photographs, without extension")
+    parser.add_argument("--weights", nargs="+", metavar="NAME", help="default: all of the scale in the package")
     parser.add_argument("--jpeg", type=int, metavar="QUALITY", help="compress the LR image as JPEG")
     options = parser.parse_args()
-    weights = [name for name in reversed(bundled_names()) if name.startswith(f"facehall-x{options.scale}")]
+    bundled = [name for name in reversed(bundled_names()) if name.startswith(f"facehall-x{options.scale}")]
+    weights = options.weights or bundled
     predictors = [Predictor(name) for name in weights]
     paths = [next(options.folder.glob(f"{name}.*")) for name in options.images]
     rows = [panels(path, options.size, predictors, options.jpeg) for path in paths]
