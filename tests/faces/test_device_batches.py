@@ -64,13 +64,14 @@ def test_labels_follow_the_pictures(device_faces):
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     disc = ((x - 80) ** 2 + (y - 120) ** 2 < 30**2).to(torch.uint8)
     pictures, labels = (255 * disc).expand(1, 3, -1, -1), disc[None, ::2, ::2]
-    batch = next(iter(device_faces.WholeFaces({"a": (pictures, labels)}, {"a": 1.0}, 8, 12, turned=1.0)))
+    batch = next(iter(device_faces.WholeFaces({"a": (pictures, labels)}, {"a": 1.0}, 8, 12)))
     assert batch["hr"].shape == (12, 3, 128, 128)
     assert batch["lr"].shape == (12, 3, 16, 16)
     wrong = ((batch["hr"][:, 0] > 0.5) != (batch["parsing"] == 1)).float().sum((1, 2))
     assert (wrong < 0.15 * (batch["parsing"] == 1).sum((1, 2))).all()  # the outline alone
     centres = (batch["parsing"] == 1).float().mul(torch.arange(128.0)).sum((1, 2)) / (batch["parsing"] == 1).sum((1, 2))
     assert centres.min() < 60 < 68 < centres.max()  # some are mirrored
+    assert (batch["parsing"] == device_faces.OUTSIDE).any()  # what turns and shifts bring in
 
 
 def test_faces_are_aligned_by_their_landmarks(device_faces):
