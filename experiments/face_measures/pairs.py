@@ -1,7 +1,8 @@
 """Verify LFW's pairs of tiny faces: python experiments/face_measures/pairs.py FACES
 
 Both pictures of a pair are aligned to FFHQ's frame of 128 pixels, reduced to 16 by bicubic, restored, and compared by
-dlib's network. FACES contains test/lfw_pairs160 and its _pairs.csv. Writes pairs.csv.
+dlib's network: restored against restored, where the measure verification_auc compares restored with original pictures.
+FACES contains test/lfw_pairs160 and its _pairs.csv. Writes pairs.csv.
 """
 
 from __future__ import annotations
@@ -33,18 +34,19 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = options.faces / "test" / "lfw_pairs160"
     pairs = VerificationPairs.read(folder.with_name(f"{folder.name}_pairs.csv"))
-    embeddings = embed(folder, pairs.names)
+    recogniser = Recogniser("dlib")
+    embeddings = embed(folder, pairs.names, recogniser)
     with options.results.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "auc", "accuracy"])
         for method, found in embeddings.items():
-            writer.writerow([method, *(f"{value:.4f}" for value in verified(torch.stack(found), pairs))])
+            writer.writerow([method, *(f"{value:.4f}" for value in verified(recogniser, torch.stack(found), pairs))])
 
 
 @torch.inference_mode()
-def embed(folder: Path, names: tuple[str, ...]) -> dict[str, list[Tensor]]:
+def embed(folder: Path, names: tuple[str, ...], recogniser: Recogniser) -> dict[str, list[Tensor]]:
     """Return method -> embeddings of the pictures as each method restores them."""
-    mesh, recogniser = FaceMesh(), Recogniser("dlib")
+    mesh = FaceMesh()
     predictors = {name: Predictor(name, "cpu") for name in WEIGHTS}
     template = torch.tensor(FFHQ_FIVE) * (SIDE / 512)
     found: dict[str, list[Tensor]] = {name: [] for name in ("full resolution", "bicubic", *WEIGHTS)}
@@ -60,10 +62,10 @@ def embed(folder: Path, names: tuple[str, ...]) -> dict[str, list[Tensor]]:
     return found
 
 
-def verified(embeddings: Tensor, pairs: VerificationPairs) -> tuple[float, float]:
+def verified(recogniser: Recogniser, embeddings: Tensor, pairs: VerificationPairs) -> tuple[float, float]:
     """Return the area under the ROC curve, and the best accuracy."""
-    scores = 1 - np.array([float((embeddings[a] - embeddings[b]).norm()) for a, b, _ in pairs.rows])
-    same = np.array([each for _, _, each in pairs.rows])
+    a, b, same = (np.array(column) for column in zip(*pairs.rows, strict=True))
+    scores = recogniser.similarity(embeddings[a], embeddings[b]).numpy()
     auc = float((scores[same][:, None] > scores[~same]).mean())
     return auc, max(float(((scores >= limit) == same).mean()) for limit in scores)
 

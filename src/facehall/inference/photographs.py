@@ -21,7 +21,6 @@ from facehall.imaging import Picture, as_picture
 from facehall.inference.predictor import Predictor
 from facehall.inference.restoration import backgrounds
 from facehall.inference.restoration.crops import (
-    SAME_PERSON,
     Identity,
     Likeness,
     batches,
@@ -275,8 +274,7 @@ class PhotoRestorer:
     def _guarded(self, face: RestoredFace, is_grey: bool) -> RestoredFace:
         """Replace a face whose plan asks for the faithful weights, or whose identity has drifted.
 
-        What has drifted is tried again halfway to the faithful weights. These come last, and invent least: they are
-        accepted as long as the recogniser still takes both for one person, as blur and noise, too, cost likeness.
+        What has drifted is tried again halfway to the faithful weights, then with these, and left if they drift, too.
         """
         report = face.report
         if report.action == "restored" and self._identity is not None:
@@ -297,7 +295,7 @@ class PhotoRestorer:
             if predictor is not None:
                 result = self._apply(predictor, face.crop[None], is_grey)[0]
                 again = likeness(identity, result, face.crop)
-                if again.passes or (action == "faithful" and again.restored >= SAME_PERSON):
+                if again.passes:
                     face.report.action = action
                     return replace(face, restored=result)
                 why = f"{again.restored:.2f} with the faithful weights"

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from facehall.faces.alignment import Similarity, Spline, bounds
-from facehall.faces.recognition import RECOGNISERS
 from facehall.imaging import Picture, downscale_bicubic, resize_bicubic, to_tensor, upscale_bicubic
 from facehall.inference.restoration.planning import PlannedFace
 
@@ -23,8 +22,6 @@ MAX_BATCH_PIXELS = 160**2
 
 Identity = Callable[[Tensor, Tensor], float]
 """Similarity, larger is more alike, of two faces (3, n, n) in [0, 1], both in FFHQ's frame; n may differ."""
-SAME_PERSON = RECOGNISERS["dlib"].threshold
-"""Similarity from which two faces are taken for one person: one of 1,000 pairs of different persons exceeds it."""
 
 
 def cut(picture: Picture, face: PlannedFace) -> Tensor:
