@@ -114,6 +114,11 @@ def _check(cfg: DictConfig) -> None:
     minutes = cfg.train.minutes
     if minutes is not None and (not isinstance(minutes, (int, float)) or minutes <= 0):
         raise FacehallError(f"train.minutes={minutes}: give a positive number of minutes, or null.")
+    steps = cfg.train.steps
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
+        raise FacehallError(f"train.steps={steps}: give a positive integer, or null.")
+    if steps is not None and minutes is not None:
+        raise FacehallError("train.minutes and train.steps are both given: a training ends by one of them.")
 
 
 def _selected(cfg: DictConfig) -> dict[str, System]:
@@ -159,6 +164,8 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
         if isinstance(found, Missing) and recipe is not None:
             given = cfg.train.face_settings if system.faces_only else cfg.train.settings
             settings = shlex.split(str(given or ""))
+            if cfg.train.own_optimizer:
+                settings += system.own_optimizer
             if system.starts_from is not None:
                 (start,) = _find(cfg, {system.starts_from: load_catalogue()[system.starts_from]})
                 if isinstance(start, Missing) or split_published(start.weights) is not None:
@@ -166,7 +173,7 @@ def _train_missing(cfg: DictConfig, systems: Mapping[str, System]) -> dict[str, 
                     continue
                 settings.append(f"init={start.weights}")
             run = run_folder_of(name, cfg.scale, Path(str(cfg.zoo)))
-            if error := train_recipe(run, recipe, cfg.scale, settings, cfg.train.minutes):
+            if error := train_recipe(run, recipe, cfg.scale, settings, cfg.train.minutes, cfg.train.steps):
                 failures[name] = f"{error} ({display_path(run)})"
     return failures
 

@@ -84,7 +84,7 @@ def test_measures_without_weights_are_left_out_and_named(run, sets, tmp_path, mo
 def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypatch):
     calls = []
 
-    def train_recipe(folder, recipe, scale, settings, minutes):
+    def train_recipe(folder, recipe, scale, settings, minutes, steps):
         calls.append((str(folder), recipe, scale, settings, minutes))
         if len(calls) == 1:
             return "killed by SIGKILL"
@@ -118,7 +118,7 @@ def test_missing_systems_with_a_recipe_are_trained(run, sets, tmp_path, monkeypa
 def test_a_recipe_starts_from_the_weights_of_another_system(run, sets, monkeypatch):
     calls = []
 
-    def train_recipe(folder, recipe, scale, settings, minutes):
+    def train_recipe(folder, recipe, scale, settings, minutes, steps):
         calls.append((folder.name, settings))
         if folder.name == "tiny_x4" and len(calls) > 1:
             save_generator(folder / "weights" / "generator_ema.safetensors", tiny_generator(4))
@@ -134,6 +134,20 @@ def test_a_recipe_starts_from_the_weights_of_another_system(run, sets, monkeypat
     assert calls == [("tiny_x4", []), ("tiny_x4", []), ("gan_x4", [f"init={weights}"])]
 
 
+def test_equal_steps_with_each_systems_own_optimizer(run, sets, monkeypatch):
+    calls = []
+
+    def train_recipe(folder, recipe, scale, settings, minutes, steps):
+        calls.append((settings, minutes, steps))
+        return "no data"
+
+    monkeypatch.setattr("facehall.sweeps.recipes.train_recipe", train_recipe)
+    given = ["set=[set5]", f"root={sets}", "sheet=0", "train=missing", "systems=[tiny]", "train.settings='seed=3'"]
+    run(*given, "train.steps=50")
+    run(*given, "train.own_optimizer=true")
+    assert calls == [(["seed=3"], None, 50), (["seed=3", "optimizer=sgd", "optimizer.generator.lr=0.1"], None, None)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -146,6 +160,8 @@ def test_a_recipe_starts_from_the_weights_of_another_system(run, sets, monkeypat
         (["set=set5", "root=sets", "face_sets=[london]"], "face_sets: no set is called london; the sets are set5"),
         (["set=set5", "root=sets", "repeats=0"], "repeats=0: give an integer of at least 1"),
         (["train=missing", "train.minutes=0"], "train.minutes=0: give a positive number of minutes"),
+        (["train=missing", "train.steps=0"], "train.steps=0: give a positive integer, or null"),
+        (["train=missing", "train.steps=9", "train.minutes=1"], "train.minutes and train.steps are both given"),
         (["train=all"], "train=all: no such option"),
     ],
 )

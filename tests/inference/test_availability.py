@@ -45,12 +45,12 @@ def test_a_run_counts_once_it_is_finished(small_catalogue, run, tmp_path):
     system = System("tiny", recipe="esrgan_vgg16s", obtain="ask.")
     assert find(system, tmp_path, name="secret") == Missing("secret", "write to its authors")
     assert find(system, tmp_path) == Missing("tiny", "train it: python -m facehall.train experiment=esrgan_vgg16s")
-    (run / "summary.json").write_text('{"seconds": 90}')
+    (run / "summary.json").write_text('{"seconds": 90, "steps": 700}')
     weights = str(run / "weights" / "generator_ema.safetensors")
-    assert find(system, tmp_path) == Available("tiny", weights, "trained", 1.5)
+    assert find(system, tmp_path) == Available("tiny", weights, "trained", 1.5, 700)
     (run / "job.json").write_text(json.dumps({"seconds": 240}))  # all starts together
     assert training_minutes(run / "weights" / "generator_ema.safetensors") == 4
-    assert find(system, tmp_path, {"tiny": weights}) == Available("tiny", weights, "trained", 4)
+    assert find(system, tmp_path, {"tiny": weights}) == Available("tiny", weights, "trained", 4, 700)
     assert isinstance(find(system, tmp_path, name="secret"), Missing)
 
 

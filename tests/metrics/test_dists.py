@@ -7,7 +7,9 @@ from small import Malicious
 from facehall.assets import WeightsNotFoundError
 from facehall.assets import dists as assets
 from facehall.errors import FacehallError
+from facehall.metrics import Protocol
 from facehall.metrics.dists import DISTS, MIN_SIZE
+from facehall.metrics.judges.perceptual import DISTSJudge
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,24 @@ def test_invalid_inputs_are_refused(metric):
     for a, b in (((1, 3, 32, 32), (2, 3, 32, 32)), ((1, 1, 32, 32),) * 2, ((1, 3, MIN_SIZE - 1, 32),) * 2):
         with pytest.raises(FacehallError, match=r"DISTS compares two batches.*metrics\.measures"):
             metric(torch.rand(a), torch.rand(b))
+
+
+def test_hr_is_computed_once_for_several_systems(metric, monkeypatch):
+    judge = DISTSJudge()
+    protocol = Protocol(4, [judge])
+    pictures = [torch.rand(1, 3, 40, 36, generator=torch.Generator().manual_seed(seed)) for seed in range(5)]
+    hr, other, *systems = pictures
+    expected = [protocol.measure(sr, hr)["dists"] for sr in systems]
+    computed = []
+    features = DISTS.features
+    monkeypatch.setattr(DISTS, "features", lambda self, images: computed.append(images) or features(self, images))
+    with protocol.one_reference():
+        assert [protocol.measure(sr, hr)["dists"] for sr in systems] == expected
+        assert len(computed) == 1 + len(systems)
+        with pytest.raises(FacehallError, match="DISTS compares two batches"):
+            protocol.measure(systems[0][..., :20, :20], hr[..., :20, :20])
+        assert protocol.measure(systems[0], other)["dists"] != expected[0]  # another HR is noticed
+    assert not judge._reference  # and not kept
 
 
 # ---------------------------------------------------------------- its weights

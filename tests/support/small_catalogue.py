@@ -13,6 +13,7 @@ SYSTEMS = {
     "bicubic": "title: bicubic\nscales: [2, 4]\nkind: interpolation\n"
     "published: [{set: Set5, scale: 2, channel: y, psnr: 33.66, ssim: 0.9299}]\n",
     "tiny": "title: a tiny network\nscales: [2, 4]\nrecipe: esrgan_vgg16s\ntables: [1]\n"
+    "own_optimizer: [optimizer=sgd, optimizer.generator.lr=0.1]\n"
     "published: [{set: Set5, scale: 2, channel: rgb, psnr: 20.5}, {set: Set5, scale: 2, channel: y, psnr: 21.25}]\n",
     "faces": "title: for faces\nscales: [2]\nrecipe: release_x4_psnr\nfaces_only: true\n",
     "secret": "title: never released\nscales: [2]\nobtain: write to its authors\n",

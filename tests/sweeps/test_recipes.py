@@ -8,7 +8,7 @@ from small import LIGHT, TINY
 
 from facehall.errors import FacehallError
 from facehall.sweeps import recipes
-from facehall.sweeps.recipes import Plan, fit_to_budget, train_recipe
+from facehall.sweeps.recipes import Plan, fit_to_budget, fit_to_steps, train_recipe
 from facehall.sweeps.record import read_record
 from facehall.train import train
 
@@ -98,6 +98,24 @@ def test_phases_are_scaled_alike(compose_config, minutes):
     assert per_epoch == pytest.approx(50, rel=0.2)
     seconds = plan.steps["psnr"] + 3 * plan.steps["gan"] + 5 * epochs
     assert seconds == pytest.approx(60 * minutes, rel=0.03)
+
+
+def test_a_number_of_steps_is_shared_among_the_phases(in_process, tmp_path):
+    run = tmp_path / "tiny_x2"
+    assert train_recipe(run, "esrgan_vgg16s", 2, SETTINGS, steps=12) == ""
+    (training,) = in_process  # nothing is measured first
+    assert {"curriculum.psnr.steps=8", "curriculum.gan.steps=4", "curriculum.gan.ramp=2"} <= set(training)
+    assert json.loads((run / "summary.json").read_text())["steps"] == 12
+    with pytest.raises(FacehallError, match=r"tiny_x2 was begun with .*, 12 steps, not with .*, 24 steps"):
+        train_recipe(run, "esrgan_vgg16s", 2, SETTINGS, steps=24)
+    with pytest.raises(FacehallError, match=r"was begun with .*, 12 steps, not with .*, the length of the recipe"):
+        train_recipe(run, "esrgan_vgg16s", 2, SETTINGS)
+
+
+def test_fewer_steps_than_phases_are_an_error(compose_config):
+    cfg = compose_config("train", "experiment=esrgan_vgg16s_adam")
+    with pytest.raises(FacehallError, match=r"train.steps=1 is too few for x: every phase needs one"):
+        fit_to_steps(Plan("x", [], total_steps=1), cfg)
 
 
 def test_a_budget_below_one_step_is_an_error(compose_config):

@@ -1,11 +1,14 @@
 """Reading the catalogue: every file of conf/system, and mistakes in one."""
 
 import pytest
+import torch
 
+from facehall.config.build import build
 from facehall.errors import FacehallError
 from facehall.inference.upscalers import how_to_obtain
 from facehall.io.conf import conf_dir
 from facehall.systems import PublishedFigure, System, load_catalogue, read_catalogue
+from facehall.training.optimizers import build_optimizer
 
 
 def write(folder, text):
@@ -80,6 +83,15 @@ def test_every_recipe_is_an_experiment():
     for name, system in load_catalogue().items():
         for recipe in filter(None, (system.recipe, *system.recipes.values())):
             assert (conf_dir() / "experiment" / f"{recipe}.yaml").is_file(), f"{name}: {recipe}"
+
+
+@pytest.mark.parametrize("name", [name for name, system in load_catalogue().items() if system.own_optimizer])
+def test_every_own_optimizer_fits_its_recipe(compose_config, name):
+    system = load_catalogue()[name]
+    cfg = compose_config("train", f"experiment={system.recipe}", "scale=4", *system.own_optimizer)
+    optimizer = build(cfg.optimizer.generator, "optimizer.generator")
+    build_optimizer(optimizer, torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 3) for _ in range(3))))
+    assert optimizer.keywords["lr"] != 5e-4  # the default of conf/optimizer, which no recipe has
 
 
 def test_the_way_to_weights_is_that_of_the_scale():

@@ -23,6 +23,7 @@ COLUMNS = {
     "ms_per_image": ("ms", "{:.2f}"),
     "peak_mib": ("MiB", "{:.0f}"),
     "training_minutes": ("training, min", "{:.1f}"),
+    "training_steps": ("steps", "{:,}"),
     "weights": ("weights", "{}"),
     "published": ("published", "{}"),
     "note": ("note", "{}"),

@@ -54,6 +54,7 @@ class Comparison:
                     "set": set_name,
                     **row,
                     "training_minutes": self.available[name].minutes,
+                    "training_steps": self.available[name].steps,
                     "weights": ORIGINS[self.available[name].origin],
                     "published": None if figure is None else published_text(figure),
                     "note": "undertrained" if name in undertrained else None,
@@ -92,8 +93,8 @@ class Comparison:
         missing = self.evaluation.protocol.missing
         notes += [f"{label} is missing: {reason}" for label, reason in missing.items()]
         notes.append(
-            "Published figures stand beside complete benchmark sets only, with their own protocol. Training time is "
-            "that of the run folder, without that of a system whose weights it started from."
+            "Published figures stand beside complete benchmark sets only, with their own protocol. Training time and "
+            "steps are those of the run folder, without those of a system whose weights it started from."
         )
         if self.undertrained():
             notes.append(
@@ -140,6 +141,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                 "backend": system.backend,
                 "trained_on": list(system.trained_on),
                 "training_minutes": comparison.available[system.name].minutes,
+                "training_steps": comparison.available[system.name].steps,
             }
             for system in evaluation.systems
         },

@@ -56,10 +56,11 @@ class ImageResult:
         others = {key: [value] for key, value in item.items() if key not in tensors and key != "hr"}
         images = {upscaler.name: upscaler.upscale(tensors["lr"][0]) for upscaler in upscalers}
         measures, statistics = {}, {}
-        for name, sr in images.items():
-            found = protocol.statistics(sr[None], hr, grey, **tensors, **others)
-            measures[name] = {key: float(value) for key, value in protocol.figures(found).items()}
-            statistics[name] = {key: value[0].tolist() for key, value in found.items() if value.ndim > 1}
+        with protocol.one_reference():
+            for name, sr in images.items():
+                found = protocol.statistics(sr[None], hr, grey, **tensors, **others)
+                measures[name] = {key: float(value) for key, value in protocol.figures(found).items()}
+                statistics[name] = {key: value[0].tolist() for key, value in found.items() if value.ndim > 1}
         if not keep_pictures:
             return cls(item["name"], measures, None, statistics)
         shown = [tensors["lr"][0], *images.values(), hr[0]]

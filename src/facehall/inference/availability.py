@@ -34,12 +34,14 @@ class Available:
         weights: what `open_upscalers` takes.
         origin: where the weights come from.
         minutes: training time, if its run recorded it.
+        steps: the generator's training steps, likewise.
     """
 
     name: str
     weights: str
     origin: Origin
     minutes: float | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def find_weights_of(name: str, system: System, scale: int, files: Mapping[str, s
     run = run_folder_of(name, scale, runs)
     finished = (run / FINISHED).is_file() or system.kind == "classical"  # those are fitted, and written at the end
     if finished and (run / WEIGHTS).is_file():
-        return Available(name, str(run / WEIGHTS), "trained", training_minutes(run / WEIGHTS))
+        return _trained(name, run / WEIGHTS)
     return Missing(name, how_to_obtain(name, scale))
 
 
@@ -108,12 +110,16 @@ def _given(name: str, system: System, file: str) -> Available:
     if not path.exists():
         raise FacehallError(f"files.{name}={file}: no such file.")
     if path.suffix == SUFFIX:
-        return Available(name, file, "trained", training_minutes(path))
+        return _trained(name, path)
     if system.published_weights is not None:
         return Available(name, f"{system.published_weights}:{file}", "authors")
     if path.suffix == ".pth":  # a public RRDBNet
         return Available(name, file, "authors")
     raise FacehallError(f"files.{name}={file}: only .safetensors files of this system can be read.")
+
+
+def _trained(name: str, weights: Path) -> Available:
+    return Available(name, str(weights), "trained", training_minutes(weights), training_steps(weights))
 
 
 def run_folder_of(name: str, scale: int, runs: Path) -> Path:
@@ -122,17 +128,26 @@ def run_folder_of(name: str, scale: int, runs: Path) -> Path:
 
 
 def training_minutes(weights: Path) -> float | None:
-    """Return the training time that a weights file or its run folder records; None if neither does.
+    """Return the training time that a weights file or its run folder records; None if neither does."""
+    seconds = _recorded(weights, "seconds")
+    return None if seconds is None else seconds / 60
 
-    The run folder's job.json counts all starts of the training, its summary.json the last one only.
-    """
+
+def training_steps(weights: Path) -> int | None:
+    """Return the generator's training steps that the run folder of a weights file records; None without a record."""
+    steps = _recorded(weights, "steps")
+    return None if steps is None else round(steps)
+
+
+def _recorded(weights: Path, key: str) -> float | None:
+    """Return a number from job.json, which counts all starts of a training, its summary.json, or the weights file."""
     run = weights.absolute().parent.parent
     records: list[Any] = [_read(run / "job.json"), _read(run / FINISHED)]
     if weights.suffix == SUFFIX:
         records.append(read_metadata(weights))
     for record in records:
         try:
-            return float(record["seconds"]) / 60
+            return float(record[key])
         except (KeyError, TypeError, ValueError):
             continue
     return None

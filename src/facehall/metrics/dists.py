@@ -72,32 +72,38 @@ class DISTS(nn.Module):
         Raises:
             FacehallError: the shapes differ, are not (B, 3, H, W), or are smaller than `MIN_SIZE`.
         """
+        self.check(sr, hr)
+        return self.distance(self.features(sr), self.features(hr))
+
+    @staticmethod
+    def check(sr: Tensor, hr: Tensor) -> None:
+        """Raise the error of `forward` for images that cannot be compared."""
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3 or min(sr.shape[-2:]) < MIN_SIZE:
             raise FacehallError(
                 f"DISTS compares two batches of one shape (B, 3, H, W) of at least {MIN_SIZE}x{MIN_SIZE} pixels; got "
                 f"{tuple(sr.shape)} and {tuple(hr.shape)}. Use larger images, or remove dists from metrics.measures."
             )
-        with torch.autocast(device_type=sr.device.type, enabled=False):
-            similarities = [
-                self._similarity(x, y, alpha, beta)
-                for x, y, alpha, beta in zip(
-                    *(self._features(images.float()) for images in (sr, hr)),
-                    *(weights.split(CHANNELS) for weights in (self.alpha, self.beta)),
-                    strict=True,
-                )
-            ]
-        return 1 - torch.stack(similarities).sum(0)
 
-    def _features(self, images: Tensor) -> list[Tensor]:
-        features, x, layer = [images], (images - self.mean) / self.std, 0
-        for stage, count in enumerate(STAGES):
-            if stage:
-                x = _l2_pool(x)
-            for _ in range(count):
-                x = F.relu(self.convolutions[layer](x))
-                layer += 1
-            features.append(x)
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the images (B, 3, H, W) and the features of each stage, (B, C, H', W'): half the work of `forward`."""
+        with torch.autocast(device_type=images.device.type, enabled=False):
+            images = images.float()
+            features, x, layer = [images], (images - self.mean) / self.std, 0
+            for stage, count in enumerate(STAGES):
+                if stage:
+                    x = _l2_pool(x)
+                for _ in range(count):
+                    x = F.relu(self.convolutions[layer](x))
+                    layer += 1
+                features.append(x)
         return features
+
+    def distance(self, sr: list[Tensor], hr: list[Tensor]) -> Tensor:
+        """Return the distance of the images with these `features`, (B,)."""
+        with torch.autocast(device_type=sr[0].device.type, enabled=False):
+            weights = (self.alpha.split(CHANNELS), self.beta.split(CHANNELS))
+            found = [self._similarity(*each) for each in zip(sr, hr, *weights, strict=True)]
+        return 1 - torch.stack(found).sum(0)
 
     @staticmethod
     def _similarity(x: Tensor, y: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:

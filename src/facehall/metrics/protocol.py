@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -96,6 +97,17 @@ class Protocol(nn.Module):
     @property
     def _all(self) -> list[Judge]:
         return list(self._judges)  # type: ignore[arg-type]
+
+    @contextmanager
+    def one_reference(self) -> Iterator[None]:
+        """Compare several systems with one HR: until the end, judges compute what depends on HR alone only once."""
+        for judge in self._all:
+            judge.keep_reference(True)
+        try:
+            yield
+        finally:
+            for judge in self._all:
+                judge.keep_reference(False)
 
     @torch.no_grad()
     def statistics(

@@ -1,4 +1,4 @@
-"""Training the systems of the catalogue by their recipes, each within a time budget; interrupted ones continue."""
+"""Training the systems of the catalogue by their recipes, for some minutes or steps; interrupted ones continue."""
 
 from __future__ import annotations
 
@@ -40,23 +40,32 @@ class Plan:
     Attributes:
         recipe: the experiment in conf/experiment.
         settings: further KEY=VALUE of facehall.train.
-        minutes: time budget of the training loop; None: the length of the recipe.
+        minutes: time budget of the training loop; None: none.
+        total_steps: asked-for steps of all phases together; None, and without a budget: the length of the recipe.
         step_seconds: phase -> measured seconds of a step; empty without a budget.
         epoch_end: measured seconds of an epoch's end.
-        steps: phase -> planned steps; empty without a budget.
+        steps: phase -> planned steps; empty for the length of the recipe.
         overrides: KEY=VALUE that set those steps.
     """
 
     recipe: str
     settings: list[str]
     minutes: float | None = None
+    total_steps: int | None = None
     step_seconds: dict[str, float] = field(default_factory=dict)
     epoch_end: float = 0.0
     steps: dict[str, int] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
 
 
-def train_recipe(run: Path, recipe: str, scale: int, settings: Sequence[str] = (), minutes: float | None = None) -> str:
+def train_recipe(
+    run: Path,
+    recipe: str,
+    scale: int,
+    settings: Sequence[str] = (),
+    minutes: float | None = None,
+    steps: int | None = None,
+) -> str:
     """Train by a recipe in a run folder, or continue there, in a process of its own.
 
     With a budget, a short trial in the run folder first measures the time of a step in each phase and of an epoch's
@@ -68,7 +77,8 @@ def train_recipe(run: Path, recipe: str, scale: int, settings: Sequence[str] = (
         recipe: the experiment in conf/experiment.
         scale: s.
         settings: further KEY=VALUE of facehall.train, such as ``data.root=DIR``.
-        minutes: the budget; None: the length of the recipe.
+        minutes: the budget.
+        steps: the steps of all phases together, shared as in the recipe; without both, the length of the recipe.
 
     Returns:
         the reason of a failure in one line; empty if the training finished.
@@ -79,18 +89,20 @@ def train_recipe(run: Path, recipe: str, scale: int, settings: Sequence[str] = (
     run.mkdir(parents=True, exist_ok=True)
     chosen = [*settings, f"scale={scale}"]
     plan = _read_plan(run)
-    if plan is not None and (plan.recipe, plan.settings, plan.minutes) != (recipe, chosen, minutes):
-        asked = _describe(Plan(recipe, chosen, minutes))
+    asked = Plan(recipe, chosen, minutes, steps)
+    if plan is not None and _asked(plan) != _asked(asked):
         raise FacehallError(
-            f"{display_path(run)} was begun with {_describe(plan)}, not with {asked}. Continue with the same settings, "
-            "or remove that folder."
+            f"{display_path(run)} was begun with {_describe(plan)}, not with {_describe(asked)}. Continue with the "
+            "same settings, or remove that folder."
         )
     if plan is None:
-        plan = Plan(recipe, chosen, minutes)
+        plan = asked
         if minutes is not None:
             plan, error = _measured(run, plan)
             if error:
                 return error
+        elif steps is not None:
+            plan = fit_to_steps(plan, _composed(plan))
         write_text(run / PLAN, json.dumps(asdict(plan), indent=1) + "\n")
     arguments = [f"experiment={recipe}", *plan.settings, *plan.overrides, f"hydra.run.dir={run}"]
     if (run / LAST_CHECKPOINT).is_file():
@@ -156,28 +168,56 @@ def fit_to_budget(plan: Plan, cfg: DictConfig, step_seconds: Mapping[str, float]
     assert plan.minutes is not None
     slowest = max(step_seconds.values())  # for phases too short to be measured
     step_seconds = {str(name): step_seconds.get(str(name), slowest) for name in cfg.curriculum}
-    phases = {name: node for name, node in cfg.curriculum.items() if OmegaConf.is_dict(node) and node.steps}
-    recipe = {str(name): int(node.steps) for name, node in phases.items()}
+    recipe = _recipe_steps(cfg)
     per_epoch = cfg.patches.steps_per_epoch / cfg.training.accumulate
     predicted = sum(count * (step_seconds[name] + epoch_end / per_epoch) for name, count in recipe.items())
-    share = 60 * plan.minutes / predicted + 1e-9  # so that rounding does not cost a step
-    steps = {name: math.floor(share * count) for name, count in recipe.items()}
-    if not all(steps.values()):
+    plan = _scaled(plan, cfg, 60 * plan.minutes / predicted + 1e-9)  # so that rounding does not cost a step
+    if not all(plan.steps.values()):
         raise FacehallError(
             f"train.minutes={plan.minutes:g} is too short for {plan.recipe}: a step takes up to "
             f"{slowest:.2g} s, and every phase needs one."
         )
+    times = {name: step_seconds[name] for name in plan.steps}
+    return replace(plan, step_seconds=times, epoch_end=epoch_end)
+
+
+def fit_to_steps(plan: Plan, cfg: DictConfig) -> Plan:
+    """Return the plan with the phases scaled alike to the asked-for number of steps in all.
+
+    Raises:
+        FacehallError: there are fewer steps than phases need.
+    """
+    assert plan.total_steps is not None
+    plan = _scaled(plan, cfg, plan.total_steps / sum(_recipe_steps(cfg).values()) + 1e-9)
+    if not all(plan.steps.values()):
+        raise FacehallError(f"train.steps={plan.total_steps} is too few for {plan.recipe}: every phase needs one.")
+    return plan
+
+
+def _recipe_steps(cfg: DictConfig) -> dict[str, int]:
+    """Return the steps of the phases that have any."""
+    phases = {str(name): node for name, node in cfg.curriculum.items() if OmegaConf.is_dict(node)}
+    return {name: int(node.steps) for name, node in phases.items() if node.steps}
+
+
+def _scaled(plan: Plan, cfg: DictConfig, share: float) -> Plan:
+    """Return the plan with the steps, warm-ups, ramps and fades of all phases multiplied by a share."""
+    steps = {name: math.floor(share * count) for name, count in _recipe_steps(cfg).items()}
     overrides = []
     for name, count in steps.items():
         overrides.append(f"curriculum.{name}.steps={count}")
-        lengths = {key: phases[name].get(key) for key in ("warmup", "ramp", "fade") if phases[name].get(key)}
+        phase = cfg.curriculum[name]
+        lengths = {key: phase.get(key) for key in ("warmup", "ramp", "fade") if phase.get(key)}
         overrides += [f"curriculum.{name}.{key}={math.floor(share * length)}" for key, length in lengths.items()]
     total = sum(steps.values())
-    epochs = max(1, round(total / per_epoch))
+    epochs = max(1, round(total * cfg.training.accumulate / cfg.patches.steps_per_epoch))
     # Trainings end with an epoch: this length makes the last one end with the last phase, to fewer than `epochs` steps.
     overrides.append(f"patches.steps_per_epoch={math.ceil(total / epochs) * cfg.training.accumulate}")
-    times = {name: step_seconds[name] for name in steps}
-    return replace(plan, step_seconds=times, epoch_end=epoch_end, steps=steps, overrides=overrides)
+    return replace(plan, steps=steps, overrides=overrides)
+
+
+def _asked(plan: Plan) -> tuple[object, ...]:
+    return plan.recipe, plan.settings, plan.minutes, plan.total_steps
 
 
 def _composed(plan: Plan) -> DictConfig:
@@ -202,6 +242,8 @@ def _read_plan(run: Path) -> Plan | None:
 
 def _describe(plan: Plan) -> str:
     settings = " ".join([f"experiment={plan.recipe}", *plan.settings])
+    if plan.total_steps is not None:
+        return f"{settings}, {plan.total_steps} steps"
     if plan.minutes is None:
         return f"{settings}, the length of the recipe"
     text = f"{settings}, {plan.minutes:g} minutes"

@@ -57,6 +57,7 @@ class System:
         recipe: the experiment in conf/experiment that trains it; None if it is not trained here.
         recipes: scale -> another experiment, for the scales at which `recipe` does not train it.
         starts_from: the system whose weights its recipe starts from (`init`); None: from scratch.
+        own_optimizer: settings of its recipe that bring the loss, optimizer and rate of its publication.
         weights: the name of its weights in the package; None if it has none there.
         published_weights: the module of `facehall.models.published` that reads the authors' weights; None without one.
         package: the optional package that runs it and carries its weights; None: it runs here.
@@ -74,6 +75,7 @@ class System:
     recipe: str | None = None
     recipes: Mapping[int, str] = field(default_factory=dict)
     starts_from: str | None = None
+    own_optimizer: tuple[str, ...] = ()
     weights: str | None = None
     published_weights: str | None = None
     package: str | None = None
@@ -117,7 +119,7 @@ def _read(path: Path) -> System:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FacehallError(f"{path}: not a readable YAML file ({' '.join(str(error).split())}).") from None
     values = _checked(given, System, str(path))
-    for name, kind in (("scales", int), ("tables", int), ("trained_on", str)):
+    for name, kind in (("scales", int), ("tables", int), ("trained_on", str), ("own_optimizer", str)):
         if name in values:
             values[name] = _list_of(values[name], kind, f"{path}: {name}")
     if values.get("kind", "network") not in get_args(Kind):

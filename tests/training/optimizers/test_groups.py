@@ -9,11 +9,12 @@ from torch import nn
 
 from facehall.config.build import build, conf_dir
 from facehall.errors import FacehallError
-from facehall.training.optimizers import SOAP, Lion, Muon, ScheduleFreeAdamW, build_optimizer
+from facehall.training.optimizers import SOAP, ClippedSGD, Lion, Muon, ScheduleFreeAdamW, build_optimizer
 from facehall.training.optimizers.groups import matrix_groups
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "optimizer").glob("*.yaml"))
-ALL = (Muon, SOAP, Lion, ScheduleFreeAdamW)
+WITH_BETAS = (Muon, SOAP, Lion, ScheduleFreeAdamW)
+ALL = (*WITH_BETAS, ClippedSGD)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -58,7 +59,7 @@ def test_a_network_without_hidden_layers_is_refused(cls):
         cls(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 3, 3)))
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", WITH_BETAS)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -10,13 +10,14 @@ from facehall.errors import FacehallError
 from facehall.losses import PyramidPixelLoss
 from facehall.training import Curriculum
 from facehall.training.curriculum import Phase
-from facehall.training.optimizers import SOAP, Lion, Muon, ScheduleFreeAdamW
+from facehall.training.optimizers import SOAP, ClippedSGD, Lion, Muon, ScheduleFreeAdamW
 from facehall.training.schedulers import phased
 
 FACTORIES = {
     "muon": partial(Muon, lr=1e-3, muon_lr=0.02),
     "soap": partial(SOAP, lr=1e-3, frequency=2),
     "lion": partial(Lion, lr=1e-3),
+    "sgd": partial(ClippedSGD, lr=0.3, clip=0.03, bias_rate=0.5, last_rate=0.5),
     "schedule_free": partial(ScheduleFreeAdamW, lr=1e-3),
 }
 each_optimizer = pytest.mark.parametrize("name", FACTORIES)

@@ -11,6 +11,9 @@ Compare the systems of the catalogue on test sets: one table with published figu
   facehall compare set=set5,set14,faces root=DATA scale=4
   facehall compare set=set5 root=DATA 'files={srcnn: x4.mat, vdsr: VDSR_Official.mat}'
   facehall compare set=set5 root=DATA train=missing train.minutes=60 'train.settings=data=folder data.root=PHOTOS'
+
+Instead of minutes, train.steps=N gives all systems equal steps; train.own_optimizer=true trains each with the loss,
+optimizer and rate of its own publication.
 """
 
 

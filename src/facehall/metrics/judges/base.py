@@ -40,6 +40,9 @@ class Judge(nn.Module):
         """Turn the outputs of `forward` for all images of a set, (N,) or (N, K), into the value, ()."""
         return self.figure(statistics.double().mean(0))
 
+    def keep_reference(self, keep: bool) -> None:
+        """Begin, or end and forget, keeping what is computed from HR alone; see `Protocol.one_reference`."""
+
     @property
     def definition(self) -> str:
         """Definition for a table's caption; empty for measures on 8-bit RGB or Y, which the caption covers."""

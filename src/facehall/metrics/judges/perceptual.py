@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from facehall.metrics.dists import DISTS
@@ -64,9 +65,21 @@ class DISTSJudge(Judge):
     def __init__(self, weights: str | Path | None = None, vgg: str | Path | None = None) -> None:
         super().__init__()
         self.network = DISTS(weights, vgg)
+        self._keeps = False
+        self._reference: list[Tensor] = []
+
+    def keep_reference(self, keep: bool) -> None:
+        self._keeps, self._reference = keep, []
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        return self.network(sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1)).double()
+        sr, hr = sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1)
+        if not self._keeps:
+            return self.network(sr, hr).double()
+        self.network.check(sr, hr)
+        # The first of the features are the images themselves.
+        if not self._reference or not torch.equal(self._reference[0], hr):
+            self._reference = self.network.features(hr)
+        return self.network.distance(self.network.features(sr), self._reference).double()
 
     @property
     def definition(self) -> str:
