@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 GENERAL = (("Set5", "psnr_y"), ("Set14", "psnr_y"), ("Urban100, 15", "psnr_y"), ("DIV2K crops", "psnr"))
 FACES = (("CelebA-HQ", "psnr"), ("London", "psnr"))
 APPEARANCE = ("lpips", "dists")
+TRAININGS = {"ours": "general_x4.json", "own": "own_optimizer_x4.json", "steps": "equal_steps_x4.json"}
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
         section(HERE / "results" / "general_x4.json", "General photographs, x4", GENERAL),
         section(HERE / "results" / "faces_x4.json", "Faces, x4, 64 to 256 pixels", FACES),
         section(HERE / "results" / "faces_x8.json", "Faces, x8, 16 to 128 pixels", FACES),
+        trainings_section(),
     ]
     readme = HERE / "README.md"
     before = readme.read_text(encoding="utf-8").partition(START)[0]
@@ -48,6 +50,34 @@ def section(path: Path, title: str, columns: Sequence[tuple[str, str]]) -> str:
     lines = [f"### {title}", "", row_text(headings), row_text(["---"] * len(headings))]
     lines += [row_text(cells(name, by_system[name], sets, columns, judged)) for name in order]
     return "\n".join(lines)
+
+
+def trainings_section() -> str:
+    """Return a table of the same networks by equal time, equal steps, and with the optimizer of their publications."""
+    found = {}
+    for kind, file in TRAININGS.items():
+        table = json.loads((HERE / "results" / file).read_text(encoding="utf-8"))["table"]
+        found[kind] = {(row["set"], row["method"]): row for row in table}
+    trained = [name for (where, name), row in found["steps"].items() if where == "set5" and row["weights"] != "none"]
+    order = sorted(trained, key=lambda name: -found["ours"]["set5", name]["psnr_y"])
+    headings = ["System", "Ours", "Steps", "Own optimizer", "Steps", "Equal steps", "Minutes"]
+    lines = ["### The same networks by equal time, by equal steps, and with their own optimizers, x4", ""]
+    lines += [row_text(headings), row_text(["---"] * len(headings))]
+    for name in order:
+        ours, own, steps = (found[kind].get(("set5", name)) for kind in TRAININGS)
+        line = [f"`{name}`"]
+        for kind, row in (("ours", ours), ("own", own)):
+            line += [both_sets(found[kind], name), number(row["training_steps"] if row else None, ",")]
+        line += [both_sets(found["steps"], name), number(steps["training_minutes"] if steps else None, ".1f")]
+        lines.append(row_text(line))
+    return "\n".join(lines)
+
+
+def both_sets(rows: Mapping[tuple[str, str], Row], name: str) -> str:
+    """Return PSNR on luma of Set5 and Set14."""
+    if ("set5", name) not in rows:
+        return ""
+    return " / ".join(number(rows[each, name]["psnr_y"], ".2f") for each in ("set5", "set14"))
 
 
 def cells(

@@ -236,6 +236,24 @@ def test_a_face_that_drifts_is_first_tried_halfway_to_the_faithful_weights(build
     assert np.array_equal(picture.rgb, build(little).restore(photograph())[0].rgb)
 
 
+@pytest.mark.parametrize(("enough", "action"), [(0.97, "softened"), (0.98, "faithful"), (0.995, "left")])
+def test_less_sharp_faces_pass_that_are_alike_enough(build, enough, action):
+    """None of the results is as alike as bicubic."""
+
+    class Means:
+        def __call__(self, a, b):
+            return 1 - round(float((a.mean() - b.mean()).abs()), 4)
+
+    identity = Means()
+    identity.enough = enough
+    shifted = {shift: build(lambda lr, s=shift: (bicubic(lr) - s).clamp(0, 1)).predictor for shift in (0.0257, 0.0157)}
+    restorer = build(lambda lr: (bicubic(lr) + 0.3).clamp(0, 1), identity=identity)
+    restorer.__dict__.update(halfway=shifted[0.0257], faithful=shifted[0.0157])
+    _, report = restorer.restore(photograph())
+    assert {face.action for face in report.faces} == {action}
+    assert "below bicubic's" in report.faces[0].reason
+
+
 def test_halfway_starts_from_the_chosen_fidelity(tmp_path):
     paths = [tmp_path / f"{name}.safetensors" for name in ("w", "w_psnr")]
     for seed, path in enumerate(paths):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -274,7 +275,8 @@ class PhotoRestorer:
     def _guarded(self, face: RestoredFace, is_grey: bool) -> RestoredFace:
         """Replace a face whose plan asks for the faithful weights, or whose identity has drifted.
 
-        What has drifted is tried again halfway to the faithful weights, then with these, and left if they drift, too.
+        What has drifted is tried again halfway to the faithful weights, then with these, and left if they drift, too;
+        for both it is enough to be as alike as `SamePerson.enough`.
         """
         report = face.report
         if report.action == "restored" and self._identity is not None:
@@ -291,11 +293,12 @@ class PhotoRestorer:
         face.report.reason = f"identity {found.restored:.2f}, below bicubic's {found.required:.2f}"
         softer: list[tuple[Action, Predictor | None]] = [("softened", self.halfway), ("faithful", self.faithful)]
         why = f"{self.weights} has no faithful weights"
+        enough = getattr(identity, "enough", math.inf)
         for action, predictor in softer:
             if predictor is not None:
                 result = self._apply(predictor, face.crop[None], is_grey)[0]
                 again = likeness(identity, result, face.crop)
-                if again.passes:
+                if again.passes or again.restored >= enough:
                     face.report.action = action
                     return replace(face, restored=result)
                 why = f"{again.restored:.2f} with the faithful weights"

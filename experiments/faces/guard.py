@@ -1,0 +1,111 @@
+"""What must a restored face have in common with its input? Decided on validation faces, whose originals are known.
+
+python experiments/faces/guard.py FACES [--draws 4]
+
+FACES: lossless faces of 512 pixels in FFHQ's frame that no test uses. Each is degraded at random by
+conf/degradation/mixed.yaml, at two sizes; the input is restored with the weights of `facehall restore`, with those
+halfway to the faithful weights, and with the faithful ones. Writes guard.csv: the recogniser's similarity of each
+result to the input, which restore can see, and to the original, which it cannot, beside those of the input itself.
+Prints what bounds on the first do to the second.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from facehall.cli.experiments import experiment_parser
+from facehall.config.build import build
+from facehall.data.degradations.base import recipe_of
+from facehall.imaging import downscale_bicubic, list_images, quantize, read_rgb, to_tensor, upscale_bicubic
+from facehall.inference.photographs import PhotoRestorer
+from facehall.inference.restoration.crops import inconsistency, likeness
+from facehall.inference.restoration.judging import SamePerson
+from facehall.io.conf import conf_dir
+from facehall.io.progress import progress_bar
+
+HERE = Path(__file__).parent
+STAGES = ("restored", "softened", "faithful")
+LOSS = 0.05
+Row = dict[str, Any]
+REDUCTIONS = (1, 2)
+"""Faces of 128 and of 64 LR pixels."""
+
+
+def main() -> None:
+    parser = experiment_parser(__doc__)
+    parser.add_argument("faces", type=Path, metavar="FACES")
+    parser.add_argument("--draws", type=int, default=4, metavar="N", help="degradations of each face and size (4)")
+    options = parser.parse_args()
+    degradation = build(OmegaConf.load(conf_dir() / "degradation" / "mixed.yaml"), "degradation")
+    restorer = PhotoRestorer(scale=4)
+    assert restorer.halfway is not None
+    assert restorer.faithful is not None
+    networks = dict(zip(STAGES, (restorer.predictor, restorer.halfway, restorer.faithful), strict=True))
+    identity = SamePerson()
+    files = list_images(options.faces)
+    rows = []
+    with progress_bar("restoring", len(files) * options.draws * len(REDUCTIONS)) as advance:
+        for file in files:
+            whole = to_tensor(read_rgb(file))
+            for reduction in REDUCTIONS:
+                hr = quantize(downscale_bicubic(whole, reduction)) if reduction > 1 else whole
+                for draw in range(options.draws):
+                    lr = degradation(hr, 4, recipe_of(f"{file.stem} {reduction}", draw, degradation, 4))
+                    row: Row = {"face": file.stem, "lr": lr.shape[-1], "draw": draw}
+                    row["input_to_original"] = identity(upscale_bicubic(lr, 4).clamp(0, 1), hr)
+                    for name, network in networks.items():
+                        sr = network.super_resolve(lr)
+                        found = likeness(identity, sr, lr)
+                        row["required"] = found.required
+                        row[f"{name}_to_input"] = found.restored
+                        row[f"{name}_to_original"] = identity(sr, hr)
+                        row[f"{name}_inconsistency"] = inconsistency(sr[None], lr[None])
+                    rows.append(row)
+                    advance()
+    with (HERE / "guard.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
+    print(table(rows))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return, for bounds on the less sharp results, what is done with the faces and what their likeness gains."""
+    headings = ["less sharp results pass at", *STAGES, "left", "mean gain", f"losses over {LOSS}", "largest loss"]
+    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
+    for enough in (math.inf, 0.7, 0.65, 0.6, 0.55, 0.5):
+        done = [stage_of(row, enough) for row in rows]
+        gains = [
+            row[f"{stage}_to_original"] - row["input_to_original"]
+            for stage, row in zip(done, rows, strict=True)
+            if stage
+        ]
+        counts = [f"{done.count(stage) / len(rows):.0%}" for stage in (*STAGES, "")]
+        losses = sum(gain < -LOSS for gain in gains) / len(gains)
+        bound = "bicubic's bound" if enough == math.inf else f"{enough:.2f}"
+        lines.append(
+            f"| {' | '.join([bound, *counts, f'{fmean(gains):.3f}', f'{losses:.1%}', f'{-min(gains):.2f}'])} |"
+        )
+    return "\n".join(lines)
+
+
+def stage_of(row: Row, enough: float) -> str:
+    """Return which result `facehall restore` takes; an empty string for none."""
+    for stage in STAGES:
+        passes = row[f"{stage}_to_input"] >= row["required"]
+        if passes or (stage != STAGES[0] and row[f"{stage}_to_input"] >= enough):
+            return stage
+    return ""
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
