@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from facehall.cli.experiments import experiment_parser
@@ -45,7 +46,8 @@ def section(path: Path, title: str, columns: Sequence[tuple[str, str]]) -> str:
     kinds = {"psnr": "RGB", "psnr_y": "Y"}
     headings = ["System", "Weights", "Minutes", "Parameters", "GMACs", "ms", "Published"]
     headings += [f"{label} ({kinds[measure]})" for label, measure in columns]
-    judged = [name for name in APPEARANCE if any(row.get(name) is not None for row in table)]
+    judged = {name: [each for each in sets if is_measured(table, each, name)] for name in APPEARANCE}
+    judged = {name: where for name, where in judged.items() if where}
     headings += [*(name.upper() for name in judged), ""]
     lines = [f"### {title}", "", row_text(headings), row_text(["---"] * len(headings))]
     lines += [row_text(cells(name, by_system[name], sets, columns, judged)) for name in order]
@@ -85,9 +87,9 @@ def cells(
     rows: Mapping[str, Row],
     sets: Sequence[str],
     columns: Sequence[tuple[str, str]],
-    judged: Sequence[str],
+    judged: Mapping[str, Sequence[str]],
 ) -> list[str]:
-    """Return the cells of a system; the measures `judged` are means over the sets, if it was measured on all."""
+    """Return the cells of a system; the measures `judged` are means over their sets, if it was measured on all."""
     any_row = next(row for key, row in rows.items() if key != "mean")
     published = (rows.get(sets[0], {}).get("published") or "").split(" / ")[0].split(" (")[0]
     found = [f"`{name}`", any_row["weights"] or "", number(any_row.get("training_minutes"), ".1f")]
@@ -96,10 +98,14 @@ def cells(
     found += [
         number(rows.get(set_name, {}).get(measure), ".2f") for set_name, (_, measure) in zip(sets, columns, strict=True)
     ]
-    for measure in judged:
-        values = [rows[each][measure] for each in sets if rows.get(each, {}).get(measure) is not None]
-        found.append(number(sum(values) / len(values) if len(values) == len(sets) else None, ".3f").lstrip("0"))
+    for measure, where in judged.items():
+        values = [rows[each][measure] for each in where if rows.get(each, {}).get(measure) is not None]
+        found.append(number(fmean(values) if len(values) == len(where) else None, ".3f").lstrip("0"))
     return [*found, any_row["note"] or ""]
+
+
+def is_measured(table: Sequence[Row], set_name: str, measure: str) -> bool:
+    return any(row["set"] == set_name and row.get(measure) is not None for row in table)
 
 
 def number(value: float | None, form: str) -> str:
