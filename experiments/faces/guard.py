@@ -34,6 +34,7 @@ from facehall.io.progress import progress_bar
 HERE = Path(__file__).parent
 STAGES = ("restored", "softened", "faithful")
 LOSS = 0.05
+"""Loss of similarity to the original that counts as one."""
 Row = dict[str, Any]
 REDUCTIONS = (1, 2)
 """Faces of 128 and of 64 LR pixels."""
