@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from device_faces import Batch, unit
-from facehall.data import BlindFaceDegradation, LowLightDegradation, MixedDegradation, PhotoDegradation
+from facehall.data import (
+    BlindFaceDegradation,
+    GrainyDegradation,
+    LowLightDegradation,
+    MixedDegradation,
+    PhotoDegradation,
+)
 from facehall.imaging import resize_bicubic, to_uint8
 
 SCALE = 4
 CROP = 192
 """Side of an HR crop."""
+GREY = 0.12
+"""Share of grey crops."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +55,10 @@ def degradation(frame: int) -> MixedDegradation:
                 sigma=(0.1, 5 * size), downsample=(0.8, 5 * size), noise=(0, 12), jpeg=(40, 95)
             ),
             "photo": PhotoDegradation(jpeg=(30, 98), noise=(0, 10)),
+            "grainy": GrainyDegradation(sigma=(0.5, 12 * size)),
             "low_light": LowLightDegradation(gamma=(1.0, 2.0), beta=(0.7, 1.0)),
         },
-        {"ruined": 0.45, "soft": 0.15, "photo": 0.34, "low_light": 0.06},
+        {"ruined": 0.42, "soft": 0.10, "photo": 0.29, "grainy": 0.13, "low_light": 0.06},
     )
 
 
@@ -73,6 +83,8 @@ class BlindCrops(IterableDataset[dict[str, Tensor]]):
             hr = np.ascontiguousarray(picture[top : top + CROP, left : left + CROP])
             if rng.random() < 0.5:
                 hr = np.ascontiguousarray(hr[:, ::-1])
+            if rng.random() < GREY:
+                hr = cv2.cvtColor(cv2.cvtColor(hr, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
             degrade = self.degradations[which]
             tensor = torch.from_numpy(hr).permute(2, 0, 1)
             lr = degrade(unit(tensor), SCALE, degrade.draw(rng, SCALE))

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from facehall.config.build import build, conf_dir
-from facehall.data import BicubicDegradation, LowLightDegradation, MixedDegradation, PhotoDegradation, recipe_of
+from facehall.data import (
+    BicubicDegradation,
+    GrainyDegradation,
+    LowLightDegradation,
+    MixedDegradation,
+    PhotoDegradation,
+    recipe_of,
+)
+from facehall.data.degradations.noise import Grain
 from facehall.data.degradations.occluded import Occlude
 from facehall.data.degradations.steps import Sizes
 from facehall.errors import FacehallError
@@ -145,10 +153,12 @@ def test_the_yaml_holds_the_defaults_of_the_class(option):
         ("blind_face", "downsample=[1,a]", "downsample must be a range"),
         ("blind_face", "kernel_size=40", "kernel_size must be odd"),
         ("blind_face", "anisotropic=2", "anisotropic must be a probability"),
+        ("grainy", "grain=[0,1]", "grain must be a range"),
+        ("grainy", "grey=2", "grey must be a probability"),
         ("low_light", "gamma=[0.5,1]", "gamma must be a range"),
         ("low_light", "photons=[0,10]", "photons must be a range"),
         ("mixed", "chances.photo=0", "chances.photo must be a number above 0, not 0"),
-        ("mixed", "chances.other=1", r"same names, not ruined, soft, photo, low_light and .*, other"),
+        ("mixed", "chances.other=1", r"same names, not ruined, soft, photo, grainy, low_light and .*, other"),
         ("mixed", "degradations.soft.noise=3", "noise must be a range"),
         ("occluded", "stroke=[0,0.2]", "stroke must be a range"),
         ("occluded", "clear=-1", "clear must be a probability"),
@@ -215,6 +225,25 @@ def test_low_light_darkens():
     means = [degradation(hr, 4, recipe_of(str(i), 0, degradation, 4)).mean() for i in range(20)]
     assert max(means) < hr.mean()
     assert np.mean(means) < 0.6 * hr.mean()
+
+
+@pytest.mark.parametrize("size", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("grey", [False, True])
+def test_grain_has_its_standard_deviation_and_its_size(size, grey):
+    image = np.full((256, 256, 3), 0.5, np.float32)
+    noise = Grain(0.04, size, grey, 1).apply(image, Sizes((256, 256), (256, 256))) - 0.5
+    assert noise.std() == pytest.approx(0.04, rel=0.05)
+    assert (np.ptp(noise, axis=2).max() == 0) == grey
+    neighbours = float((noise[:, 1:] * noise[:, :-1]).mean() / noise.var())
+    taps = np.exp(-np.square(np.arange(-16, 17)) / (2 * size**2))  # their autocorrelation at a distance of a pixel
+    assert neighbours == pytest.approx(float((taps[1:] * taps[:-1]).sum() / np.square(taps).sum()), abs=0.03)
+
+
+def test_grainy_pictures_keep_their_noise_after_jpeg():
+    hr = torch.full((3, 256, 256), 0.5)
+    quiet, loud = (GrainyDegradation(noise=(n, n), grain=(1, 1), jpeg=(90, 90)) for n in (0, 8))
+    assert quiet(hr, 4, recipe_of("a", 0, quiet, 4)).std() == 0
+    assert 255 * loud(hr, 4, recipe_of("a", 0, loud, 4)).std() == pytest.approx(8, rel=0.25)
 
 
 @settings(max_examples=50)

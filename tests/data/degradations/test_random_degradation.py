@@ -69,7 +69,7 @@ def test_lr_files_take_precedence_over_the_degradation(tmp_path):
     assert all(torch.equal(plain[i]["lr"], random[i]["lr"]) for i in range(10))
 
 
-@pytest.mark.parametrize("name", ["blind_face", "photo", "real", "low_light", "mixed"])
+@pytest.mark.parametrize("name", ["blind_face", "photo", "real", "grainy", "low_light", "mixed"])
 def test_configured_degradations_produce_batches(compose_config, source, tmp_path, name):
     cfg = compose_config("train", f"degradation={name}", f"run_dir={tmp_path}", "patches.batch_size=2")
     batch = next(iter(build(cfg.patches, "patches", source=source).train_dataloader()))

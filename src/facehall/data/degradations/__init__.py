@@ -3,6 +3,7 @@
 from facehall.data.degradations.base import Degradation, Recipe, recipe_of
 from facehall.data.degradations.bicubic import BicubicDegradation
 from facehall.data.degradations.blind_face import BlindFaceDegradation
+from facehall.data.degradations.grainy import GrainyDegradation
 from facehall.data.degradations.low_light import LowLightDegradation
 from facehall.data.degradations.mixed import MixedDegradation
 from facehall.data.degradations.occluded import OccludedDegradation
@@ -13,6 +14,7 @@ __all__ = [
     "BicubicDegradation",
     "BlindFaceDegradation",
     "Degradation",
+    "GrainyDegradation",
     "LowLightDegradation",
     "MixedDegradation",
     "OccludedDegradation",
