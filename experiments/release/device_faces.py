@@ -27,8 +27,6 @@ from facehall.losses.heatmaps import five_points
 Batch = dict[str, Any]
 CANVAS = 256
 """Side of aligned whole faces before their reduction to 128, so that small turns and shifts cost no sharpness."""
-BEND = 0.04
-"""Longest shift of a place by `random_bends`, where the picture's half is 1."""
 OUTSIDE = 9
 """Label of what a photograph does not show: beyond the classes of the parser, with the weight 0."""
 
@@ -75,30 +73,9 @@ def random_turns(count: int, side: int, degrees: float, scale: float, shift: flo
     return torch.cat((linear, centre - linear @ centre + draw(shift, 2, 1)), -1)
 
 
-def random_bends(count: int, limit: float, device: torch.device) -> Tensor:
-    """Draw smooth deformations, which make one person's face that of another: shifts on a grid, (B, 2, 5, 5).
-
-    `limit` is the longest shift along an axis, where the picture's half is 1.
-    """
-    return (2 * torch.rand(count, 2, 5, 5, device=device) - 1) * limit
-
-
-def random_colours(images: Tensor) -> Tensor:
-    """Change the brightness of the middle tones and the balance of the colours of (B, 3, H, W) in [0, 1]."""
-
-    def draw(limit: float, channels: int) -> Tensor:
-        return torch.exp((2 * torch.rand(len(images), channels, 1, 1, device=images.device) - 1) * limit)
-
-    return (images.clamp(0, 1) ** draw(0.25, 1) * draw(0.1, 3)).clamp(0, 1)
-
-
-def sample(
-    images: Tensor, matrices: Tensor, size: int, mode: str = "bicubic", bends: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def sample(images: Tensor, matrices: Tensor, size: int, mode: str = "bicubic") -> tuple[Tensor, Tensor]:
     """Show the images at M^-1 q for output pixels q, (B, C, size, size), and which lie inside, (B, size, size)."""
     places = sampling_grid(invert(matrices), images.shape[-2:], size)
-    if bends is not None:
-        places = places + F.interpolate(bends, (size, size), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     found = F.grid_sample(images, places, mode=mode, padding_mode="border", align_corners=False)
     return found, (places.abs() <= 1).all(-1)
 
@@ -177,12 +154,10 @@ class WholeFaces:
             # mostly near the frame, some as far from it as faces that other detectors have cropped
             strength = torch.rand(self.count, 1, 1, device=device).square()
             turns = torch.lerp(still, random_turns(self.count, CANVAS, 10, 0.15, 16, device), strength)
-            bends = random_bends(self.count, BEND, device) * torch.rand(self.count, 1, 1, 1, device=device)
-            canvas = sample(unit(self.pictures[index]), turns, CANVAS, bends=bends)[0]
-            hr = quantize(downscale_bicubic(random_colours(canvas), 2))
+            hr = quantize(downscale_bicubic(sample(unit(self.pictures[index]), turns, CANVAS)[0], 2))
             labels = self.labels[index][:, None].float()
             halved = torch.cat((turns[..., :2], turns[..., 2:] / 2), -1)
-            labels, inside = sample(labels, halved, CANVAS // 2, "nearest", bends)
+            labels, inside = sample(labels, halved, CANVAS // 2, "nearest")
             labels = torch.where(inside[:, None], labels, OUTSIDE)
             which = torch.rand(self.count, device=device) < 0.5
             hr, labels = mirror(hr, which), mirror(labels[:, 0].round().long(), which)

@@ -221,7 +221,7 @@ def test_a_face_that_drifts_gets_the_faithful_weights(build):
     assert "has no faithful weights" in restorer.restore(photograph())[1].faces[0].reason
 
 
-def test_a_face_that_drifts_is_first_tried_halfway_to_the_faithful_weights(build):
+def test_a_face_that_drifts_is_first_tried_with_softened_weights(build):
     def identity(a, b):
         return 1 - round(float((a.mean() - b.mean()).abs()), 2)
 
@@ -229,7 +229,7 @@ def test_a_face_that_drifts_is_first_tried_halfway_to_the_faithful_weights(build
         return (bicubic(lr) - 0.002).clamp(0, 1)
 
     restorer = build(lambda lr: (bicubic(lr) + 0.3).clamp(0, 1), identity=identity)
-    restorer.__dict__.update(halfway=build(little).predictor, faithful=build(bicubic).predictor)
+    restorer.__dict__.update(softened=build(little).predictor, faithful=build(bicubic).predictor)
     picture, report = restorer.restore(photograph())
     assert {face.action for face in report.faces} == {"softened"}
     assert "2 less sharply (1, 2: identity" in report.summary
@@ -245,30 +245,44 @@ def test_less_sharp_faces_pass_that_are_alike_enough(build, enough, action):
             return 1 - round(float((a.mean() - b.mean()).abs()), 4)
 
     identity = Means()
-    identity.enough = enough
+    identity.enough_softened = enough
     shifted = {shift: build(lambda lr, s=shift: (bicubic(lr) - s).clamp(0, 1)).predictor for shift in (0.0257, 0.0157)}
     restorer = build(lambda lr: (bicubic(lr) + 0.3).clamp(0, 1), identity=identity)
-    restorer.__dict__.update(halfway=shifted[0.0257], faithful=shifted[0.0157])
+    restorer.__dict__.update(softened=shifted[0.0257], faithful=shifted[0.0157])
     _, report = restorer.restore(photograph())
     assert {face.action for face in report.faces} == {action}
     assert "below bicubic's" in report.faces[0].reason
 
 
-def test_halfway_starts_from_the_chosen_fidelity(tmp_path):
+@pytest.mark.parametrize(("enough", "action"), [(0.68, "restored"), (0.72, "left")])
+def test_sharp_faces_pass_that_are_alike_enough(build, enough, action):
+    class Means:
+        def __call__(self, a, b):
+            return 1 - round(float((a.mean() - b.mean()).abs()), 4)
+
+    identity = Means()
+    identity.enough = enough
+    restorer = build(lambda lr: (bicubic(lr) - 0.3).clamp(-1, 1), identity=identity)
+    restorer.__dict__.update(softened=None, faithful=None)
+    _, report = restorer.restore(photograph())
+    assert {face.action for face in report.faces} == {action}
+
+
+def test_softened_weights_start_from_the_chosen_fidelity(tmp_path):
     paths = [tmp_path / f"{name}.safetensors" for name in ("w", "w_psnr")]
     for seed, path in enumerate(paths):
         torch.manual_seed(seed)
         save_generator(path, MultiScaleRRDB(2, **TINY_NETWORK), {})
     restorer = PhotoRestorer(paths[0], fidelity=0.5, scale=2, device="cpu", backend="eager", network=find_squares)
     sharp, faithful = (load_generator(path).state_dict() for path in paths)
-    assert restorer.halfway is not None
-    for name, value in restorer.halfway.generator.state_dict().items():
-        assert torch.allclose(value, sharp[name].lerp(faithful[name], 0.75), atol=1e-6)
+    assert restorer.softened is not None
+    for name, value in restorer.softened.generator.state_dict().items():
+        assert torch.allclose(value, sharp[name].lerp(faithful[name], 0.625), atol=1e-6)
 
 
 def test_weights_without_a_sibling_have_no_faithful_ones(build):
     assert build().faithful is None
-    assert build().halfway is None
+    assert build().softened is None
 
 
 def test_tracks_of_a_video_replace_detection(build):

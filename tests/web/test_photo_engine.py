@@ -100,7 +100,7 @@ def test_faces_that_drift_are_left_as_by_the_command(weights, engine, monkeypatc
     guarded = PhotoEngine(weights, "cpu", "eager", network=lambda image: None)
     np.testing.assert_array_equal(result(guarded, 0), result(engine))
     assert (result(engine, 0) != result(engine)).any()
-    assert len(asked) == 6  # the sharp result, the one halfway, and the faithful one
+    assert len(asked) == 6  # the sharp result, the softened one, and the faithful one
 
 
 def test_faces_are_looked_for_once_a_picture(engine, monkeypatch):

@@ -159,9 +159,9 @@ class PhotoRestorer:
         return self.predictor if Path(self.weights).stem.endswith("_psnr") else self._mixed(1.0)
 
     @cached_property
-    def halfway(self) -> Predictor | None:
-        """The weights between the given ones and the faithful ones; None where there are no faithful ones."""
-        return None if self.faithful is None else self._mixed((1 + (self._fidelity or 0)) / 2)
+    def softened(self) -> Predictor | None:
+        """A quarter of the way from the given weights to the faithful ones; None where there are no faithful ones."""
+        return None if self.faithful is None else self._mixed((1 + 3 * (self._fidelity or 0)) / 4)
 
     def _mixed(self, fidelity: float) -> Predictor | None:
         try:
@@ -275,14 +275,15 @@ class PhotoRestorer:
     def _guarded(self, face: RestoredFace, is_grey: bool) -> RestoredFace:
         """Replace a face whose plan asks for the faithful weights, or whose identity has drifted.
 
-        What has drifted is tried again halfway to the faithful weights, then with these, and left if they drift, too;
-        for both it is enough to be as alike as `SamePerson.enough`.
+        A sharp face passes that is at least as alike as bicubic or as `SamePerson.enough`. One that has drifted is
+        tried again a quarter of the way to the faithful weights, then with these, for which it takes less likeness
+        (`SamePerson.enough_softened`), and is left if they drift, too.
         """
         report = face.report
         if report.action == "restored" and self._identity is not None:
-            report.identity = likeness(self._identity, face.restored, face.crop)
-            if not report.identity.passes:
-                return self._less_sharp(face, report.identity, self._identity, is_grey)
+            found = report.identity = likeness(self._identity, face.restored, face.crop)
+            if not found.passes and found.restored < getattr(self._identity, "enough", math.inf):
+                return self._less_sharp(face, found, self._identity, is_grey)
         if report.action != "faithful":
             return face
         if self.faithful is None:
@@ -291,9 +292,9 @@ class PhotoRestorer:
 
     def _less_sharp(self, face: RestoredFace, found: Likeness, identity: Identity, is_grey: bool) -> RestoredFace:
         face.report.reason = f"identity {found.restored:.2f}, below bicubic's {found.required:.2f}"
-        softer: list[tuple[Action, Predictor | None]] = [("softened", self.halfway), ("faithful", self.faithful)]
+        softer: list[tuple[Action, Predictor | None]] = [("softened", self.softened), ("faithful", self.faithful)]
         why = f"{self.weights} has no faithful weights"
-        enough = getattr(identity, "enough", math.inf)
+        enough = getattr(identity, "enough_softened", math.inf)
         for action, predictor in softer:
             if predictor is not None:
                 result = self._apply(predictor, face.crop[None], is_grey)[0]

@@ -71,13 +71,12 @@ def _agree(points: np.ndarray, face: Face) -> bool:
     return bool(left < middle[0] < right and top < middle[1] < bottom)
 
 
-ENOUGH = {"dlib": 0.6}
-"""`SamePerson.enough` by network.
+ENOUGH = {"dlib": (0.75, 0.55)}
+"""`SamePerson.enough` and `enough_softened` by network.
 
-Blur and noise of the input cost likeness when they are removed: of 30 validation faces, degraded 240 times, bicubic's
-bound alone left 42 % as they were, though their results were on average more like the originals than they themselves.
-With this one 11 % are left, and 9.9 % instead of 8.6 % of the changed faces lose more than 0.05 of their likeness to
-the original (experiments/faces/guard.py).
+Removing blur and noise costs likeness to the input, whoever it shows: of 30 validation faces, degraded 240 times,
+bicubic's bound alone left half as they were, though what their results had in common with the originals grew. With
+these bounds one in eight is left (experiments/faces/guard.py).
 """
 
 
@@ -85,13 +84,14 @@ class SamePerson:
     """Compares aligned faces by a recognition network; an `Identity` of `facehall.inference.restoration.crops`.
 
     Attributes:
-        enough: similarity to the input from which a face that was restored less sharply is accepted, though bicubic
-            keeps more; infinite for networks for which it has not been measured.
+        enough: similarity to the input from which a restored face is accepted, though bicubic keeps more; infinite
+            for networks for which it has not been measured.
+        enough_softened: the same for one that was restored less sharply.
     """
 
     def __init__(self, recogniser: Recogniser | None = None) -> None:
         self.recogniser = recogniser or Recogniser()
-        self.enough = ENOUGH.get(self.recogniser.name, math.inf)
+        self.enough, self.enough_softened = ENOUGH.get(self.recogniser.name, (math.inf, math.inf))
 
     @torch.inference_mode()
     def __call__(self, a: Tensor, b: Tensor) -> float:

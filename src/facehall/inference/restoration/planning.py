@@ -12,7 +12,7 @@ from facehall.faces.alignment import Similarity, to_ffhq
 from facehall.faces.detection import MIN_SURE, Face
 
 Action = Literal["restored", "softened", "faithful", "left"]
-"""What is done with a face: the given weights, those halfway to the faithful ones (PSNR phase), the faithful ones, or
+"""What is done with a face: the given weights, those a quarter of the way to the faithful ones (PSNR phase), these, or
 only what the background gets."""
 
 ALL, LARGEST, NONE = "all", "largest", "none"
