@@ -46,7 +46,10 @@ def reduced(pictures: Tensor, side: int) -> np.ndarray:
 
 
 def degradation(frame: int) -> MixedDegradation:
-    """Return the mixture of conf/degradation/mixed.yaml; GFP-GAN's part in proportion to the size of the face."""
+    """Return the mixture of conf/degradation/mixed.yaml, its GFP-GAN part in proportion to the size of the face.
+
+    The blur of `grainy`, too, is in proportion, and up to twice as wide as there.
+    """
     size = frame / 512
     return MixedDegradation(
         {
