@@ -281,9 +281,10 @@ class PhotoRestorer:
         """
         report = face.report
         if report.action == "restored" and self._identity is not None:
-            found = report.identity = likeness(self._identity, face.restored, face.crop)
-            if not found.passes and found.restored < getattr(self._identity, "enough", math.inf):
-                return self._less_sharp(face, found, self._identity, is_grey)
+            enough = getattr(self._identity, "enough", math.inf)
+            report.identity = likeness(self._identity, face.restored, face.crop, enough)
+            if not report.identity.passes:
+                return self._less_sharp(face, report.identity, self._identity, is_grey)
         if report.action != "faithful":
             return face
         if self.faithful is None:
@@ -291,15 +292,15 @@ class PhotoRestorer:
         return replace(face, restored=self._apply(self.faithful, face.crop[None], is_grey)[0])
 
     def _less_sharp(self, face: RestoredFace, found: Likeness, identity: Identity, is_grey: bool) -> RestoredFace:
-        face.report.reason = f"identity {found.restored:.2f}, below bicubic's {found.required:.2f}"
+        face.report.reason = f"identity {found.restored:.2f}, below the required {found.required:.2f}"
         softer: list[tuple[Action, Predictor | None]] = [("softened", self.softened), ("faithful", self.faithful)]
         why = f"{self.weights} has no faithful weights"
         enough = getattr(identity, "enough_softened", math.inf)
         for action, predictor in softer:
             if predictor is not None:
                 result = self._apply(predictor, face.crop[None], is_grey)[0]
-                again = likeness(identity, result, face.crop)
-                if again.passes or again.restored >= enough:
+                again = likeness(identity, result, face.crop, enough)
+                if again.passes:
                     face.report.action = action
                     return replace(face, restored=result)
                 why = f"{again.restored:.2f} with the faithful weights"

@@ -64,6 +64,11 @@ class Blur(_Filter):
         return super().apply(image, sizes)
 
 
+def isotropic(sigma: float) -> Blur:
+    """Return a Gaussian blur of a standard deviation in pixels; its kernel ends at three of them."""
+    return Blur("gaussian", 2 * round(3 * sigma) + 1, (sigma, sigma))
+
+
 @register
 @dataclass(frozen=True)
 class Sinc(_Filter):

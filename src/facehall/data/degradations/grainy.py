@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from facehall.data.degradations.base import interval, probability, uniform
-from facehall.data.degradations.blur import Blur
+from facehall.data.degradations.blur import isotropic
 from facehall.data.degradations.jpeg import draw_jpeg
 from facehall.data.degradations.noise import Grain
 from facehall.data.degradations.program import ProgramDegradation, noise_seed, set_fields
 from facehall.data.degradations.resize import Resize
 from facehall.data.degradations.steps import Step
-
-_KERNEL_SIGMAS = 3  # half-width of a Gaussian kernel, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,10 @@ class GrainyDegradation(ProgramDegradation):
         )
 
     def steps(self, rng: np.random.Generator) -> Sequence[Step]:
-        sigma = uniform(rng, self.sigma)
+        blur = isotropic(uniform(rng, self.sigma))
         noise, grain, grey = uniform(rng, self.noise) / 255, uniform(rng, self.grain), bool(rng.random() < self.grey)
         return [
-            Blur("gaussian", 2 * max(1, round(_KERNEL_SIGMAS * sigma)) + 1, (sigma, sigma)),
+            blur,
             Resize(1.0, "lr", "matlab"),
             Grain(noise, grain, grey, noise_seed(rng)),
             draw_jpeg(rng, self.jpeg),

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from facehall.data.degradations.base import interval, probability, uniform
-from facehall.data.degradations.blur import Blur
+from facehall.data.degradations.blur import isotropic
 from facehall.data.degradations.jpeg import draw_jpeg
 from facehall.data.degradations.noise import GaussianNoise
 from facehall.data.degradations.program import ProgramDegradation, noise_seed, set_fields
 from facehall.data.degradations.resize import Resize
 from facehall.data.degradations.steps import Step
-
-_KERNEL_SIGMAS = 3  # half-width of a Gaussian kernel, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ class PhotoDegradation(ProgramDegradation):
             return [shrink]
         soft: list[Step] = []
         if rng.random() < self.blur:
-            sigma = uniform(rng, self.sigma)
-            soft = [Blur("gaussian", 2 * round(_KERNEL_SIGMAS * sigma) + 1, (sigma, sigma))]
+            soft = [isotropic(uniform(rng, self.sigma))]
         noise = GaussianNoise(uniform(rng, self.noise) / 255, bool(rng.random() < self.grey), noise_seed(rng))
         return [*soft, shrink, noise, draw_jpeg(rng, self.jpeg)]

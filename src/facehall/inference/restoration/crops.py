@@ -93,17 +93,17 @@ class Likeness:
         return self.restored >= self.required
 
 
-def likeness(identity: Identity, sr: Tensor, lr: Tensor) -> Likeness:
+def likeness(identity: Identity, sr: Tensor, lr: Tensor, enough: float = math.inf) -> Likeness:
     """Compare a restored face (3, s n, s n) with its input (3, n, n) in the eyes of a recogniser.
 
     Required is what bicubic keeps of an identity: the similarity of the input with itself reduced by two and enlarged
     again. A restored face may not be further from the input than one octave of lost detail; the smaller the face, the
-    less the recogniser sees in it, and the more is accepted.
+    less the recogniser sees in it, and the more is accepted. No more than `enough` is required, though.
     """
     side = lr.shape[-1]
     half = resize_bicubic(lr, (side // 2, side // 2))
     bicubic = resize_bicubic(half, (side, side)).clamp(0, 1)
-    return Likeness(identity(sr, lr), identity(bicubic, lr))
+    return Likeness(identity(sr, lr), min(identity(bicubic, lr), enough))
 
 
 def _clip(value: int, low: int, high: int) -> int:
