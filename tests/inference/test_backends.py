@@ -119,8 +119,9 @@ def test_networks_without_a_bicubic_base(name, generator):
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_pictures_smaller_than_the_cells_of_a_network(name):
     torch.manual_seed(0)
-    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4).eval()
+    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4, gate=4).eval()
     torch.nn.init.normal_(generator.heads[0].weight)
+    torch.nn.init.normal_(generator.gate.gain.weight)
     backend = built(name, generator)
     for size in ((1, 1), (3, 30), (4, 4), (5, 6)):
         lr = torch.rand(1, 3, *size)

@@ -8,6 +8,7 @@ import torch
 from small import tiny_generator, write_weights
 
 from facehall.errors import FacehallError
+from facehall.imaging import upscale_bicubic
 from facehall.inference import export as module
 from facehall.inference.export import FORMATS, export, portable_program
 from facehall.models.generators import Generator, MultiScaleUNet, RRDBNet, records_arguments
@@ -106,14 +107,26 @@ def test_a_network_with_strides_takes_any_size_from_one_cell_up(tmp_path, format
         pytest.importorskip("onnxscript")
         pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
-    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4).eval()
+    generator = MultiScaleUNet(2, features=[4, 6, 8], blocks=[1, 1, 1], stage_features=4, gate=4).eval()
     torch.nn.init.normal_(generator.heads[0].weight)
+    torch.nn.init.normal_(generator.gate.gain.weight)
     save_generator(tmp_path / "w.safetensors", generator)
     run = FORMATS[format][1](export(tmp_path / "w.safetensors", tmp_path / "net", format).read_bytes())
     for size in ((5, 5), (6, 23), (16, 16)):
         lr = torch.rand(1, 3, *size)
         with torch.no_grad():
             torch.testing.assert_close(run(lr), generator(lr), atol=1e-4, rtol=0)
+
+
+def test_a_gate_needs_no_bicubic_image():
+    torch.manual_seed(0)
+    generator = MultiScaleUNet(4, features=[4, 6], blocks=[1, 1], stage_features=4, gate=4).eval()
+    torch.nn.init.normal_(generator.gate.gain.weight)
+    program, adds_base = portable_program(generator, base=False)
+    assert adds_base
+    lr = torch.rand(1, 3, 11, 20)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(lr) + upscale_bicubic(lr, 4), generator(lr), atol=1e-4, rtol=0)
 
 
 def test_a_network_that_computes_with_its_bicubic_image_keeps_it():

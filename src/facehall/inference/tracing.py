@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from facehall.imaging import upscale_bicubic
+from facehall.imaging.kernels import enlarging_kernel
 from facehall.models.generators import Generator
 
 TOLERANCE = 1e-3
@@ -89,7 +90,7 @@ class _PortableBase(nn.Module):
         self.generator = generator
         self.base = base
         self.note = note  # a callback, because torch.export reverts changes of attributes in a forward pass
-        self.register_buffer("kernel", torch.tensor(_bicubic_kernel(generator.scale)))
+        self.register_buffer("kernel", enlarging_kernel(generator.scale).float())
 
     def forward(self, lr: Tensor) -> Tensor:
         with _Interpolations(self._bicubic):
@@ -148,15 +149,3 @@ def _factor(images: Tensor, size: Sequence[int]) -> int | None:
     return next(
         (k for k in range(1, 9) if all(statically_known_true(b == k * a) for a, b in zip(old, size, strict=True))), None
     )
-
-
-def _bicubic_kernel(scale: int) -> list[Any]:
-    """Return bicubic upscaling as convolution weights (s², 1, 5, 5), one filter per subpixel.
-
-    They are the impulse response: bicubic upscaling of a single white pixel.
-    """
-    impulse = torch.zeros(9, 9, dtype=torch.float64)
-    impulse[4, 4] = 1
-    response = upscale_bicubic(impulse, scale)[2 * scale : 7 * scale, 2 * scale : 7 * scale]
-    kernel = response.reshape(5, scale, 5, scale).flip(0, 2).permute(1, 3, 0, 2)
-    return kernel.reshape(scale**2, 1, 5, 5).tolist()

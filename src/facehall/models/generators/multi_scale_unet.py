@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from facehall.models.generators.base import Generator, records_arguments
 from facehall.models.layers.blocks import Upsampling, conv3
 from facehall.models.layers.dense import NEGATIVE_SLOPE
+from facehall.models.layers.gate import DetailGate
 from facehall.models.layers.scales import accumulated_scales, upsampling_factors
 from facehall.models.layers.stages import refined, residual_blocks, stages_and_heads
 
@@ -28,6 +30,7 @@ class MultiScaleUNet(Generator):
         blocks: residual blocks of each level; those of the last level lie between encoder and decoder, all others have
             as many in the encoder as in the decoder.
         stage_features, stage_blocks, upsampling: see `MultiScaleResNet`.
+        gate: channels of the `DetailGate` of the finest image, by which clean pictures keep their detail; 0: no gate.
 
     Raises:
         ValueError: fewer than two levels, `blocks` of another length than `features`, or `stage_features` that cannot
@@ -43,6 +46,7 @@ class MultiScaleUNet(Generator):
         stage_features: int = 32,
         stage_blocks: int = 1,
         upsampling: Upsampling = "nearest",
+        gate: int = 0,
     ) -> None:
         super().__init__()
         if len(features) < 2 or len(blocks) != len(features):
@@ -51,7 +55,7 @@ class MultiScaleUNet(Generator):
                 f"{list(features)} and {list(blocks)}"
             )
         self.scale = scale
-        self.cell = 2 ** (len(features) - 1)
+        self.cell = max(2 ** (len(features) - 1), DetailGate.cell if gate else 1)
         self.factors = upsampling_factors(scale)
 
         def level(width: int, count: int) -> nn.Sequential:
@@ -64,14 +68,16 @@ class MultiScaleUNet(Generator):
         self.up = nn.ModuleList(conv3(coarse, fine) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(level(fine, count) for (fine, _), count in zip(pairs, blocks, strict=False))
         self.stages, self.heads = stages_and_heads(features[0], self.factors, stage_features, stage_blocks, upsampling)
+        self.gate = DetailGate(scale, gate) if gate else None
 
     @property
     def scales(self) -> tuple[int, ...]:
         return accumulated_scales(self.factors)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
-        features = self._features(lr)
-        return refined(lr, features, zip(self.scales, self.stages, self.heads, strict=True), up_to)
+        stages = zip(self.scales, self.stages, self.heads, strict=True)
+        correct = None if self.gate is None else partial(self.gate, lr)
+        return refined(lr, self._features(lr), stages, up_to, correct)
 
     def _features(self, lr: Tensor) -> Tensor:
         x = self.first(lr)
