@@ -114,6 +114,8 @@ def main() -> None:
     torch.manual_seed(1)
     random.seed(1)
     networks = [load_generator(file) for file in options.weights]
+    for network in networks:
+        network.gate = None  # an earlier one
     if options.pairs is not None and options.pairs.is_file():
         found = [Pair(*each) for each in torch.load(options.pairs, mmap=True)]
     else:

@@ -76,7 +76,7 @@ ENOUGH = {"dlib": (0.75, 0.55)}
 
 Removing blur and noise costs likeness to the input, whoever it shows: of 30 validation faces, degraded 240 times,
 bicubic's bound alone left half as they were, though what their results had in common with the originals grew. With
-these bounds one in eight is left (experiments/faces/guard.py).
+these bounds one in ten is left (experiments/faces/guard.py).
 """
 
 
