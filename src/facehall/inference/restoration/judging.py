@@ -71,7 +71,7 @@ def _agree(points: np.ndarray, face: Face) -> bool:
     return bool(left < middle[0] < right and top < middle[1] < bottom)
 
 
-ENOUGH = {"dlib": (0.75, 0.55)}
+ENOUGH = {"dlib": (0.7, 0.55)}
 """`SamePerson.enough` and `enough_softened` by network.
 
 Removing blur and noise costs likeness to the input, whoever it shows: of 30 validation faces, degraded 240 times,
