@@ -146,9 +146,8 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
             if elapsed >= length:
                 return
         progress = min(1.0, elapsed / length)
-        factor = min(1.0, progress / WARMUP) * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
+            group["lr"] = rate * share_of_rate(progress)
         with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
             batch, outputs = passes.generate(next(source), phase)
             if adam is not None:
@@ -163,6 +162,11 @@ def train(job: Job, options: argparse.Namespace, source: Iterator[Batch], pairs:
         step += 1
         for name, value in values.items():
             totals[name] = totals.get(name, 0) + value.detach().float()
+
+
+def share_of_rate(progress: float) -> float:
+    """Return the share of the highest rate after a share of the time: a rise, then a cosine."""
+    return min(1.0, progress / WARMUP) * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def output_line(options: argparse.Namespace, row: dict[str, float]) -> str:

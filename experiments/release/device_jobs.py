@@ -49,7 +49,7 @@ class Job:
     def network(self) -> Generator:
         """Make the generator; its cost is at most 6 GMACs for a face of 64 pixels, or of 16 pixels at x8."""
         if self.data == "blind":
-            return MultiScaleUNet(scale=4, gate=24)
+            return MultiScaleUNet(scale=4)
         if self.scale == 4:
             return MultiScaleResNet(scale=4, blocks=14)
         return MultiScaleResNet(scale=8, blocks=12, features=96, stage_features=64, upsampling="nearest", position=16)

@@ -8,7 +8,6 @@ written into both, OUTPUT/NAME.safetensors, with lower gains for the sharp weigh
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import NamedTuple
 
 import torch
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import Tensor
 
+from device import share_of_rate
 from facehall.cli.experiments import experiment_parser
 from facehall.config.build import build
 from facehall.data.degradations.base import recipe_of
@@ -48,7 +48,7 @@ class Pair(NamedTuple):
 
 
 @torch.inference_mode()
-def pairs(faces: Path, networks: list[nn.Module]) -> list[Pair]:
+def pairs(faces: Path, networks: list[MultiScaleUNet]) -> list[Pair]:
     degradation = build(OmegaConf.load(conf_dir() / "degradation" / "mixed.yaml"), "degradation")
     files, found = list_images(faces), []
     with progress_bar("restoring", len(files)) as advance:
@@ -73,7 +73,7 @@ def train(gate: DetailGate, found: list[Pair], seconds: float) -> None:
     optimizer, started, step = torch.optim.Adam(gate.parameters(), RATE), time.monotonic(), 0
     while (progress := (time.monotonic() - started) / seconds) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, progress / 0.03) * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+            group["lr"] = RATE * share_of_rate(progress)
         crops = [crop(random.choice(found)) for _ in range(COUNT)]
         lr, hr, residual = (torch.stack(images) for images in zip(*crops, strict=True))
         sr = upscale_bicubic(lr, SCALE) + gate(lr, residual)
@@ -115,7 +115,7 @@ def main() -> None:
     random.seed(1)
     networks = [load_generator(file) for file in options.weights]
     for network in networks:
-        network.gate = None  # an earlier one
+        network.gate = None  # an earlier one, if any
     if options.pairs is not None and options.pairs.is_file():
         found = [Pair(*each) for each in torch.load(options.pairs, mmap=True)]
     else:

@@ -75,9 +75,12 @@ class MultiScaleUNet(Generator):
         return accumulated_scales(self.factors)
 
     def pyramid(self, lr: Tensor, up_to: int | None = None) -> dict[int, Tensor]:
-        stages = zip(self.scales, self.stages, self.heads, strict=True)
-        correct = None if self.gate is None else partial(self.gate, lr)
-        return refined(lr, self._features(lr), stages, up_to, correct)
+        heads = [*self.heads[:-1], partial(self._finest, lr)]
+        return refined(lr, self._features(lr), zip(self.scales, self.stages, heads, strict=True), up_to)
+
+    def _finest(self, lr: Tensor, features: Tensor) -> Tensor:
+        residual: Tensor = self.heads[-1](features)
+        return residual if self.gate is None else self.gate(lr, residual)
 
     def _features(self, lr: Tensor) -> Tensor:
         x = self.first(lr)

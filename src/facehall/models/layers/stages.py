@@ -86,9 +86,8 @@ def stages_and_heads(
 def refined(
     lr: Tensor,
     features: Tensor,
-    stages: Iterable[tuple[int, nn.Module, nn.Module]],
+    stages: Iterable[tuple[int, nn.Module, Callable[[Tensor], Tensor]]],
     up_to: int | None,
-    correct: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[int, Tensor]:
     """Return the image at every scale, a residual on bicubic upscaling: {scale: (B, 3, scale h, scale w)}.
 
@@ -97,16 +96,11 @@ def refined(
         features: (B, C, h, w).
         stages: scale, stage and head, coarsest first; see `stages_and_heads`.
         up_to: the last scale to compute; None computes all.
-        correct: changes the residual of the finest scale.
     """
-    *_, finest = stages = list(stages)
     images = {}
     for scale, stage, head in stages:
         features = stage(features)
-        residual = head(features)
-        if correct is not None and scale == finest[0]:
-            residual = correct(residual)
-        images[scale] = upscale_bicubic(lr, scale) + residual
+        images[scale] = upscale_bicubic(lr, scale) + head(features)
         if scale == up_to:
             break
     return images
