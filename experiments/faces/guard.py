@@ -3,10 +3,10 @@
 python experiments/faces/guard.py FACES [--draws 4]
 
 FACES: lossless faces of 512 pixels in FFHQ's frame that no test uses. Each is degraded at random by
-conf/degradation/mixed.yaml, at two sizes; the input is restored with the weights of `facehall restore`, with those a
-quarter of the way to the faithful weights, and with the faithful ones. Writes guard.csv: the recogniser's similarity of
-each result to the input, which restore can see, and to the original, which it cannot, beside those of the input itself.
-Prints what bounds on the first do to the second.
+conf/degradation/mixed.yaml, at two sizes; the input is restored with the weights of `facehall restore`, with the
+faithful ones, and a quarter of the way from the first result to the second. Writes guard.csv: the recogniser's
+similarity of each result to the input, which restore can see, and to the original, which it cannot, beside those of the
+input itself. Prints what bounds on the first do to the second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from facehall.cli.experiments import experiment_parser
 from facehall.config.build import build
 from facehall.data.degradations.base import recipe_of
 from facehall.imaging import downscale_bicubic, list_images, quantize, read_rgb, to_tensor, upscale_bicubic
-from facehall.inference.photographs import PhotoRestorer
+from facehall.inference.photographs import SOFTENING, PhotoRestorer
 from facehall.inference.restoration.crops import inconsistency, likeness
 from facehall.inference.restoration.judging import SamePerson
 from facehall.io.conf import conf_dir
@@ -52,9 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     degradation = build(OmegaConf.load(conf_dir() / "degradation" / "mixed.yaml"), "degradation")
     restorer = PhotoRestorer(scale=4)
-    assert restorer.softened is not None
     assert restorer.faithful is not None
-    networks = dict(zip(STAGES, (restorer.predictor, restorer.softened, restorer.faithful), strict=True))
     identity = SamePerson()
     files = list_images(options.faces)
     rows = []
@@ -67,8 +65,8 @@ def main() -> None:
                     lr = degradation(hr, 4, recipe_of(f"{file.stem} {reduction}", draw, degradation, 4))
                     row: Row = {"face": file.stem, "lr": lr.shape[-1], "draw": draw}
                     row["input_to_original"] = identity(upscale_bicubic(lr, 4).clamp(0, 1), hr)
-                    for name, network in networks.items():
-                        sr = network.super_resolve(lr)
+                    sharp, faithful = (network.super_resolve(lr) for network in (restorer.predictor, restorer.faithful))
+                    for name, sr in zip(STAGES, (sharp, sharp.lerp(faithful, SOFTENING), faithful), strict=True):
                         found = likeness(identity, sr, lr)
                         row["required"] = found.required
                         row[f"{name}_to_input"] = found.restored

@@ -50,6 +50,9 @@ from facehall.models.pretrained import FAST_WEIGHTS, default_weights
 SCALES = (1, 2, 4, 8)
 TILE = 160
 """Side of automatic tiles in input pixels; bounds memory, as photographs are large and their faces are not."""
+SOFTENING = 0.25
+"""Share of the faithful weights' result in one that is less sharp. Results are mixed, not weights, whose mixture
+smooths more than either of them (experiments/faces/guard.py)."""
 
 
 @dataclass(frozen=True)
@@ -156,16 +159,10 @@ class PhotoRestorer:
     @cached_property
     def faithful(self) -> Predictor | None:
         """The weights of the PSNR phase; None where the weights have no such sibling."""
-        return self.predictor if Path(self.weights).stem.endswith("_psnr") else self._mixed(1.0)
-
-    @cached_property
-    def softened(self) -> Predictor | None:
-        """A quarter of the way from the given weights to the faithful ones; None where there are no faithful ones."""
-        return None if self.faithful is None else self._mixed((1 + 3 * (self._fidelity or 0)) / 4)
-
-    def _mixed(self, fidelity: float) -> Predictor | None:
+        if Path(self.weights).stem.endswith("_psnr"):
+            return self.predictor
         try:
-            return Predictor(self.weights, fidelity=fidelity, **self._settings)  # type: ignore[arg-type]
+            return Predictor(self.weights, fidelity=1.0, **self._settings)  # type: ignore[arg-type]
         except FacehallError:
             return None
 
@@ -276,8 +273,8 @@ class PhotoRestorer:
         """Replace a face whose plan asks for the faithful weights, or whose identity has drifted.
 
         A sharp face passes that is at least as alike as bicubic or as `SamePerson.enough`. One that has drifted is
-        tried again a quarter of the way to the faithful weights, then with these, for which it takes less likeness
-        (`SamePerson.enough_softened`), and is left if they drift, too.
+        tried again a quarter of the way to the result of the faithful weights, then with this, for which it takes less
+        likeness (`SamePerson.enough_softened`), and is left if that drifts, too.
         """
         report = face.report
         if report.action == "restored" and self._identity is not None:
@@ -293,18 +290,20 @@ class PhotoRestorer:
 
     def _less_sharp(self, face: RestoredFace, found: Likeness, identity: Identity, is_grey: bool) -> RestoredFace:
         face.report.reason = f"identity {found.restored:.2f}, below the required {found.required:.2f}"
-        softer: list[tuple[Action, Predictor | None]] = [("softened", self.softened), ("faithful", self.faithful)]
-        why = f"{self.weights} has no faithful weights"
+        if self.faithful is None:
+            return self._left(face, f"{self.weights} has no faithful weights")
+        faithful = self._apply(self.faithful, face.crop[None], is_grey)[0]
         enough = getattr(identity, "enough_softened", math.inf)
-        for action, predictor in softer:
-            if predictor is not None:
-                result = self._apply(predictor, face.crop[None], is_grey)[0]
-                again = likeness(identity, result, face.crop, enough)
-                if again.passes:
-                    face.report.action = action
-                    return replace(face, restored=result)
-                why = f"{again.restored:.2f} with the faithful weights"
-        return self._left(face, why)
+        softer: list[tuple[Action, Tensor]] = [
+            ("softened", face.restored.lerp(faithful, SOFTENING)),
+            ("faithful", faithful),
+        ]
+        for action, result in softer:
+            again = likeness(identity, result, face.crop, enough)
+            if again.passes:
+                face.report.action = action
+                return replace(face, restored=result)
+        return self._left(face, f"{again.restored:.2f} with the faithful weights")
 
     @staticmethod
     def _left(face: RestoredFace, why: str) -> RestoredFace:

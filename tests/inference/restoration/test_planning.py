@@ -1,5 +1,7 @@
 """Which faces are restored, and at which resolution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,8 +30,8 @@ def test_a_clear_face_is_restored_at_its_own_resolution():
     ("given", "action", "reason"),
     [
         (face(18), "left", "too small: the eyes are 4.4 pixels apart"),
-        (face(nose=0.6), "faithful", "seen from the side"),
-        (face(nose=-0.6), "faithful", "seen from the side"),
+        (face(50, nose=0.6), "faithful", "small, and seen from the side"),
+        (face(50, nose=-0.6), "faithful", "small, and seen from the side"),
         (face(turned=True), "faithful", "upside down"),
         (face(score=0.4), "faithful", "uncertain detection (score 0.40)"),
         (Face((0, 0, 50, 50), 0.9, np.ones((5, 2))), "left", "its points coincide"),
@@ -38,6 +40,14 @@ def test_a_clear_face_is_restored_at_its_own_resolution():
 def test_every_other_face_has_a_reason(given, action, reason):
     (planned,) = plan_faces([given])
     assert (planned.action, planned.reason) == (action, reason)
+
+
+def test_a_large_profile_is_restored_as_others_unless_it_is_soft():
+    (planned,) = plan_faces([replace(face(100), yaw=-50.0)])
+    assert (planned.action, planned.reason) == ("restored", "")
+    soft = planned.reduced(2)
+    assert (soft.action, soft.reason) == ("faithful", "small, and seen from the side (50 degrees)")
+    assert plan_faces([face(100, nose=0.6, score=0.4)])[0].action == "faithful"
 
 
 def test_faces_are_chosen_by_size():

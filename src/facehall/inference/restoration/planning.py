@@ -12,8 +12,8 @@ from facehall.faces.alignment import Similarity, to_ffhq
 from facehall.faces.detection import MIN_SURE, Face
 
 Action = Literal["restored", "softened", "faithful", "left"]
-"""What is done with a face: the given weights, those a quarter of the way to the faithful ones (PSNR phase), these, or
-only what the background gets."""
+"""What is done with a face: the given weights, a mixture of their result and that of the faithful ones (PSNR phase),
+the latter alone, or only what the background gets."""
 
 ALL, LARGEST, NONE = "all", "largest", "none"
 MIN_EYE_DISTANCE = 5.0
@@ -21,7 +21,10 @@ MIN_EYE_DISTANCE = 5.0
 MIN_SIZE = 12.0
 """Pixels of `Face.size`; in profiles the distance of the eyes tells nothing."""
 MAX_YAW, MAX_TURN = 45.0, 0.45
-"""Degrees, and the like of `Face.turn`. In profiles, networks trained on frontal faces draw features where none are."""
+"""Degrees, and the like of `Face.turn`, of faces that are not seen from the side."""
+MIN_PROFILE = 64
+"""Side of a crop below which a face seen from the side gets the faithful weights: networks trained on frontal faces
+then draw frontal eyes. From here on they do not (experiments/faces/profiles.py)."""
 UPSIDE_DOWN = 120.0
 """Degrees beyond which the points of a face, though found, are not exact."""
 MAX_CROP = 512
@@ -61,8 +64,17 @@ class PlannedFace:
 
     def reduced(self, reduction: int) -> PlannedFace:
         """Return the same face, restored from the photograph reduced by a factor."""
-        side = math.ceil(self.extent / reduction / MULTIPLE - 0.25) * MULTIPLE
-        return replace(self, reduction=reduction, side=max(2 * MULTIPLE, side))
+        side = max(2 * MULTIPLE, math.ceil(self.extent / reduction / MULTIPLE - 0.25) * MULTIPLE)
+        at_this_size = replace(self, reduction=reduction, side=side)
+        if self.action == "restored" and side < MIN_PROFILE and seen_from_the_side(self.face):
+            yaw = self.face.yaw
+            reason = "small, and seen from the side" + ("" if yaw is None else f" ({abs(yaw):.0f} degrees)")
+            return replace(at_this_size, action="faithful", reason=reason)
+        return at_this_size
+
+
+def seen_from_the_side(face: Face) -> bool:
+    return abs(face.turn) > MAX_TURN if face.yaw is None else abs(face.yaw) > MAX_YAW
 
 
 def check_choice(faces: str | int) -> str | int:
@@ -104,15 +116,12 @@ def _decide(face: Face, to_crop: Similarity, wanted: bool, min_face: float) -> t
         return "left", "not among the chosen faces"
     if face.size < min_face:
         return "left", f"smaller than {min_face:g} pixels ({face.size:.0f})"
-    aside = abs(face.turn) > MAX_TURN if face.yaw is None else abs(face.yaw) > MAX_YAW
-    if face.eye_distance < MIN_EYE_DISTANCE and not aside:
+    if face.eye_distance < MIN_EYE_DISTANCE and not seen_from_the_side(face):
         return "left", f"too small: the eyes are {face.eye_distance:.1f} pixels apart"
     if face.size < MIN_SIZE:
         return "left", f"too small: {face.size:.0f} pixels"
     if abs(to_crop.degrees) > UPSIDE_DOWN:
         return "faithful", "upside down"
-    if aside:
-        return "faithful", "seen from the side" + ("" if face.yaw is None else f" ({abs(face.yaw):.0f} degrees)")
     if face.score < MIN_SURE:
         return "faithful", f"uncertain detection (score {face.score:.2f})"
     return "restored", ""
