@@ -48,7 +48,7 @@ SIDES = (512, 256, 128)
 DRAWS = 2
 """Degradations of each picture and size; a third pair is clean."""
 WINDOW = 64
-"""Side, in LR pixels, of what is kept of a restored picture: the gate sees no further than half of that."""
+"""Side, in LR pixels, of what is kept of a restored picture; the gate sees about half of that in each direction."""
 TINY, TINY_SHARE = 32, 0.25
 """Side of the smallest faces, which the gate sees whole, and the share of their batches."""
 CROP = 48

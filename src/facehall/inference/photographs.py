@@ -136,7 +136,7 @@ class PhotoRestorer:
                 f"scale={scale}, but {self.weights} is a x{self.predictor.scale} network. Use a scale that divides it, "
                 "or other weights."
             )
-        self._fidelity, self._consistency, self._identity = fidelity, consistency, identity
+        self._consistency, self._identity = consistency, identity
         self._network, self._refine, self._masker = network, refine, masker
 
     @cached_property

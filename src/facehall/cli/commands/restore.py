@@ -12,9 +12,9 @@ from facehall.errors import FacehallError
 _RESTORE = """\
 Find the faces in photographs, restore each at its own resolution, and paste them back. The originals are
 never changed, and existing files are overwritten only with --overwrite. Transparency, greyscale, 16 bits per
-channel (in PNG), EXIF data and colour profiles are kept. Faces that are too small or
-uncertain, and small profiles, are left or restored with the faithful weights, and named; those that a
-recogniser finds changed are restored less sharply.
+channel (in PNG), EXIF data and colour profiles are kept. Faces that are too small or uncertain, and
+small profiles, are left or restored with the faithful weights, and named; those that a recogniser finds
+changed are restored less sharply.
 
 A restored face shows what is likely, not what was there: it is no evidence of who is in a photograph.
 """
