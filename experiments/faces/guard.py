@@ -38,7 +38,7 @@ LOSS = 0.05
 Row = dict[str, Any]
 BOUNDS = (
     *((math.inf, softer) for softer in (math.inf, 0.7, 0.65, 0.6, 0.55, 0.5)),
-    *((sharp, 0.55) for sharp in (0.8, 0.75, 0.7, 0.65, 0.6)),
+    *((sharp, 0.55) for sharp in (0.8, 0.7, 0.65, 0.6, 0.55)),
 )
 """Similarities to the input from which sharp and less sharp results pass, if bicubic's bound does not let them."""
 REDUCTIONS = (1, 2)

@@ -71,12 +71,12 @@ def _agree(points: np.ndarray, face: Face) -> bool:
     return bool(left < middle[0] < right and top < middle[1] < bottom)
 
 
-ENOUGH = {"dlib": (0.7, 0.55)}
+ENOUGH = {"dlib": (0.6, 0.55)}
 """`SamePerson.enough` and `enough_softened` by network.
 
 Removing blur and noise costs likeness to the input, whoever it shows: of 30 validation faces, degraded 240 times,
 bicubic's bound alone left half as they were, though what their results had in common with the originals grew. With
-these bounds one in ten is left (experiments/faces/guard.py).
+these bounds one in twelve is left (experiments/faces/guard.py).
 """
 
 
