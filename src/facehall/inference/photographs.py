@@ -51,8 +51,8 @@ SCALES = (1, 2, 4, 8)
 TILE = 160
 """Side of automatic tiles in input pixels; bounds memory, as photographs are large and their faces are not."""
 SOFTENING = 0.25
-"""Share of the faithful weights' result in one that is less sharp. Results are mixed, not weights, whose mixture
-smooths more than either of them (experiments/faces/guard.py)."""
+"""Share of the faithful weights' result in one that is less sharp. Results are mixed, not weights, whose mixture was
+less like the originals than either result (experiments/faces)."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ MAX_YAW, MAX_TURN = 45.0, 0.45
 """Degrees, and the like of `Face.turn`, of faces that are not seen from the side."""
 MIN_PROFILE = 64
 """Side of a crop below which a face seen from the side gets the faithful weights: networks trained on frontal faces
-then draw frontal eyes. From here on they do not (experiments/faces/profiles.py)."""
+then draw frontal eyes, which they hardly do from here on (experiments/faces/profiles.py)."""
 UPSIDE_DOWN = 120.0
 """Degrees beyond which the points of a face, though found, are not exact."""
 MAX_CROP = 512
